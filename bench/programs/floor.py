@@ -1,0 +1,53 @@
+"""What the machine allows: the same work with nothing but the operating system."""
+
+import hashlib
+import os
+import signal
+import sys
+import uuid
+
+
+def trivial() -> None:
+    print("done")
+
+
+def points(count: int) -> None:
+    fd = os.open("points.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for step in range(count):
+        os.write(fd, b'[%d,1795243229.12,{"loss":%r}]\n' % (step, 1 / (step + 1)))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def many(count: int) -> None:
+    for _ in range(count):
+        folder = f"runs/{uuid.uuid4()}"
+        os.makedirs(folder)
+        for name in ("main.jsonl", "record.json", "seal.json"):
+            with open(f"{folder}/{name}", "wb", buffering=0) as file:  # noqa: PTH123  pathlib is not the floor
+                file.write(b"x" * 2000)
+
+
+def first(path: str) -> None:
+    buffer = bytearray(1 << 20)
+    for file in [entry.path for entry in _files(path)] if os.path.isdir(path) else [path]:
+        digest, fd = hashlib.sha256(), os.open(file, os.O_RDONLY)
+        while size := os.readv(fd, [buffer]):
+            digest.update(memoryview(buffer)[:size])
+        os.close(fd)
+
+
+def again(path: str) -> None:
+    for entry in _files(path):
+        entry.stat()
+
+
+def _files(path: str) -> list[os.DirEntry[str]]:
+    with os.scandir(path) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+VERBS = {"trivial": trivial, "points": points, "many": many, "first": first, "again": again}
+
+if __name__ == "__main__":
+    verb, *rest = sys.argv[1:]
+    VERBS[verb](*(int(a) if a.isdigit() else a for a in rest))

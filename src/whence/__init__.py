@@ -1,0 +1,63 @@
+"""whence records a research run while it happens.
+
+The names are resolved when they are first used: `import whence` loads nothing else.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .actions.store_view import RecordedRun, StoreView
+    from .errors import FormatError, RefusedError, StoreError, UnresolvedError, UsageError, WhenceError
+    from .inside import current, field, input, log, note, output, progress, record, start, tag
+    from .reading import open
+    from .recorder.handle import Run
+    from .version import VERSION as __version__
+
+__all__ = [
+    "FormatError",
+    "RecordedRun",
+    "RefusedError",
+    "Run",
+    "StoreError",
+    "StoreView",
+    "UnresolvedError",
+    "UsageError",
+    "WhenceError",
+    "__version__",
+    "current",
+    "field",
+    "input",
+    "log",
+    "note",
+    "open",
+    "output",
+    "progress",
+    "record",
+    "start",
+    "tag",
+]
+
+_PLACES = {
+    "actions.store_view": ("RecordedRun", "StoreView"),
+    "errors": ("FormatError", "RefusedError", "StoreError", "UnresolvedError", "UsageError", "WhenceError"),
+    "inside": ("current", "field", "input", "log", "note", "output", "progress", "record", "start", "tag"),
+    "reading": ("open",),
+    "recorder.handle": ("Run",),
+}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name == "__version__":
+        return importlib.import_module(".version", __name__).VERSION
+    for place, names in _PLACES.items():
+        if name in names:
+            if place != "errors":
+                importlib.import_module(".errors", __name__).refuse_windows()
+            # Not kept in the module's own names: `open` and `input` would hide Python's in this very file.
+            return getattr(importlib.import_module(f".{place}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

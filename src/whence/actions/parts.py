@@ -1,0 +1,102 @@
+"""The parts of a record that `whence cat` prints: lock, config, environment, log, record, output, any file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from ..errors import UnresolvedError
+from ..records.encoding import encode
+from ..records.record import Record
+from ..store.layout import Store
+from ..store.objects import read_object
+from ..store.runs import RunFiles, open_run
+from .content import content_of, read_content
+from .view import view_run
+
+CHUNK = 1 << 20
+
+
+def read_part(store: Store, run_id: str, part: str, *, now_ns: int) -> Iterator[bytes]:
+    """The bytes of a part. Raises UnresolvedError when the run has no such part."""
+    files = open_run(store, run_id)
+    if part in ("output", "log"):
+        yield from _FILES[part](files)
+        return
+    record = view_run(store, run_id, now_ns=now_ns).record
+    if part in _PARTS:
+        yield _PARTS[part](store, record)
+    elif part in files.names():
+        yield files.read(part)
+    else:
+        yield read_content(store, content_of(record, part))
+
+
+def _record(store: Store, record: Record) -> bytes:
+    return _document(record)
+
+
+def _config(store: Store, record: Record) -> bytes:
+    if record.config is None:
+        raise UnresolvedError(f"{record.id}: no configuration was captured{_because(record, 'config')}")
+    return _document(record.config)
+
+
+def _environment(store: Store, record: Record) -> bytes:
+    if record.environment is None:
+        raise UnresolvedError(f"{record.id}: no environment was captured{_because(record, 'environment')}")
+    return _document(record.environment)
+
+
+def _lock(store: Store, record: Record) -> bytes:
+    lock = record.environment.lock if record.environment else None
+    if lock is None:
+        raise UnresolvedError(
+            f"{record.id}: no lock file was found beside the code{_because(record, 'environment.lock')}"
+        )
+    return read_object(store, lock.kept or lock.digest)
+
+
+def _because(record: Record, what: str) -> str:
+    return "".join(f": {gap.because}" for gap in record.missing if gap.what == what)
+
+
+def _document(value: msgspec.Struct) -> bytes:
+    return msgspec.json.format(encode(value), indent=2) + b"\n"
+
+
+_PARTS: dict[str, Callable[[Store, Record], bytes]] = {
+    "record": _record,
+    "config": _config,
+    "environment": _environment,
+    "lock": _lock,
+}
+
+
+def _output(files: RunFiles) -> Iterator[bytes]:
+    """What the command printed; nothing when it printed nothing."""
+    if "output.log" in files.names():
+        yield from _chunks(files, "output.log")
+
+
+def _log(files: RunFiles) -> Iterator[bytes]:
+    """The journals, main first, as they are."""
+    names = [name for name in files.names() if name.endswith(".jsonl") and not name.endswith(".points.jsonl")]
+    for name in sorted(names, key=lambda name: (not name.startswith("main"), name)):
+        yield from _chunks(files, name)
+
+
+_FILES: dict[str, Callable[[RunFiles], Iterator[bytes]]] = {"output": _output, "log": _log}
+
+PARTS = (*_FILES, *_PARTS)
+
+
+def _chunks(files: RunFiles, name: str) -> Iterator[bytes]:
+    path = files.path(name)
+    if path is None:
+        yield files.read(name)
+        return
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk

@@ -1,0 +1,162 @@
+"""What a word on the command line means: a run, something in a run, content by its digest, or a file.
+
+Precedence for runs: `@` and `@~N` (the latest, and those before it), `@NAME` and `@NAME~N` (likewise among the runs
+of that name), a full id, an exact name, a unique end of an id of at least four characters.
+What matches nothing or several things raises UnresolvedError with the candidates.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from ..digests import is_digest
+from ..errors import FormatError, UnresolvedError, UsageError
+from ..ids import SHORTEST_TAIL, created_at, is_id
+from ..records.encoding import decode
+from ..records.events import RunCreated
+from ..store.layout import Store
+from ..store.runs import open_run, run_ids
+
+CANDIDATES = 20
+"""The most candidates that an error lists."""
+
+_LATEST = re.compile(r"@([^~]*)(?:~(\d{1,9}))?")
+_TAIL = re.compile(r"[0-9a-f-]+")
+
+
+class RunReference(msgspec.Struct, frozen=True, kw_only=True):
+    run: str
+
+
+class PartReference(msgspec.Struct, frozen=True, kw_only=True):
+    """`RUN:name`: an artifact, an input or a part of a record."""
+
+    run: str
+    name: str
+
+
+class ContentReference(msgspec.Struct, frozen=True, kw_only=True):
+    """`sha256:…`."""
+
+    digest: str
+
+
+class PathReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A file, meant by the bytes that it has now."""
+
+    path: Path
+
+
+Reference = RunReference | PartReference | ContentReference | PathReference
+
+
+def resolve(store: Store, text: str, *, cwd: Path) -> Reference:
+    """What the word means. Raises UnresolvedError when it is nothing, or several things."""
+    if text.startswith("sha256:"):
+        return ContentReference(digest=_digest(text))
+    if _is_path(text) and ((cwd / text).exists() or not find_runs(store, text)):
+        return PathReference(path=_existing(cwd / text, text))
+    run, colon, name = text.partition(":")
+    if colon and find_runs(store, text) == []:
+        if not name:
+            raise UsageError(f"{text}: expected RUN:NAME", hint="for instance @:model.pt")
+        return PartReference(run=resolve_run(store, run), name=name)
+    return RunReference(run=resolve_run(store, text))
+
+
+def _digest(text: str) -> str:
+    if not is_digest(text):
+        raise UsageError(f"{text}: expected sha256: and 64 hexadecimal digits, found {len(text) - 7}")
+    return text
+
+
+def _is_path(text: str) -> bool:
+    """`dir/model.pt`, `./model.pt`, `/data/x`; and not `RUN:dir/model.pt`."""
+    return "/" in text.partition(":")[0]
+
+
+def _existing(path: Path, text: str) -> Path:
+    if not path.exists():
+        raise UnresolvedError(f"{text}: no such file or folder", hint="RUN:NAME names an output of a run")
+    return path
+
+
+def resolve_run(store: Store, text: str) -> str:
+    """The id of the run that the word names."""
+    found = find_runs(store, text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnresolvedError(
+            f"{text}: {len(found)} runs match, expected one",
+            candidates=tuple(described(store, run) for run in found[:CANDIDATES]),
+            hint=f"@{text} is the latest of that name"
+            if name_of(store, found[0]) == text
+            else "give more of the end of the id, or the whole id",
+        )
+    raise UnresolvedError(
+        f"{text}: no such run in {store.path}", candidates=_near(store, text), hint="`whence log` lists the runs"
+    )
+
+
+def find_runs(store: Store, text: str) -> list[str]:
+    """Every run that the word could name, by the first rule that finds any; newest first."""
+    if latest := _LATEST.fullmatch(text):
+        runs = _named(store, latest[1]) if latest[1] else run_ids(store, newest_first=True)
+        back = int(latest[2] or 0)
+        return list(islice(runs, back, back + 1))
+    if is_id(text):
+        return [run for run in run_ids(store, newest_first=True) if run == text]
+    return list(_named(store, text)) or _ending(store, text)
+
+
+def _named(store: Store, name: str) -> Iterator[str]:
+    return (run for run in run_ids(store, newest_first=True) if name_of(store, run) == name)
+
+
+def _ending(store: Store, tail: str) -> list[str]:
+    if len(tail) < SHORTEST_TAIL or not _TAIL.fullmatch(tail):
+        return []
+    return [run for run in run_ids(store, newest_first=True) if run.endswith(tail)]
+
+
+def _near(store: Store, text: str) -> tuple[str, ...]:
+    """Runs with a name like the word, for the error."""
+    names = {name: run for run in run_ids(store, newest_first=False) if (name := name_of(store, run))}
+    return tuple(described(store, names[name]) for name in difflib.get_close_matches(text, names, n=3))
+
+
+def described(store: Store, run: str) -> str:
+    """A candidate on one line."""
+    created = _created(store, run)
+    words = " ".join(created.command) if created else ""
+    name = f"{created.name}  " if created and created.name else ""
+    return f"{run}  {created_at(run):%Y-%m-%d %H:%M:%S}  {name}{words}"
+
+
+def name_of(store: Store, run: str) -> str | None:
+    """The name that a run was given at its launch; nothing when it has none or cannot be read."""
+    created = _created(store, run)
+    return created.name if created else None
+
+
+def _created(store: Store, run: str) -> RunCreated | None:
+    files = open_run(store, run)
+    path = files.path("main.jsonl")
+    try:
+        if path is None:
+            line = files.read("main.jsonl").split(b"\n", 1)[0]
+        else:
+            with path.open("rb") as journal:
+                line = journal.readline()
+        created = decode(line, RunCreated)
+    except (OSError, KeyError, FormatError):
+        return None
+    # A folder that is a copy of another run's does not answer to that run's name.
+    return created if created.id == run else None

@@ -1,0 +1,111 @@
+"""Record a command: create the run, capture, start it, see it to its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ..errors import RefusedError, WhenceError
+from ..recorder.attach import VARIABLE, find_outer, named
+from ..recorder.beside import Beside
+from ..recorder.closing import finish
+from ..recorder.command import run_command
+from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
+from ..recorder.parent import restore_signals
+from ..recorder.ranks import take_seat, world_of
+from ..recorder.request import Request, Surroundings
+from ..records.encoding import encode
+from ..records.record import Record
+from ..rules.fold import MAIN
+from ..store.runs import load_run
+from ..system.processes import find_program
+from .summary import summary
+
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+
+
+Told = Callable[[Record], None]
+
+
+def run(request: Request, around: Surroundings, report: Path | None, told: Told | None = None) -> int:
+    """Run the command and record it; its exit code. `report` gets the run's line of `log --json` at the end, `told`
+    its record.
+
+    Raises RefusedError after the refusal is recorded and sealed, StoreError when nothing can be recorded.
+    """
+    outer = find_outer(around.environ)
+    seat = take_seat(world_of(around, around.environ, request.argv))
+    asked = replace(
+        request,
+        program=find_program(request.argv[0], around.environ),
+        parent=seat.parent or (outer.id if outer else None),
+        rerun_of=seat.rerun_of,
+        relation="rerun" if seat.rerun_of else None,
+        rank=seat.rank,
+        run=seat.run,
+    )
+    launch = join(asked, around) if seat.joins else create(asked, around)
+    try:
+        capture_beside(launch) if seat.joins else capture(launch)
+        return _start(launch, report, told)
+    except RefusedError as refusal:
+        refuse(launch, refusal)
+        finish(launch)
+        _report(launch, report, told)
+        raise
+
+
+def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
+    recording, around = launch.recording, launch.around
+    beside = Beside(launch)
+    recording.when_started = beside.start
+    recording.give_to_child()
+    return run_command(
+        recording,
+        launch.request.argv,
+        environ={**around.environ, VARIABLE: named(recording.id, around.store.path)},
+        log=recording.folder / ("output.log" if recording.writer == MAIN else f"{recording.writer}.output.log"),
+        output_log_limit=around.policy.output_log_limit,
+        finish=lambda hurried: _finish(launch, beside, hurried),
+        say=around.say,
+        mask=around.secrets.mask_text,
+        before_leaving=lambda: _report(launch, report, told),
+    )
+
+
+def _finish(launch: Launch, beside: Beside, hurried: bool) -> None:
+    finish(launch, beside, hurried=hurried)
+
+
+def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
+    if report is None and told is None:
+        return
+    try:
+        record = load_run(launch.around.store, launch.recording.id).record
+        if report is not None:
+            # Not renamed into place: the file may be a pipe, a device or a link of the user's.
+            report.write_bytes(encode(summary(record)) + b"\n")
+        if told is not None:
+            told(record)
+    except (WhenceError, OSError) as error:
+        launch.around.say(f"{report or launch.recording.id}: not reported: {error}")
+
+
+def dry_run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Become the command: nothing of ours is left, and nothing is recorded. Returns only when it cannot be executed."""
+    program = find_program(argv[0], environ)
+    if program is None:
+        sys.stderr.write(f"whence: {argv[0]}: command not found\n")
+        return NOT_FOUND
+    sys.stdout.flush()
+    restore_signals()
+    try:
+        os.execve(program, [os.fsencode(word) for word in argv], dict(environ))
+    except OSError as error:
+        sys.stderr.write(f"whence: {argv[0]}: {error.strerror}\n")
+        return NOT_EXECUTABLE

@@ -1,0 +1,156 @@
+"""A store for Python: `whence.open()` gives it. Reading, and the notes and tags that one may add years later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..records.act import Actor
+from ..records.record import Record
+from ..rules.matching import look_up
+from ..rules.query import All, parse
+from ..rules.secrets import Secrets
+from ..store.layout import Store
+from .annotate import add_note, set_tags
+from .content import fetch, find_content
+from .listing import Choice, as_builtins, records
+from .references import resolve_run
+from .view import view_record
+
+
+class StoreView:
+    """The runs of a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        cwd: Path,
+        actor: Actor,
+        secrets: Callable[[], Secrets],
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._store = store
+        self._cwd = cwd
+        self._actor = actor
+        self._secrets = secrets
+        self._clock = clock
+        self._random = random
+
+    @property
+    def path(self) -> Path:
+        """The store's folder."""
+        return self._store.path
+
+    def __repr__(self) -> str:
+        return f"<whence store {self._store.path}>"
+
+    def runs(self, query: str | None = None, *, sort: str | None = None, limit: int | None = None) -> list[RecordedRun]:
+        """The runs that a query means, newest first; or sorted by a field, `-` before it for the largest first.
+
+        `query` is what `whence log` takes: `metrics.acc > 0.9 and config.lr = 0.1`. Runs without the field that they
+        are sorted by come last; runs that cannot be read are left out (`whence verify` names them). Raises QueryError.
+        """
+        choice = Choice(query=parse(query) if query else All())
+        found = records(
+            self._store,
+            choice,
+            limit=None if sort else limit,
+            clock=self._clock,
+            unreadable=lambda run, because: None,
+        )
+        runs = [RecordedRun(self, record) for record in found]
+        return _sorted(runs, sort)[:limit] if sort else runs
+
+    def __iter__(self) -> Iterator[RecordedRun]:
+        return iter(self.runs())
+
+    def run(self, reference: str = "@") -> RecordedRun:
+        """One run: by id, the end of one, name, `@` for the latest, `@~2`. Raises UnresolvedError."""
+        return self._get(resolve_run(self._store, reference))
+
+    def get(self, reference: str, dest: str | Path) -> Path:
+        """Write content out, verified: `RUN:name`, `sha256:…`. Raises UnresolvedError, ExistsError, FormatError."""
+        content = find_content(self._store, reference, cwd=self._cwd, now_ns=self._clock())
+        return fetch(self._store, content, self._cwd / dest).path
+
+    def _get(self, run_id: str) -> RecordedRun:
+        return RecordedRun(self, view_record(self._store, run_id, now_ns=self._clock()))
+
+    def note(self, run_id: str, text: str) -> RecordedRun:
+        """Say something about a run."""
+        by, now, random = self._actor, self._clock(), self._random(10)
+        add_note(self._store, run_id, text, secrets=self._secrets(), by=by, now_ns=now, random=random)
+        return self._get(run_id)
+
+    def tag(self, run_id: str, tags: dict[str, str], remove: tuple[str, ...]) -> RecordedRun:
+        """Put tags on a run or take them off."""
+        by, now, random = self._actor, self._clock(), self._random(10)
+        secrets = self._secrets()
+        set_tags(self._store, run_id, tags, remove=remove, secrets=secrets, by=by, now_ns=now, random=random)
+        return self._get(run_id)
+
+
+class RecordedRun:
+    """A run as it stood when it was read: the fields of its record as attributes, and what one may add to it."""
+
+    def __init__(self, view: StoreView, record: Record) -> None:
+        self._view = view
+        self._record = record
+
+    @property
+    def record(self) -> Record:
+        """The whole record."""
+        return self._record
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._record, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._record.__struct_fields__})
+
+    def __repr__(self) -> str:
+        return f"<whence run {self._record.id} {self._record.status}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecordedRun) and other._record == self._record
+
+    def __hash__(self) -> int:
+        return hash(self._record.id)
+
+    def metric(self, name: str) -> float | str | None:
+        """The last value of a metric; nothing if it was never logged."""
+        found = self._record.metrics.get(name)
+        return found.last if found else None
+
+    def note(self, text: str) -> RecordedRun:
+        """Say something about the run; itself, as it stands then."""
+        return self._view.note(self._record.id, text)
+
+    def tag(self, *names: str, remove: tuple[str, ...] = (), **tags: str) -> RecordedRun:
+        """Put tags on the run or take them off; itself, as it stands then."""
+        return self._view.tag(self._record.id, {**dict.fromkeys(names, ""), **tags}, remove)
+
+    def get(self, name: str, dest: str | Path) -> Path:
+        """Write out an artifact or a kept input, verified; where it went."""
+        return self._view.get(f"{self._record.id}:{name}", dest)
+
+
+def _sorted(runs: list[RecordedRun], sort: str) -> list[RecordedRun]:
+    """By the first value of a field; numbers before texts, runs without one last."""
+    falling = sort.startswith("-")
+    path = sort.removeprefix("-").split(".")
+    values = [next(look_up(path, as_builtins(run.record)), None) for run in runs]
+    there = [(_rank(value), run) for value, run in zip(values, runs, strict=True) if value is not None]
+    missing = [run for value, run in zip(values, runs, strict=True) if value is None]
+    return [run for _, run in sorted(there, key=lambda pair: pair[0], reverse=falling)] + missing
+
+
+def _rank(value: Any) -> tuple[bool, float, str]:
+    if isinstance(value, int | float):
+        return False, float(value), ""
+    return True, 0.0, str(value)

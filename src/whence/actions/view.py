@@ -1,0 +1,190 @@
+"""One run as it stands now: its record with the acts about it folded in.
+
+`record.json` and the journals never hold what acts decide; here they meet, and `as_of` says when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from ..errors import FormatError
+from ..records.act import Act
+from ..records.data import Artifact
+from ..records.encoding import decode, timestamp
+from ..records.record import Record
+from ..records.result import Note, Output
+from ..store.acts import acts_about, all_acts
+from ..store.layout import Store
+from ..store.runs import load_run, open_run, run_ids
+
+INTERPRETED: frozenset[str] = frozenset({"note", "tag", "digest"})
+"""The kinds of acts that this version folds; of others it shows that they are there."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """A run for a reader."""
+
+    record: Record
+    faults: Sequence[str] = ()
+    """What the fold could not read, or refused."""
+    late: Sequence[str] = ()
+    """What stands in the folder beyond the seal; not part of the record."""
+    acts: Sequence[Act] = ()
+
+
+class KnownActs:
+    """Every act of the store by its run, read at the first question and once: what a listing needs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._by_run: dict[str, list[Act]] | None = None
+        self.faults: list[str] = []
+        """Acts that cannot be read, after the first question."""
+
+    def about(self, run_id: str) -> list[Act]:
+        """The acts about a run, also those that only its folder carries (it was copied from another store)."""
+        if self._by_run is None:
+            self._by_run = {}
+            for _, act in all_acts(self._store, self.faults):
+                if act.subject.run is not None:
+                    self._by_run.setdefault(act.subject.run, []).append(act)
+        known = self._by_run.get(run_id, [])
+        if len(known) < _carried(self._store, run_id):
+            return [act for _, act in acts_about(self._store, run_id)]
+        return known
+
+
+def _carried(store: Store, run_id: str) -> int:
+    return sum(name.startswith("acts/") for name in open_run(store, run_id).names())
+
+
+def view_run(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None = None) -> View:
+    """The run as it stands: what `show` prints. Raises FormatError, UnresolvedError."""
+    loaded = load_run(store, run_id)
+    faults = list(loaded.faults)
+    said = acts.about(run_id) if acts else [act for _, act in acts_about(store, run_id, faults)]
+    record = with_acts(loaded.record, said, now_ns)
+    return View(record=record, faults=faults, late=loaded.late, acts=said)
+
+
+def view_record(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None = None) -> Record:
+    """The record alone."""
+    return view_run(store, run_id, now_ns=now_ns, acts=acts).record
+
+
+def with_what_was_printed(store: Store, record: Record) -> Record:
+    """The record with the size of its output log, where nothing is stated: it goes on, or another closed it."""
+    files = open_run(store, record.id)
+    if record.output is not None or "output.log" not in files.names():
+        return record
+    size = files.size("output.log")
+    return msgspec.structs.replace(record, output=Output(when="during", bytes=size, kept=size))
+
+
+def with_acts(record: Record, acts: Iterable[Act], now_ns: int) -> Record:
+    """The record with what acts said, the older first."""
+    known = sorted(acts, key=lambda act: (act.at, act.id))
+    for act in known:
+        record = _fold(record, act)
+    return msgspec.structs.replace(
+        record,
+        # A later version's act may retire a run: what we cannot read we do not vouch for.
+        standing="active" if all(act.kind in INTERPRETED for act in known) else None,
+        as_of=timestamp(now_ns),
+    )
+
+
+def _fold(record: Record, act: Act) -> Record:
+    match act.kind:
+        case "note":
+            return msgspec.structs.replace(record, notes=[*record.notes, _note(act)])
+        case "tag":
+            return msgspec.structs.replace(record, tags=_tags(record.tags, act.body))
+        case "digest":
+            return msgspec.structs.replace(record, artifacts=_digested(record.artifacts, act.body))
+        case _:
+            return record
+
+
+def _note(act: Act) -> Note:
+    return Note(text=str(act.body.get("text", "")), at=act.at, by=act.by.name or act.by.user, act=act.id)
+
+
+def _tags(tags: dict[str, str], body: dict[str, Any]) -> dict[str, str]:
+    gone = set(cast("list[str]", body.get("unset") or []))
+    kept = {key: value for key, value in tags.items() if key not in gone}
+    return kept | {key: str(value) for key, value in cast("dict[str, Any]", body.get("set") or {}).items()}
+
+
+def _digested(artifacts: list[Artifact], body: dict[str, Any]) -> list[Artifact]:
+    """An act completes a digest that was pending at the seal; it never changes one that was there."""
+    said = {item["name"]: item for item in cast("list[dict[str, Any]]", body.get("artifacts") or []) if "name" in item}
+    return [
+        msgspec.structs.replace(artifact, digest=said[artifact.name].get("digest"), when="later", because=None)
+        if artifact.digest is None and artifact.name in said
+        else artifact
+        for artifact in artifacts
+    ]
+
+
+class Kin(msgspec.Struct, frozen=True):
+    """A run that names another as its parent, or as what it runs again."""
+
+    id: str
+    status: str
+    parent: str | None = None
+    rerun_of: str | None = None
+    relation: str | None = None
+
+
+def kin_of(store: Store, run_id: str) -> list[Kin]:
+    """The children, reruns and variants of a run, the oldest first. Reads every run that was made after it."""
+    found: list[Kin] = []
+    for other in run_ids(store, newest_first=True):
+        if other <= run_id:
+            break
+        kin = _kin(store, other)
+        if kin is not None and run_id in (kin.parent, kin.rerun_of):
+            found.append(kin)
+    return found[::-1]
+
+
+def _kin(store: Store, run_id: str) -> Kin | None:
+    """Nothing for a run that cannot be read, which `verify` names."""
+    try:
+        return _kin_of_record(store, run_id)
+    except FormatError:
+        return None
+
+
+def _kin_of_record(store: Store, run_id: str) -> Kin:
+    try:
+        kin = decode(open_run(store, run_id).read("record.json"), Kin)
+    except OSError:
+        kin = None
+    if kin is not None and kin.id == run_id:
+        return kin
+    record = load_run(store, run_id).record
+    return Kin(
+        id=run_id,
+        status=record.status,
+        parent=record.parent,
+        rerun_of=record.rerun_of,
+        relation=record.relation,
+    )
+
+
+def with_kin(record: Record, kin: Sequence[Kin]) -> Record:
+    """The record with the runs that point at it."""
+    return msgspec.structs.replace(
+        record,
+        children=[other.id for other in kin if other.parent == record.id],
+        siblings=[
+            {"id": other.id, "relation": other.relation, "status": other.status}
+            for other in kin
+            if other.rerun_of == record.id
+        ],
+    )

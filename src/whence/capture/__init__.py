@@ -1,0 +1,1 @@
+"""Look at the world and return records. Nothing here writes, and nothing here knows a store."""

@@ -1,0 +1,49 @@
+"""The files of a folder that no version control looks after.
+
+Folders that hold installed or derived things are not entered, and neither is the store. The walk is bounded: by
+number of files here, by bytes when they are read. In a home folder or at the root of the file system only the files
+right in the folder are taken, and hidden ones not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+NOT_ENTERED = frozenset({
+    ".git", ".hg", ".svn", ".bzr", ".jj", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache",
+    ".pytest_cache", ".hypothesis", ".tox", ".nox", ".ipynb_checkpoints", ".cache", ".eggs", ".pixi", ".conda",
+    ".snakemake", ".dvc", ".direnv", "site-packages", "lost+found",
+})  # fmt: skip
+"""Names of folders that hold no source of the project; `docs/` lists them."""
+
+MOST_FILES = 20_000
+
+
+def walk(root: Path, *, store: Path | None, flat: bool) -> Iterator[str]:
+    """Paths below root, relative, in no order; links are not followed. `flat`: only what lies right in it."""
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            entries = list(os.scandir(root / prefix if prefix else root))
+        except OSError:
+            continue
+        for entry in entries:
+            path = prefix + entry.name
+            if flat and entry.name.startswith("."):
+                continue
+            if not entry.is_dir(follow_symlinks=False):
+                yield path
+            elif not flat and _entered(entry, store):
+                pending.append(path + "/")
+
+
+def _entered(entry: os.DirEntry[str], store: Path | None) -> bool:
+    if entry.name in NOT_ENTERED:
+        return False
+    if store is not None and entry.name == store.name and os.path.realpath(entry.path) == os.path.realpath(store):
+        return False
+    # A virtual environment or another store, under any name.
+    return not any(Path(entry.path, mark).is_file() for mark in ("pyvenv.cfg", "store.json"))

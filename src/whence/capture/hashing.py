@@ -1,0 +1,243 @@
+"""Digests of files and folders, as work that can stop at a deadline and go on later without having lost anything.
+
+A folder's digest is that of its manifest (docs/format.md, section 1). Modes are those that git knows, so that a copy
+under another umask has the same identity. Links are not followed; a store inside the folder is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat as modes
+import time
+from collections.abc import Callable, Generator
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from ..digests import digest_of
+from ..records.data import Stat
+from ..records.encoding import encode
+from ..system.files import hash_file, stat_identity
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+"""Work that yields between its pieces, and returns the result."""
+
+_CHUNK = 1 << 20
+_SMALL = 1 << 20
+"""Files below this size are hashed in one piece."""
+
+
+class Cache(Protocol):
+    """Digests of earlier runs. `part` says which entries are loaded and saved together: the path of a folder."""
+
+    def find(self, part: str, stat: os.stat_result) -> str | None:
+        """The digest of the file with that stat identity."""
+        ...
+
+    def add(self, part: str, stat: os.stat_result, digest: str, began: int) -> None:
+        """Remember a digest; `began` is when its reading began, in Unix nanoseconds."""
+        ...
+
+
+class NoCache:
+    """Remembers nothing."""
+
+    def find(self, part: str, stat: os.stat_result) -> str | None:
+        return None
+
+    def add(self, part: str, stat: os.stat_result, digest: str, began: int) -> None:
+        pass
+
+
+def never() -> bool:
+    """For work without a deadline."""
+    return False
+
+
+class Work(Generic[T]):
+    """Steps that are under way. Raises what the steps raise, once."""
+
+    def __init__(self, steps: Steps[T]) -> None:
+        self._steps = steps
+        self._results: list[T] = []
+
+    def advance(self, enough: Callable[[], bool] = never) -> bool:
+        """Work until it is done (True) or `enough` says so; what was done is kept."""
+        while not self._results:
+            try:
+                next(self._steps)
+            except StopIteration as end:
+                self._results.append(end.value)
+                return True
+            if enough():
+                return False
+        return True
+
+    @property
+    def result(self) -> T:
+        return self._results[0]
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read: the digest, and of what."""
+
+    digest: str
+    size: int
+    stat: Stat
+    began: int
+    """When the reading began, in Unix nanoseconds."""
+    changed: bool = False
+    """It changed while it was read: the digest is of no moment in time."""
+    files: int | None = None
+    """In a folder."""
+    unread: tuple[str, ...] = ()
+    """What in a folder could not be read."""
+    manifest: bytes | None = None
+
+
+def measure(path: str, cache: Cache) -> Steps[Measured]:
+    """The digest of a file or folder, links on the way followed. Raises OSError."""
+    stat = os.stat(path)
+    return measure_folder(path, cache) if modes.S_ISDIR(stat.st_mode) else measure_file(path, cache)
+
+
+def measure_file(path: str, cache: Cache, part: str | None = None) -> Steps[Measured]:
+    """The digest of a regular file, a chunk a step; one that changes meanwhile is read a second time."""
+    part = os.path.dirname(os.path.realpath(path)) if part is None else part
+    known = _known(path, cache, part)
+    if known is not None:
+        return known
+    # O_NONBLOCK: a pipe that took the file's place would hold the opener for ever.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        measured = yield from _read(fd)
+        if measured.changed:
+            measured = yield from _read(fd)
+        if not measured.changed:
+            cache.add(part, os.fstat(fd), measured.digest, measured.began)
+    finally:
+        os.close(fd)
+    return measured
+
+
+def _known(path: str, cache: Cache, part: str) -> Measured | None:
+    began = time.time_ns()
+    stat = os.stat(path)
+    digest = cache.find(part, stat)
+    if digest is None:
+        return None
+    return Measured(digest=digest, size=stat.st_size, stat=stat_identity(stat), began=began)
+
+
+def _read(fd: int) -> Steps[Measured]:
+    began = time.time_ns()
+    before = stat_identity(os.fstat(fd))
+    os.lseek(fd, 0, os.SEEK_SET)
+    running, size = hashlib.sha256(), 0
+    view = memoryview(bytearray(min(_CHUNK, before.size + 1)))
+    while count := os.readv(fd, [view]):
+        running.update(view[:count])
+        size += count
+        yield
+    changed = size != before.size or before != stat_identity(os.fstat(fd))
+    # Files of /proc and /sys say they are empty and are not.
+    changed = changed and not (before.size == 0 and before == stat_identity(os.fstat(fd)))
+    return Measured(digest="sha256:" + running.hexdigest(), size=size, stat=before, began=began, changed=changed)
+
+
+_Line = tuple[bytes, str, int, int, str | None]
+"""Path, kind, mode, size, digest: one line of a manifest."""
+
+
+def measure_folder(path: str, cache: Cache) -> Steps[Measured]:
+    """The digest of a folder's manifest, a file a step (a chunk of a big one). Raises OSError for the folder itself;
+    what lies in it and cannot be read stands in the manifest as `unread`."""
+    began = time.time_ns()
+    part = os.path.realpath(path)
+    stat = os.stat(path)
+    lines: list[_Line] = []
+    folders = [""]
+    os.scandir(path).close()
+    while folders:
+        below = folders.pop()
+        yield from _folder_lines(path, below, part, cache, lines, folders)
+    lines.sort()
+    manifest = manifest_of(lines)
+    return Measured(
+        digest=digest_of(manifest),
+        size=sum(line[3] for line in lines if line[1] == "file"),
+        stat=stat_identity(stat),
+        began=began,
+        files=sum(line[1] == "file" for line in lines),
+        unread=tuple(os.fsdecode(line[0]) for line in lines if line[1] == "unread"),
+        manifest=manifest,
+    )
+
+
+def _folder_lines(
+    root: str, below: str, part: str, cache: Cache, lines: list[_Line], folders: list[str]
+) -> Steps[None]:
+    """The lines of what lies in one folder; folders below it are added to those still to be read."""
+    folder = os.path.join(root, below) if below else root
+    try:
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if entry.name != ".whence"]
+    except OSError:
+        lines.append((os.fsencode(below), "unread", 0o755, 0, None))
+        return
+    if not entries and below:
+        lines.append((os.fsencode(below), "folder", 0o755, 0, None))
+    for entry in entries:
+        relative = f"{below}/{entry.name}" if below else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(relative)
+        else:
+            lines.append((yield from _line(entry, os.fsencode(relative), part, cache)))
+            yield
+
+
+def _line(entry: os.DirEntry[str], relative: bytes, part: str, cache: Cache) -> Steps[_Line]:
+    try:
+        stat = entry.stat(follow_symlinks=False)
+        if modes.S_ISREG(stat.st_mode):
+            mode = 0o755 if stat.st_mode & 0o100 else 0o644
+            digest = cache.find(part, stat)
+            if digest is not None:
+                return relative, "file", mode, stat.st_size, digest
+            digest, size = yield from _file_of_folder(entry.path, stat, part, cache)
+            return relative, "file", mode, size, digest
+        if modes.S_ISLNK(stat.st_mode):
+            target = os.fsencode(os.readlink(entry.path))
+            return relative, "link", 0o777, len(target), digest_of(target)
+    except OSError:
+        # Not readable for this account, or gone since the folder was listed: the manifest says that it was not read.
+        return relative, "unread", 0o644, 0, None
+    return relative, "unread", 0o644, stat.st_size, None
+
+
+def _file_of_folder(path: str, stat: os.stat_result, part: str, cache: Cache) -> Steps[tuple[str, int]]:
+    if stat.st_size >= _SMALL:
+        measured = yield from measure_file(path, cache, part)
+        return measured.digest, measured.size
+    began = time.time_ns()
+    hashed = hash_file(path, follow=False)
+    if not hashed.changed and hashed.stat == stat_identity(stat):
+        cache.add(part, stat, hashed.digest, began)
+    return hashed.digest, hashed.size
+
+
+def manifest_of(lines: list[_Line]) -> bytes:
+    """The manifest in its canonical form: lines sorted by the bytes of the path, one entry a line."""
+    if not lines:
+        return b"[\n]\n"
+    return b"[\n" + b",\n".join([_encode(line) for line in lines]) + b"\n]\n"
+
+
+def _encode(line: _Line) -> bytes:
+    path, kind, mode, size, digest = line
+    shown = encode(os.fsdecode(path))
+    return b'[%s,"%s",%d,%d,%s]' % (
+        shown, kind.encode(), mode, size, b"null" if digest is None else b'"%s"' % digest.encode()
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Outputs: watched from the start, found and digested at the end.
+
+What was there before the run and was not touched by it is not its output; what was declared and never written is
+missing, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Literal
+
+from ..records.base import When
+from ..records.data import Artifact, ArtifactKind, Stat
+from ..rules.kinds import guess
+from ..system.files import stat_identity
+from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
+from .places import Found, Mounts, find, one_each, recorded_path
+
+How = Literal["declared", "observed"]
+
+
+class Expected:
+    """An output that was declared before it is written."""
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        cwd: str,
+        name: str | None = None,
+        kind: ArtifactKind | None = None,
+        written: bool = False,
+    ) -> None:
+        """`written`: what is there by now was written by the run, too."""
+        self._spec = spec
+        self._cwd = cwd
+        self._name = name
+        self._kind: ArtifactKind | None = kind
+        before = [] if written else self._find()
+        self._before = {item.path: _identity(item) for item in before if item.kind != "folder"}
+
+    def _find(self) -> list[Found]:
+        found = find(self._spec, cwd=self._cwd, name=self._name, mounts=Mounts(None), mask_url=str)
+        return one_each(found)
+
+    def produced(self, *, cache: Cache | None = None, when: When = "end") -> list[OutputDigest]:
+        """What there is of it now, each still to be digested; one that says `missing` when there is nothing."""
+        found = self._find()
+        digests = [
+            OutputDigest(item, kind=self._kind, cache=cache, when=when, untouched=self._untouched(item))
+            for item in found
+        ]
+        return digests or [OutputDigest(self._nothing(), kind=self._kind, cache=cache, when=when)]
+
+    def _untouched(self, item: Found) -> bool:
+        before = self._before.get(item.path)
+        return before is not None and before == _identity(item)
+
+    def _nothing(self) -> Found:
+        name, path = self._name, self._spec
+        if name is None and "=" in path:
+            left, _, right = path.partition("=")
+            name, path = (left, right) if "/" not in left else (None, path)
+        path = recorded_path(path, self._cwd)
+        return Found(name=name or path, path=path, absolute=None, kind="file", because="it was never written")
+
+
+def _identity(item: Found) -> Stat | None:
+    return stat_identity(item.stat) if item.stat is not None else None
+
+
+def found_output(path: str, *, cwd: str, name: str | None = None) -> Found | None:
+    """One output as it is now, for `run.output()`; nothing when it is not there."""
+    found = find(path, cwd=cwd, name=name, mounts=Mounts(None), mask_url=str)
+    return found[0] if found else None
+
+
+class OutputDigest:
+    """One output, digested within what time there is."""
+
+    def __init__(
+        self,
+        found: Found,
+        *,
+        kind: ArtifactKind | None = None,
+        cache: Cache | None = None,
+        when: When = "end",
+        how: How = "declared",
+        untouched: bool = False,
+    ) -> None:
+        self.found = found
+        self.measured: Measured | None = None
+        self.kind: ArtifactKind | None = kind
+        """As declared; else it is guessed."""
+        self._when: When = when
+        self._how: How = how
+        self._untouched = untouched
+        self._because = "it was there before the run and was not written" if untouched else found.because
+        readable = found.absolute is not None and found.stat is not None and found.kind != "special"
+        self._work = Work(_later(found.absolute, cache or NoCache())) if found.absolute and readable else None
+
+    @property
+    def pending(self) -> bool:
+        """Whether its digest is still to come."""
+        return self._work is not None
+
+    @property
+    def absolute(self) -> str | None:
+        """Where its bytes can be read, if it can be kept."""
+        return self.found.absolute if self.measured is not None and not self.missing else None
+
+    @property
+    def missing(self) -> bool:
+        """Declared, and not written by this run."""
+        return self._untouched or (self.found.stat is None and self.found.kind in ("file", "link"))
+
+    def advance(self, enough: Callable[[], bool] = never) -> bool:
+        """Digest until it is done (True) or `enough` says so. Never raises OSError: `because` says what was wrong."""
+        if self._work is None:
+            return True
+        try:
+            if not self._work.advance(enough):
+                return False
+            self.measured = self._work.result
+        except OSError as error:
+            self._because = f"it could not be read: {error.strerror or error}"
+        self._work = None
+        return True
+
+    def artifact(self, *, kept: bool = False, succeeded: bool = True, because: str | None = None) -> Artifact:
+        """The artifact as it is known now; `because` says why it was not kept."""
+        found, measured = self.found, self.measured
+        kind, media = guess(
+            found.path, folder=found.kind == "folder" or (measured is not None and measured.files is not None)
+        )
+        changed = measured is not None and measured.changed
+        return Artifact(
+            when=self._when,
+            name=found.name,
+            path=found.path,
+            kind=self.kind or kind,
+            form=found.kind,
+            digest=measured.digest if measured else None,
+            size=measured.size if measured else found.stat.st_size if found.stat else None,
+            files=measured.files if measured else None,
+            media_type=media,
+            how=self._how,
+            kept=kept,
+            final=not changed,
+            unfinished=not succeeded,
+            missing=self.missing,
+            stat=measured.stat if measured else _identity(found),
+            because="it changed while it was read" if changed else self._because or because,
+        )
+
+    def still_same(self) -> bool | None:
+        """Whether the stat is that of what was digested; nothing when that cannot be told."""
+        if self.measured is None or self.found.absolute is None:
+            return None
+        try:
+            return stat_identity(os.stat(self.found.absolute)) == self.measured.stat
+        except OSError:
+            return False
+
+
+def _later(path: str, cache: Cache) -> Steps[Measured]:
+    return (yield from measure(path, cache))

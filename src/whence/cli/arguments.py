@@ -1,0 +1,78 @@
+"""How every command's words are read: a parser with examples, `--json`, and the setting that the command works in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ..errors import UsageError
+from ..rules.policy import Policy
+from ..store.layout import Store
+from ..store.runs import unreadable_archives
+from ..wiring import Setting, existing_store, load_policy, setting, store_policy
+from .output import complain, width
+
+REFERENCE = "an id, a unique end of one (4 characters or more), a name, @ or @~N"
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as our other output; by itself argparse imports shutil, and with it compression, to find the width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=(width() or 80) - 2)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose mistakes are ours to report: it raises UsageError instead of leaving the process."""
+
+    def __init__(self, command: str, about: str, *, examples: Sequence[str] = (), json: bool = True) -> None:
+        super().__init__(
+            prog=f"whence {command}",
+            description=about,
+            epilog="\n".join(("examples:", *(f"  {example}" for example in examples))) if examples else None,
+            formatter_class=HelpFormatter,
+            allow_abbrev=False,
+        )
+        if json:
+            self.add_argument("--json", action="store_true", help="JSON on stdout; its keys are those of the record")
+
+    def long_options(self) -> list[str]:
+        """Its options of two dashes, sorted: what completion offers."""
+        return sorted(word for action in self._actions for word in action.option_strings if word.startswith("--"))
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}", hint=f"`{self.prog} --help` has examples")
+
+
+def count(text: str) -> int:
+    """The words of an option that counts things. Raises what argparse turns into our message."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number from 0 to 999999999")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """The words of an option that is a time. Raises what argparse turns into our message."""
+    try:
+        given = float(text)
+    except ValueError:
+        given = -1.0
+    if not 0 <= given < 1e9:
+        raise argparse.ArgumentTypeError(f"{text}: expected seconds, a number from 0 to 1e9")
+    return given
+
+
+class Place:
+    """The setting of this process and the store that it is in, which must be there."""
+
+    def __init__(self) -> None:
+        self.setting: Setting = setting()
+        self.store: Store = existing_store(self.setting, store_policy(self.setting))
+        for fault in unreadable_archives(self.store):
+            complain(f"runs were skipped: {fault}", "`whence verify` names all that is damaged")
+
+    @property
+    def policy(self) -> Policy:
+        """The whole policy. Raises UsageError when anything in it is wrong."""
+        return load_policy(self.setting)

@@ -1,0 +1,130 @@
+"""`whence completion`: a script that completes commands, options and runs, for bash, zsh or fish.
+
+The script holds the words; only references ask the store, through `whence completion --references`.
+"""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from itertools import islice
+
+from ..actions.references import name_of
+from ..errors import WhenceError
+from ..ids import short
+from ..rules.policy import KEYS
+from ..store.runs import run_ids
+from .arguments import CommandParser, Place
+from .log import STATUSES
+from .main import COMMANDS
+from .output import line
+from .stop import SIGNALS
+
+LATEST = 50
+"""Runs that are offered."""
+
+WITH_RUNS = ("show", "audit", "verify", "restore", "get", "cat", "note", "tag", "stop")
+"""Commands whose words may name a run."""
+
+
+VALUES: dict[str, tuple[str, ...]] = {
+    "--status": STATUSES,
+    "--signal": SIGNALS,
+    "--policy": tuple(f"{key.name}={choice}" for key in KEYS.values() for choice in key.choices or ("",)),
+}
+"""What may stand behind an option, wherever it is one."""
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "completion",
+        "Print a script that completes the words of whence.",
+        examples=(
+            'eval "$(whence completion bash)"          # in ~/.bashrc',
+            'eval "$(whence completion zsh)"           # in ~/.zshrc, after compinit',
+            "whence completion fish | source          # in ~/.config/fish/config.fish",
+        ),
+        json=False,
+    )
+    parser.add_argument("shell", nargs="?", choices=tuple(_SCRIPTS))
+    parser.add_argument("--references", action="store_true", help=SUPPRESS)
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    if options.references:
+        for word in _references():
+            line(word)
+    elif options.shell:
+        line(_SCRIPTS[options.shell](_options()))
+    else:
+        parser().error(f"expected one of {', '.join(_SCRIPTS)}")
+    return 0
+
+
+def _references() -> list[str]:
+    """The latest runs, by their names and the ends of their ids; none where there is no store."""
+    try:
+        store = Place().store
+    except WhenceError:
+        return []
+    runs = list(islice(run_ids(store), LATEST))
+    names = [name for run in runs if (name := name_of(store, run)) and name.isprintable() and " " not in name]
+    return ["@", *dict.fromkeys(names), *map(short, runs)]
+
+
+def _options() -> dict[str, list[str]]:
+    """Each command's options, from its own parser."""
+    return {name: import_module(f".{name}", __package__).parser().long_options() for name in COMMANDS}
+
+
+def _bash(options: Mapping[str, Sequence[str]]) -> str:
+    values = "\n".join(
+        f'    {option}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$current")); return ;;'
+        for option, words in VALUES.items()
+    )
+    cases = "\n".join(f'    {name}) words="{" ".join(words)}" ;;' for name, words in options.items())
+    return f"""_whence() {{
+  local current="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" words=""
+  case "${{COMP_WORDS[COMP_CWORD-1]}}" in
+{values}
+  esac
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "{" ".join(COMMANDS)} --help --version" -- "$current"))
+    return
+  fi
+  case "$command" in
+{cases}
+  esac
+  case "$command" in
+    {"|".join(WITH_RUNS)})
+      [ "${{current#-}}" = "$current" ] && words="$words $(whence completion --references 2>/dev/null)" ;;
+    completion) words="bash zsh fish" ;;
+    schema) words="$words record event act seal store" ;;
+    bump) words="$words patch minor major" ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}}
+complete -o default -F _whence whence"""
+
+
+def _zsh(options: Mapping[str, Sequence[str]]) -> str:
+    return f"autoload -U +X bashcompinit && bashcompinit\n{_bash(options)}"
+
+
+def _fish(options: Mapping[str, Sequence[str]]) -> str:
+    lines = ["complete -c whence -n __fish_use_subcommand -f"]
+    for name, about in COMMANDS.items():
+        sentence = about.replace("'", "\\'")
+        lines.append(f"complete -c whence -n __fish_use_subcommand -a {name} -d '{sentence}'")
+        lines += [f"complete -c whence -n '__fish_seen_subcommand_from {name}' -l {word[2:]}" for word in options[name]]
+    for option, words in VALUES.items():
+        lines.append(f"complete -c whence -l {option[2:]} -x -a '{' '.join(words)}'")
+    seen = f"__fish_seen_subcommand_from {' '.join(WITH_RUNS)}"
+    lines.append(f"complete -c whence -n '{seen}' -a '(whence completion --references 2>/dev/null)'")
+    return "\n".join(lines)
+
+
+_SCRIPTS: dict[str, Callable[[Mapping[str, Sequence[str]]], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}

@@ -1,0 +1,79 @@
+"""`whence doctor`: check the installation and the store; close runs that never got their seal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from ..actions.completing import complete_digests
+from ..actions.doctor import Check, Closed, close_runs, installation, store_checks
+from ..errors import StoreError
+from ..store.layout import open_store
+from ..wiring import actor, load_policy, local_folder, setting, store_path
+from .arguments import CommandParser
+from .output import json_document, line, printable, styled
+
+STYLES = {"good": "green", "note": "yellow", "bad": "red"}
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "doctor",
+        "Check Python, git, the store, its file system and locks, what crashed writers left behind, and runs without a"
+        " seal. Exit code 1 when something is bad. Writes nothing without --close.",
+        examples=("whence doctor", "whence doctor --close"),
+    )
+    parser.add_argument(
+        "--close",
+        action="store_true",
+        help="seal the runs whose writer is proven dead, and take digests that a seal left out",
+    )
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    where = setting()
+    path = store_path(where, load_policy(where))
+    checks = list(installation(where.environ))
+    closed: list[Closed] = []
+    if not path.exists():
+        checks.append(Check(name="store", level="note", found=f"{path} is not there yet: the first run makes it"))
+    else:
+        try:
+            store = open_store(path)
+        except StoreError as error:
+            checks.append(Check(name="store", level="bad", found=error.message, fix=error.hint))
+        else:
+            local = local_folder(where)
+            spools = local / "spool" if local else None
+            if options.close:
+                by = actor(where)
+                closed = close_runs(
+                    store, spools=spools, host=by.host or "?", pid=os.getpid(), user=by.user, clock=time.time_ns
+                )
+                complete_digests(store, by=by, clock=time.time_ns, random=os.urandom)
+            checks += store_checks(store, spools=spools, now_ns=time.time_ns())
+    if options.json:
+        json_document(_as_json(checks, closed))
+    else:
+        _print(checks, closed)
+    return 1 if any(check.level == "bad" for check in checks) else 0
+
+
+def _as_json(checks: Sequence[Check], closed: Sequence[Closed]) -> dict[str, object]:
+    return {
+        "good": all(check.level != "bad" for check in checks),
+        "checks": [{"name": c.name, "level": c.level, "found": c.found, "fix": c.fix} for c in checks],
+        "closed": [{"id": c.run, "seal": c.seal, "because": c.because} for c in closed],
+    }
+
+
+def _print(checks: Sequence[Check], closed: Sequence[Closed]) -> None:
+    for one in closed:
+        line(f"closed  {one.run}  {one.seal}" if one.seal else f"left open  {printable(one.because or '')}")
+    for check in checks:
+        line(f"{styled(f'{check.level:<5}', STYLES[check.level])} {check.name}: {printable(check.found)}")
+        if check.fix:
+            line(f"      fix: {printable(check.fix)}")

@@ -1,0 +1,216 @@
+"""`whence log`: the runs, newest first, one line each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from ..actions.follow import follow_runs
+from ..actions.listing import Choice, records
+from ..actions.references import resolve_run
+from ..actions.summary import summary
+from ..ids import short
+from ..records.encoding import parse_timestamp
+from ..records.record import Record
+from ..records.run import TERMINAL
+from ..rules.query import parse
+from .arguments import CommandParser, Place, count
+from .output import (
+    STATUS_STYLES,
+    cells,
+    command_text,
+    complain,
+    cut,
+    flush,
+    json_line,
+    line,
+    padded,
+    printable,
+    seconds_text,
+    styled,
+    time_text,
+    width,
+)
+
+ON_A_TERMINAL = 50
+"""Runs that are listed on a terminal when nobody said how many."""
+
+POLL = 0.5
+"""Seconds between two looks at the store while following."""
+
+STATUSES = ("created", "running", *sorted(TERMINAL))
+
+HEADINGS = ("run", "created (UTC)", "status", "took", "code", "name", "command")
+SIZES = (8, 19, 13, 6, 9, 12)
+"""Columns before the last: fixed, so that lines can be printed as they are found."""
+
+NARROW = 100
+"""Columns of a terminal below which the year and the seconds of a time are left out."""
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "log",
+        "List the runs of the store, newest first, one line a run.",
+        examples=(
+            "whence log",
+            "whence log --limit 5 --status failed --status lost",
+            "whence log 'metrics.acc > 0.9 and config.lr in (0.1, 0.01)'",
+            "whence log 'code.dirty = true' --json | jq -r .id",
+            "whence log -f",
+        ),
+    )
+    parser.add_argument("query", nargs="*", metavar="QUERY", help="only runs that it means; see docs/query.md")
+    parser.add_argument("--limit", "-n", type=count, metavar="N", help="at most so many; 0: all")
+    parser.add_argument("--status", action="append", default=[], choices=STATUSES, metavar="STATUS", help="repeatable")
+    parser.add_argument("--original", action="store_true", help="only runs that are no rerun or variant of another")
+    parser.add_argument("--reruns-of", metavar="RUN", help="only the reruns and variants of a run")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on: print runs as they start and end")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_intermixed_args(list(words))
+    query = parse(" ".join(options.query))
+    place = Place()
+    choice = Choice(
+        query=query,
+        statuses=options.status,
+        original=options.original,
+        reruns_of=resolve_run(place.store, options.reruns_of) if options.reruns_of else None,
+    )
+    if options.follow:
+        return _follow(place, choice, options.limit, as_json=options.json)
+    limit = _limit(options.limit, as_json=options.json)
+    shown = _print(_found(place, choice, limit), as_json=options.json)
+    if options.limit is None and limit is not None and shown == limit:
+        complain(f"the newest {limit} are shown", "`--limit 0` shows all")
+    return 0
+
+
+def _limit(asked: int | None, *, as_json: bool) -> int | None:
+    if asked is None:
+        return ON_A_TERMINAL if sys.stdout.isatty() and not as_json else None
+    return asked or None
+
+
+def _found(place: Place, choice: Choice, limit: int | None) -> Iterator[Record]:
+    return records(place.store, choice, limit=limit, clock=time.time_ns, unreadable=_unreadable, faulty=complain)
+
+
+def _unreadable(run_id: str, why: str) -> None:
+    complain(f"run {run_id} cannot be read: {why}", f"`whence verify {run_id}` names the damage")
+
+
+def _print(found: Iterator[Record], *, as_json: bool) -> int:
+    if not as_json and width() is not None:
+        return _print_fitted(list(found))
+    if not as_json:
+        line(_row(HEADINGS))
+    count = 0
+    for record in found:
+        _print_one(record, as_json=as_json)
+        count += 1
+    return count
+
+
+def _print_fitted(found: Sequence[Record]) -> int:
+    """For a terminal: columns as wide as what is in them, and none that is empty, so that the command has room."""
+    narrow = (width() or 0) < NARROW
+    rows = [_cells(record, narrow=narrow) for record in found]
+    sizes = [_fitted(column, rows, narrow=narrow) for column in range(len(SIZES))]
+    headings = [
+        name if len(name) <= size else name.partition(" ")[0] for name, size in zip(HEADINGS, (*sizes, 99), strict=True)
+    ]
+    line(styled(_row(headings, sizes), "dim"))
+    for record, row in zip(found, rows, strict=True):
+        line(_with_style(_row(row, sizes), record))
+    return len(rows)
+
+
+def _fitted(column: int, rows: Sequence[Sequence[str]], *, narrow: bool) -> int:
+    """The width of a column; 0 when no row has anything in it."""
+    longest = max((cells(row[column]) for row in rows if row[column] != "-"), default=0)
+    heading = len(HEADINGS[column].partition(" ")[0])
+    return (
+        max(min(longest, SIZES[column] if narrow and HEADINGS[column] == "name" else longest), heading)
+        if longest
+        else 0
+    )
+
+
+def _print_one(record: Record, *, as_json: bool) -> None:
+    if as_json:
+        json_line(summary(record))
+    else:
+        line(_line(record))
+
+
+def _line(record: Record) -> str:
+    return _with_style(_row(_cells(record)), record)
+
+
+def _cells(record: Record, *, narrow: bool = False) -> tuple[str, ...]:
+    created = time_text(record.created)
+    return (
+        short(record.id),
+        created[5:16] if narrow else created,
+        status_text(record),
+        seconds_text(_took(record)),
+        _code(record),
+        printable(record.name or "-"),
+        command_text(record.command),
+    )
+
+
+def _took(record: Record) -> float | None:
+    """How long it took; of a run that goes on, how long it has been going."""
+    if record.duration is not None or record.status != "running" or record.started is None:
+        return record.duration
+    return max(0.0, time.time() - parse_timestamp(record.started))
+
+
+def _with_style(row: str, record: Record) -> str:
+    status = status_text(record)
+    return row.replace(status, styled(status, STATUS_STYLES.get(record.status)), 1)
+
+
+def _row(row: Sequence[str], sizes: Sequence[int] = SIZES) -> str:
+    """The line; a column of no width is left out. Only what was fitted is cut: elsewhere a long cell moves the rest."""
+    fitted = sizes is not SIZES
+    shown = [padded(cut(cell, size) if fitted else cell, size) for cell, size in zip(row, sizes, strict=False) if size]
+    return cut("  ".join((*shown, row[-1])), width())
+
+
+def status_text(record: Record) -> str:
+    """The status, with what a reader must know beside it: `running (silent)`, `failed 3`."""
+    if record.phase:
+        return f"{record.status} ({record.phase})"
+    if record.signal:
+        return f"{record.status} {record.signal}"
+    return f"{record.status} {record.exit_code}" if record.exit_code else record.status
+
+
+def _code(record: Record) -> str:
+    """The commit's first digits, or the tree's; `*` when the folder differed from the commit."""
+    code = record.code
+    if code is None:
+        return "-"
+    return (code.commit or code.tree or "-")[:7] + ("*" if code.dirty else "")
+
+
+def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:
+    """The latest runs, the oldest first, and then a line whenever a run appears or its state changes."""
+    following = follow_runs(place.store, choice, clock=time.time_ns, sleep=_pause)
+    for record in reversed(list(_found(place, choice, ON_A_TERMINAL if limit is None else limit or None))):
+        _print_one(record, as_json=as_json)
+    flush()
+    for record in following:
+        _print_one(record, as_json=as_json)
+        flush()
+    return 0
+
+
+def _pause() -> None:
+    time.sleep(POLL)

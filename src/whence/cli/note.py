@@ -1,0 +1,44 @@
+"""`whence note`: say something about a run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from ..actions.annotate import add_note
+from ..actions.references import resolve_run
+from ..wiring import actor, secrets_of
+from .arguments import REFERENCE, CommandParser, Place
+from .output import json_document, say
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "note",
+        "Say something about a run, while it goes on or years later. The note is added; the record is not changed.",
+        examples=("whence note @ 'the plot uses the wrong units'", "whence note baseline warm-up was off"),
+    )
+    parser.add_argument("run", metavar="RUN", help=REFERENCE)
+    parser.add_argument("text", nargs="+", metavar="TEXT")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    place = Place()
+    run = resolve_run(place.store, options.run)
+    act = add_note(
+        place.store,
+        run,
+        " ".join(options.text),
+        secrets=secrets_of(place.setting, place.policy),
+        by=actor(place.setting),
+        now_ns=time.time_ns(),
+        random=os.urandom(10),
+    )
+    if options.json:
+        json_document(act)
+    else:
+        say(f"noted on {run}")
+    return 0

@@ -1,0 +1,170 @@
+"""`whence run`: record a command while it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..actions.run import dry_run, run
+from ..capture.configuration import parameter
+from ..errors import RefusedError, StoreError, UsageError
+from ..ids import short
+from ..recorder.request import Request
+from ..records.record import Record
+from ..rules.fields import allowed
+from ..rules.names import check_name
+from ..wiring import Setting, load_policy, setting, surroundings
+from .arguments import CommandParser
+from .output import command_text, complain, seconds_text
+
+REFUSED = 125
+
+
+_REPEATED = (
+    ("--tag", "K[=V]", "a tag"),
+    ("--field", "K=V", "a field of the project, checked if policy declares any under [fields]"),
+    ("--config", "FILE", "a configuration file to keep and parse"),
+    ("--param", "K=V", "a configuration value, nested by dots"),
+    ("--input", "P", "a file, folder, glob or URL that is read"),
+    ("--output", "[KIND:]P", "a file, folder or glob that is written, for instance model:net.bin"),
+    ("--policy", "K=V", "a policy key for this run"),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The words of `whence run` before `--`."""
+    words = CommandParser(
+        "run",
+        "Record a command while it runs. Its exit code, output and signals are its own; 125 is ours.",
+        examples=(
+            "whence run -- python train.py --lr 0.1",
+            "whence run --name warmup-off --tag kind=ablation --input data/train.csv --output model.pt -- ./train.sh",
+            "whence run --config config.yaml --param optim.lr=0.1 -- python train.py",
+            "whence run --policy dirty=refuse -- make results",
+        ),
+        json=False,
+    )
+    words.usage = "whence run [options] -- COMMAND [ARGUMENTS]"
+    for option, metavar, about in _REPEATED:
+        words.add_argument(option, action="append", default=[], metavar=metavar, help=f"{about}; may be given again")
+    words.add_argument(
+        "--name",
+        help="a name for the run, on one line, without / and : and no @ before it; `whence show NAME` finds it",
+    )
+    words.add_argument("--purpose", help="why it is run, in a sentence")
+    words.add_argument("--hypothesis", help="what the run is to support or refute")
+    words.add_argument("--code-url", metavar="URL", help="where the code is from; recorded as declared")
+    words.add_argument("--code-commit", metavar="ID", help="the commit it should be; recorded as declared, and checked")
+    words.add_argument("--record-json", metavar="FILE", help="write the run's line of `log --json` to FILE at the end")
+    words.add_argument("--dry-run", action="store_true", help="run the command and record nothing")
+    return words
+
+
+def main(words: Sequence[str]) -> int:
+    """Run it; the command's own code, 126 or 127 as a shell says, or 125 when we refused or could not record."""
+    try:
+        ours, command = split(words)
+        options = _options(ours, "--" in words)
+        if not command:
+            raise UsageError(
+                "no command: expected `--` and a command", hint="for instance `whence run -- python train.py`"
+            )
+        where = setting()
+        return dry_run(command, where.environ) if options.dry_run else _record(options, command, where)
+    except (RefusedError, StoreError) as error:
+        complain(error.message, error.hint)
+        return REFUSED
+    except OSError as error:
+        complain(f"cannot record: {os.fsdecode(error.filename) + ': ' if error.filename else ''}{error.strerror}")
+        return REFUSED
+
+
+def _options(words: list[str], separated: bool) -> argparse.Namespace:
+    """Our options. Raises UsageError, with `--` in its place where a command was given without it."""
+    options, rest = parser().parse_known_args(words)
+    if not rest:
+        return options
+    bare = rest[0]
+    if separated or bare.startswith("-"):
+        parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    at = words.index(bare)
+    meant = command_text(("whence", "run", *words[:at])) + " -- " + command_text(words[at:])
+    raise UsageError(f"no command: expected `--` before {bare}", hint=f"`{meant}`")
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our words and the command's: everything after the first `--` is the command's."""
+    given = list(words)
+    if "--" in given:
+        at = given.index("--")
+        return given[:at], given[at + 1 :]
+    return given, []
+
+
+def _record(options: argparse.Namespace, command: list[str], where: Setting) -> int:
+    policy = load_policy(where, options.policy)
+    asked = Request(
+        mode="command",
+        argv=command,
+        name=check_name(options.name),
+        purpose=options.purpose,
+        hypothesis=options.hypothesis,
+        tags=pairs(options.tag, "--tag", needs_value=False),
+        fields=allowed(policy.fields, pairs(options.field, "--field")),
+        config_files=options.config,
+        params=_params(options.param),
+        inputs=options.input,
+        outputs=options.output,
+        code_url=options.code_url,
+        code_commit=options.code_commit,
+    )
+    # What is piped or kept in a file is the command's alone.
+    told = _tell if os.isatty(2) else None
+    return run(asked, surroundings(where, policy, say=_say), _report_to(options.record_json, where.cwd), told)
+
+
+def pairs(words: Sequence[str], option: str, *, needs_value: bool = True) -> dict[str, str]:
+    """`K=V` words as a mapping; the last of a key wins. Raises UsageError for a word without a key or a value."""
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key or (needs_value and not equals):
+            raise UsageError(f"whence run: {option} {word}: expected K=V", hint=f"for instance {option} kind=ablation")
+        found[key] = value
+    return found
+
+
+def _params(words: Sequence[str]) -> dict[str, Any]:
+    try:
+        return dict(map(parameter, words))
+    except ValueError as error:
+        raise UsageError(f"whence run: --param {error}", hint="for instance --param optim.lr=0.1") from None
+
+
+def _report_to(file: str | None, cwd: Path) -> Path | None:
+    if file is None:
+        return None
+    path = cwd / file
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--record-json {file}: {path.parent} is not a folder that can be written to")
+    return path
+
+
+def _tell(record: Record) -> None:
+    """What was stored and where, for a person at a terminal: one line, after everything that the command printed."""
+    counts = (("artifact", len(record.artifacts)), ("input", len(record.inputs)))
+    stored = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts)
+    took = "" if record.duration is None else f" in {seconds_text(record.duration)}"
+    state = f"{record.status} ({record.phase})" if record.phase else record.status
+    _say(f"recorded {short(record.id)}, {state}{took}; {stored}: whence show {short(record.id)}")
+
+
+def _say(message: str) -> None:
+    """Past Python's buffers: what nobody takes must not come back at the end, as an exit code of ours."""
+    try:
+        os.write(2, f"whence: {message}\n".encode(errors="backslashreplace"))
+    except OSError:
+        return  # Nobody listens any more; the run goes on.

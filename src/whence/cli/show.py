@@ -1,0 +1,394 @@
+"""`whence show`: one record, grouped as a reviewer reads: from what was run to what is missing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from ..actions.content import resolve_shown
+from ..actions.view import View, kin_of, view_run, with_kin, with_what_was_printed
+from ..records.code import Code
+from ..records.configuration import Configuration
+from ..records.data import Artifact, Input
+from ..records.encoding import encode
+from ..records.environment import Environment
+from ..records.record import Record
+from ..records.result import Metric
+from .arguments import REFERENCE, CommandParser, Place
+from .log import status_text
+from .output import (
+    STATUS_STYLES,
+    command_text,
+    counted,
+    cut,
+    json_document,
+    line,
+    padded,
+    printable,
+    seconds_text,
+    size_text,
+    styled,
+    time_text,
+    width,
+)
+
+LONG = 40
+"""Rows of one list that are printed; `--all` prints the rest, `--json` always has everything."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line of the page: what it is, what it says, and when that was captured, if that needs saying."""
+
+    label: str
+    text: str
+    when: str = ""
+
+
+Rows = Iterator[Row]
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "show",
+        "Show one record, grouped as a reviewer reads it; each fact says when it was captured.",
+        examples=("whence show @", "whence show baseline --json | jq .metrics", "whence show results/model.json"),
+    )
+    parser.add_argument(
+        "run", nargs="?", default="@", metavar="REF", help=f"{REFERENCE}; or a file that a run made; @ when left out"
+    )
+    parser.add_argument("--all", action="store_true", help=f"every row of lists longer than {LONG}")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    place = Place()
+    now = time.time_ns()
+    run = resolve_shown(place.store, options.run, cwd=place.setting.cwd, now_ns=now)
+    view = view_run(place.store, run, now_ns=now)
+    record = with_kin(view.record, kin_of(place.store, run))
+    if options.json:
+        json_document(record)
+    else:
+        for text in page(with_what_was_printed(place.store, record), view, limit=None if options.all else LONG):
+            line(text)
+    return 0
+
+
+def page(record: Record, view: View, *, limit: int | None) -> Iterator[str]:
+    """The lines of the page."""
+    status = styled(status_text(record), STATUS_STYLES.get(record.status))
+    yield f"{styled('run', 'bold')} {record.id}  {status}"
+    for title, section in SECTIONS.items():
+        rows = list(section(record))
+        if rows:
+            yield ""
+            yield styled(title, "bold")
+            yield from _aligned(rows, limit)
+    yield from _beyond(view)
+
+
+def _aligned(rows: Sequence[Row], limit: int | None) -> Iterator[str]:
+    size = min(28, max(len(row.label) for row in rows))
+    shown = rows if limit is None else rows[:limit]
+    previous = None
+    for row in shown:
+        label = "" if row.label == previous else row.label
+        previous = row.label
+        when = f"  [{row.when}]" if row.when else ""
+        yield cut(f"  {padded(label, size)}  {row.text}{when}", width())
+    if len(shown) < len(rows):
+        yield f"  … {len(rows) - len(shown)} more rows (--all)"
+
+
+def _some(label: str, value: str | None, when: str = "") -> Rows:
+    """The row, if there is something to say."""
+    if value:
+        yield Row(label, printable(value), when)
+
+
+def _what(record: Record) -> Rows:
+    yield from _some("name", record.name)
+    yield from _some("purpose", record.purpose)
+    yield from _some("hypothesis", record.hypothesis)
+    yield Row("command", command_text(record.command))
+    yield from _some("in", record.cwd)
+    yield from _some("created", time_text(record.created))
+    yield from _some("started", time_text(record.started) or "never")
+    yield from _some("ended", time_text(record.ended))
+    yield from _some("took", seconds_text(record.duration))
+    yield from _ending(record)
+    yield from _some("by", " on ".join(filter(None, (_user(record), record.host.name if record.host else None))))
+    yield from _some("standing", record.standing)
+    yield from _some("outcome", record.outcome)
+    for key, value in record.tags.items():
+        yield Row("tags", printable(f"{key}={value}" if value else key))
+    for key, value in record.ext.items():
+        yield Row(f"ext.{printable(key)}", _json(value))
+    yield from _relations(record)
+
+
+def _user(record: Record) -> str | None:
+    return record.user.name if record.user else None
+
+
+def _ending(record: Record) -> Rows:
+    if record.exit_code is not None:
+        yield Row("exit code", str(record.exit_code))
+    yield from _some("signal", record.signal)
+    if record.error:
+        yield Row("error", printable(f"{record.error.type}: {record.error.message}"))
+    yield from _some("evidence", record.evidence)
+    if record.closed_by:
+        closer = record.closed_by
+        yield Row("closed by", printable(f"{closer.user or '?'} on {closer.host}: {closer.evidence}"))
+
+
+def _relations(record: Record) -> Rows:
+    yield from _some("parent", record.parent)
+    yield from _some((record.relation == "variant" and "variant of") or "rerun of", record.rerun_of)
+    for child in record.children:
+        yield Row("children", child)
+    for sibling in record.siblings:
+        yield Row("run again", f"{sibling['id']}  {sibling['status']}")
+    for difference in record.differences:
+        yield Row("differs in", printable(f"{difference.what}: {difference.before} -> {difference.after}"))
+
+
+def _code(record: Record) -> Rows:
+    code = record.code
+    if code is None:
+        yield Row("", "not captured")
+        return
+    yield from _some("commit", _commit(code), code.when)
+    yield from _some("branch", code.branch)
+    yield from _some("version", code.version or code.describe)
+    yield from _some("url", code.url)
+    yield from _some("root", code.root)
+    yield from _some("code id", code.id, code.when)
+    yield from _some("tree", _tree(code), code.when)
+    yield from _some("git tree", code.git_tree)
+    if code.entry:
+        yield Row("entry", printable(" ".join(filter(None, (code.entry.kind, code.entry.path or code.entry.name)))))
+    for path in code.dirty_paths:
+        yield Row("differs", printable(f"{path.state} {path.path}" + (" (a result)" if path.role == "result" else "")))
+    for left in code.files_left_out:
+        yield Row("left out", printable(f"{left.path} ({size_text(left.size)}): {left.because}"))
+    for nested in code.submodules:
+        yield Row("submodule", printable(f"{nested.path} {nested.commit or ''}{' dirty' if nested.dirty else ''}"))
+    for other in code.repositories:
+        yield Row("repository", printable(f"{other.path} {other.commit or ''}{' dirty' if other.dirty else ''}"))
+    for name, url in code.remotes.items():
+        yield Row("remote", printable(f"{name} {url}"))
+    for declared in code.declared:
+        yield Row("declared", printable(f"{declared.name} = {declared.value} ({declared.checked})"))
+
+
+def _commit(code: Code) -> str:
+    if code.commit is None:
+        return "none" if code.vcs == "git" else f"no version control ({code.vcs})"
+    pushed = {True: ", pushed", False: ", not pushed", None: ""}[code.pushed]
+    return f"{code.commit} ({'dirty' if code.dirty else 'clean'}{pushed})"
+
+
+def _tree(code: Code) -> str | None:
+    return f"{code.tree} ({code.stored})" if code.tree else None
+
+
+def _config(record: Record) -> Rows:
+    config = record.config
+    if config is None:
+        yield Row("", "not captured")
+        return
+    yield from _values(config)
+    for group, option in config.choices.items():
+        yield Row("choice", printable(f"{group}={option}"), config.when)
+    for override in config.overrides:
+        yield Row("override", printable(override), config.when)
+    for file in config.files:
+        fault = f", not parsed: {file.error}" if file.error else ""
+        yield Row("file", printable(f"{file.path} {file.digest}{fault}"), config.when)
+    for seed in config.seeds:
+        yield Row("seed", printable(f"{seed.name} = {seed.value} ({seed.origin})"), config.when)
+
+
+def _values(config: Configuration) -> Rows:
+    for name, value in _flat("", config.values):
+        origin = config.origins.get(name)
+        yield Row(printable(name), _json(value) + (f"  ({origin})" if origin else ""), config.when)
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]  JSON
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)  # pyright: ignore[reportUnknownArgumentType]
+    elif prefix:
+        yield prefix, value
+
+
+def _json(value: Any) -> str:
+    return printable(value if isinstance(value, str) else encode(value).decode())
+
+
+def _data(record: Record) -> Rows:
+    if not record.inputs:
+        yield Row("", "no inputs are known")
+    for item in record.inputs:
+        yield Row(printable(item.name), printable(_input(item)), item.when)
+
+
+def _input(item: Input) -> str:
+    words = [item.path] if item.path != item.name else []
+    words += [item.digest or ("digest pending" if item.pending else f"no digest: {item.because or 'unknown why'}")]
+    words += [size_text(item.size), item.how]
+    words += [counted(item.files, "file", "files")] if item.files is not None else []
+    words += [f"{item.dataset}@{item.version}"] if item.dataset else []
+    words += {"no": [], "yes": [f"CHANGED during the run, then {item.digest_after or 'gone'}"], "unknown": []}[
+        item.changed
+    ]
+    return "  ".join(words)
+
+
+def _environment(record: Record) -> Rows:
+    environment = record.environment
+    if environment is None:
+        yield Row("", "not captured")
+        return
+    yield from _some("fingerprint", environment.fingerprint, environment.when)
+    yield from _some("hardware class", environment.hardware_class, environment.when)
+    yield from _software(environment)
+    yield from _machine(environment)
+    for name, value in _flat("", environment.settings):
+        yield Row(printable(name), _json(value))
+    if environment.variables:
+        yield Row("variables", f"{len(environment.variables)} recorded (whence cat RUN:environment)")
+
+
+def _software(environment: Environment) -> Rows:
+    if environment.python:
+        python = environment.python
+        yield Row("python", printable(f"{python.implementation} {python.version}  {python.executable}"))
+    if environment.packages:
+        yield Row("packages", f"{len(environment.packages)} (whence cat RUN:environment)")
+    for lock in filter(None, (environment.lock, *environment.locks)):
+        agrees = {True: "agrees with what is installed", False: "DIFFERS from what is installed", None: lock.because}
+        yield Row("lock", printable(f"{lock.path}  {agrees[lock.agrees] or 'not compared'}"))
+        for mismatch in lock.mismatches:
+            yield Row("", printable(mismatch))
+    for how in filter(None, (environment.container, environment.container_declared)):
+        words = (how.runtime, how.image, how.digest, f"({how.how})")
+        yield Row("container", printable("  ".join(filter(None, words))))
+    for module in environment.modules:
+        yield Row("module", printable(module))
+
+
+def _machine(environment: Environment) -> Rows:
+    if environment.os:
+        system = environment.os
+        words = (system.distribution, f"{system.kernel} {system.release}", system.libc)
+        yield Row("system", printable(", ".join(filter(None, words))))
+    if environment.hardware:
+        machine = environment.hardware
+        words = (machine.cpu or machine.architecture, f"{machine.cores} cores", size_text(machine.memory))
+        yield Row("machine", printable(", ".join(words)))
+    for device in environment.accelerators:
+        words = (device.vendor, device.model, size_text(device.memory), device.driver and f"driver {device.driver}")
+        yield Row("accelerator", printable("  ".join(filter(None, words))))
+    if environment.scheduler:
+        yield Row("job", printable(f"{environment.scheduler.name} {environment.scheduler.job or ''}"))
+
+
+def _results(record: Record) -> Rows:
+    for name, metric in record.metrics.items():
+        yield Row(printable(name), _metric(metric), "during")
+    for artifact in record.artifacts:
+        yield Row(printable(artifact.name), printable(_artifact(artifact)), artifact.when)
+    if record.output:
+        output = record.output
+        lost = f", {size_text(output.cut)} left out in the middle" if output.cut else ""
+        yield Row("printed", f"{size_text(output.bytes)}{lost} (whence cat RUN:output)", output.when)
+    for note in record.notes:
+        yield Row("note", printable(f"{time_text(note.at)}  {note.text}" + (f"  ({note.by})" if note.by else "")))
+    for anomaly in record.anomalies:
+        detail = "" if anomaly.detail is None else f": {_json(anomaly.detail)}"
+        yield Row("anomaly", printable(f"{time_text(anomaly.at)}  {anomaly.what}{detail}"))
+    if record.progress:
+        done = "" if record.progress.fraction is None else f"{record.progress.fraction:.0%} "
+        yield Row("progress", printable(done + (record.progress.text or "")))
+    yield from _resources(record)
+
+
+def _metric(metric: Metric) -> str:
+    step = "" if metric.step is None else f" at step {metric.step:g}"
+    points = counted(metric.count, "point", "points")
+    return f"{_number(metric.last)}{step}  (min {_number(metric.min)}, max {_number(metric.max)}, {points})"
+
+
+def _number(value: float | str | None) -> str:
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.6g}"
+
+
+def _artifact(artifact: Artifact) -> str:
+    if artifact.missing:
+        return f"{artifact.path}  MISSING: declared and never written"
+    words = [artifact.path] if artifact.path != artifact.name else []
+    words += [artifact.kind, size_text(artifact.size)]
+    words += [artifact.digest or f"no digest: {artifact.because or 'pending'}"]
+    words += [counted(artifact.files, "file", "files")] if artifact.files is not None else []
+    words += ["kept" if artifact.kept else f"not kept{': ' + artifact.because if artifact.because else ''}"]
+    words += ["unfinished"] if artifact.unfinished else []
+    words += [] if artifact.final else ["not final"]
+    return "  ".join(words)
+
+
+def _resources(record: Record) -> Rows:
+    used = record.resources
+    if used is None:
+        return
+    if used.cpu_user is not None:
+        yield Row("cpu", f"{used.cpu_user:.1f}s user, {used.cpu_system or 0:.1f}s system", "end")
+    if used.peak_memory or used.peak_memory_process:
+        yield Row("memory", f"{size_text(used.peak_memory or used.peak_memory_process)} at most", "end")
+    else:
+        yield Row("memory", "not measured: the run ended before it was looked at")
+    if used.read_bytes is not None:
+        yield Row("i/o", f"{size_text(used.read_bytes)} read, {size_text(used.written_bytes)} written", "end")
+
+
+def _gaps(record: Record) -> Rows:
+    for gap in record.missing:
+        yield Row(printable(gap.what), printable(gap.because), gap.when)
+    for loss in record.losses:
+        yield Row("lost", printable(f"{loss.what}: {loss.because}"))
+    for gap in record.observation.gaps:
+        yield Row("observation", printable(gap))
+    if not record.observation.complete:
+        yield Row("observation", f"{record.observation.mechanism}: what was read and written may be more")
+    if record.seal is None:
+        yield Row("seal", "none yet")
+    else:
+        yield Row("sealed", record.seal)
+
+
+def _beyond(view: View) -> Iterator[str]:
+    rows = [Row("ignored", printable(fault)) for fault in view.faults]
+    rows += [Row("late", printable(late)) for late in view.late]
+    if rows:
+        yield ""
+        yield styled("beyond the record", "bold")
+        yield from _aligned(rows, None)
+
+
+SECTIONS: dict[str, Callable[[Record], Rows]] = {
+    "what": _what,
+    "code": _code,
+    "configuration": _config,
+    "data": _data,
+    "environment": _environment,
+    "results": _results,
+    "what is missing": _gaps,
+}
+"""The order in which a reviewer reads."""

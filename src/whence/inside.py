@@ -1,0 +1,209 @@
+"""What code says from inside a run: the functions of `import whence`, as `cli` holds those of the command line.
+
+After a run has begun nothing of ours raises into the code that it records.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, TypeVar, cast, overload
+
+from msgspec.structs import replace
+
+from .capture.block_entry import block_entry
+from .capture.configuration import hydra_state
+from .capture.interpreter import Running
+from .errors import WhenceError
+from .recorder.attach import find_outer
+from .recorder.blockless import join_lazily
+from .recorder.blocks import Asked, begin
+from .recorder.functions import record_calls
+from .recorder.handle import DryRun, Run
+from .recorder.open_runs import current as current_run
+from .recorder.request import Request, Surroundings
+from .recorder.warned import warn_once
+from .records.code import Entry
+from .rules.names import check_name
+from .store.layout import Store
+from .wiring import load_policy, setting, surroundings
+
+
+def start(
+    config: Any = None,
+    *,
+    name: str | None = None,
+    purpose: str | None = None,
+    hypothesis: str | None = None,
+    tags: Mapping[str, Any] | Sequence[str] = (),
+    fields: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    config_files: Sequence[str | os.PathLike[str]] = (),
+    inputs: Sequence[str | os.PathLike[str]] = (),
+    outputs: Sequence[str | os.PathLike[str]] = (),
+    nested: bool = False,
+    policy: Mapping[str, Any] | Sequence[str] = (),
+    dry_run: bool = False,
+    entry: Entry | None = None,
+) -> Run:
+    """Begin a run of this process, or join the one that it belongs to (docs/python.md says which).
+
+    Raises RefusedError when policy or a missing input forbids the start (the refusal is recorded), StoreError when
+    nothing can be recorded, UsageError for wrong settings. After this call nothing of ours raises.
+    """
+    if dry_run:
+        return DryRun()
+    where = setting()
+    request = Request(
+        mode="block",
+        argv=list(sys.orig_argv),
+        program=sys.executable,
+        entry=entry or block_entry(sys.modules, sys.orig_argv, where.cwd, where.environ),
+        name=check_name(name),
+        purpose=purpose,
+        hypothesis=hypothesis,
+        tags=_tags(tags),
+        fields=dict(fields or {}),
+        config_files=[os.fspath(path) for path in config_files],
+        params=dict(params or {}),
+        config=config,
+        inputs=[os.fspath(path) for path in inputs],
+        outputs=[os.fspath(path) for path in outputs],
+        hydra=hydra_state(sys.modules),
+        running=_running(),
+    )
+    chosen = load_policy(where, _flags(policy))
+    world = Asked(
+        request=request,
+        nested=nested,
+        environ=cast("MutableMapping[str, str]", where.environ),
+        surroundings=lambda: surroundings(where, chosen, say=_say),
+    )
+    return begin(world)
+
+
+def _tags(tags: Mapping[str, Any] | Sequence[str]) -> dict[str, str]:
+    if isinstance(tags, str):
+        return {tags: ""}
+    if isinstance(tags, Mapping):
+        return {key: "" if value is None or value is True else str(value) for key, value in tags.items()}
+    return dict.fromkeys(tags, "")
+
+
+def _flags(policy: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Policy given in code, as the words of `--policy`."""
+    if not isinstance(policy, Mapping):
+        return list(policy)
+    return [f"{key}={_policy_text(value)}" for key, value in policy.items()]
+
+
+def _policy_text(value: Any) -> str:
+    return ",".join(cast("Sequence[str]", value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _running() -> Running:
+    """This interpreter."""
+    return Running(
+        version=sys.version,
+        implementation=sys.implementation.name.replace("cpython", "CPython"),
+        executable=sys.executable,
+        prefix=sys.prefix,
+        base_prefix=sys.base_prefix,
+        path=list(sys.path),
+    )
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"whence: {message}\n")
+    sys.stderr.flush()
+
+
+def current() -> Run | None:
+    """The run that this code belongs to: of its context, of this process, or of the process that started it."""
+    run = current_run()
+    if run is None:
+        outer = find_outer(setting().environ)
+        return None if outer is None else join_lazily(outer, _attach)
+    return run
+
+
+def _attach(store: Store) -> Surroundings:
+    where = setting()
+    return replace(surroundings(where, load_policy(where), say=_say), store=store)
+
+
+def log(values: Mapping[str, Any] | None = None, /, step: Any = None, **more: Any) -> None:
+    """Record metrics in the current run. Like all that follow: without a run it warns once and does nothing."""
+    if run := _current_or_warn("log"):
+        run.log(values, step=step, **more)
+
+
+def input(path: str | os.PathLike[str], name: str | None = None) -> None:
+    """Say that a file, folder, glob or URL is read."""
+    if run := _current_or_warn("input"):
+        run.input(path, name)
+
+
+def output(path: str | os.PathLike[str], name: str | None = None, kind: str | None = None) -> None:
+    """Say that a file, folder or glob is written: by now, or until the end."""
+    if run := _current_or_warn("output"):
+        run.output(path, name, kind)
+
+
+def note(text: str) -> None:
+    """Say something in words."""
+    if run := _current_or_warn("note"):
+        run.note(text)
+
+
+def tag(*names: str, **tags: Any) -> None:
+    """Put tags on the current run."""
+    if run := _current_or_warn("tag"):
+        run.tag(*names, **tags)
+
+
+def field(name: str, value: Any) -> None:
+    """Fill a field of the project."""
+    if run := _current_or_warn("field"):
+        run.field(name, value)
+
+
+def progress(text: str | None = None, fraction: float | None = None) -> None:
+    """How far the current run is."""
+    if run := _current_or_warn("progress"):
+        run.progress(text, fraction)
+
+
+def _current_or_warn(call: str) -> Run | None:
+    try:
+        run = current()
+    except (WhenceError, OSError) as error:
+        warn_once("", f"whence.{call}(): {error}; nothing is recorded")
+        return None
+    if run is None:
+        warn_once(
+            "", f"whence.{call}() was called without a run: nothing is recorded; `with whence.start():` begins one"
+        )
+    return run
+
+
+Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
+
+
+@overload
+def record(function: Wrapped, /) -> Wrapped: ...
+@overload
+def record(**asked: Any) -> Callable[[Wrapped], Wrapped]: ...
+def record(function: Callable[..., Any] | None = None, /, **asked: Any) -> Any:
+    """Make every call of a function a run: its arguments are the configuration, the function is the entry.
+
+    Works on functions, methods and `async` functions. `asked` is what `start` takes.
+    """
+    if function is None:
+
+        def wrap(given: Callable[..., Any]) -> Any:
+            return record_calls(given, asked, start)
+
+        return wrap
+    return record_calls(function, asked, start)

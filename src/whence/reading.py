@@ -1,0 +1,28 @@
+"""Reading a store from Python: `whence.open()`. Apart from `inside`, so that recording a run does not pay for it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .actions.store_view import StoreView
+from .store.layout import open_store
+from .wiring import actor, existing_store, load_policy, secrets_of, setting, store_policy
+
+
+def open(path: str | os.PathLike[str] | None = None) -> StoreView:
+    """The store for reading, and for notes and tags: of the path, or the one that runs of this folder go to.
+
+    Raises StoreError when there is none.
+    """
+    where = setting()
+    store = open_store(where.cwd / path) if path is not None else existing_store(where, store_policy(where))
+    return StoreView(
+        store,
+        cwd=where.cwd,
+        actor=actor(where),
+        # Asked for when something is said: what is only read depends on no policy.
+        secrets=lambda: secrets_of(where, load_policy(where)),
+        clock=time.time_ns,
+        random=os.urandom,
+    )

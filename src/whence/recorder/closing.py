@@ -1,0 +1,135 @@
+"""Close a run after its end: late facts, digests, `run.sealed`, `record.json`, the seal.
+
+The status is fixed by then. Each step may fail by itself: what it would have said is stated as lost, and the next goes
+on. Only when no seal can be set does the run stay open; any later process then closes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..errors import WhenceError
+from ..records import events
+from ..records.encoding import encode, timestamp
+from ..records.record import Record
+from ..records.seal import Pending
+from ..rules.fold import MAIN
+from ..store.objects import sync_objects
+from ..store.results import add_results
+from ..store.runs import FolderFiles, fold_run, read_journals
+from ..store.seal import close_run
+from ..store.snapshots import changed_since
+from ..system.locks import lock_state
+from .beside import Beside, complete_code, owes_code
+from .launch import Launch, snapshot_terms
+from .outputs import restated, state_outputs
+
+RANKS = 10.0
+"""Seconds that rank 0 waits at most for the other ranks of its job."""
+
+HURRIED = 2.0
+"""Seconds for all digests together when a batch system, or a person, will not wait."""
+
+
+def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = False) -> str | None:
+    """Everything that is owed after `run.ended`; the digest of the seal, or nothing if it could not be set."""
+    seconds = HURRIED if hurried else launch.around.policy.seal_within
+    until = time.monotonic() + seconds
+    pending: list[Pending] = []
+
+    def enough() -> bool:
+        return time.monotonic() >= until
+
+    _step(launch, "work beside the run", lambda: _end_beside(launch, beside, seconds))
+    _step(launch, "outputs", lambda: _outputs(launch, pending, enough))
+    _step(launch, "the check of inputs", lambda: _inputs(launch, enough))
+    _step(launch, "the check of sources", lambda: _sources(launch))
+    _step(launch, "the digest cache", launch.digests.save)
+    if launch.recording.writer != MAIN:
+        launch.recording.close()
+        return None
+    if launch.request.rank is not None:
+        _await_ranks(launch, min(until, time.monotonic() + RANKS))
+    return _seal(launch, pending)
+
+
+def _await_ranks(launch: Launch, until: float) -> None:
+    """Give the other ranks, which end about now, a moment to say so before the seal."""
+    own = launch.recording.folder
+    while time.monotonic() < until and any(lock_state(path) == "held" for path in own.glob("rank-*.jsonl")):
+        time.sleep(0.05)
+
+
+def _step(launch: Launch, what: str, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception as fault:  # noqa: BLE001  any fault of ours costs detail, never the rest of the record; it is stated
+        launch.recording.lost(what, f"{type(fault).__name__}: {fault}")
+
+
+def _end_beside(launch: Launch, beside: Beside | None, seconds: float) -> None:
+    if beside is not None and beside.started:
+        beside.finish(seconds)
+    elif owes_code(launch):
+        complete_code(launch, "end")
+
+
+def _outputs(launch: Launch, pending: list[Pending], enough: Callable[[], bool]) -> None:
+    found = [output for expected in launch.outputs for output in expected.produced(cache=launch.digests)]
+    outputs = found + restated(launch)
+    for output in outputs:
+        output.advance(enough)
+    artifacts = state_outputs(launch, outputs, pending)
+    written = [artifact.path for artifact in artifacts if not artifact.missing]
+    add_results(launch.around.store, launch.cwd, written + [output.found.path for output in launch.stated])
+    if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
+        sync_objects(launch.around.store, stored)
+
+
+def _inputs(launch: Launch, enough: Callable[[], bool]) -> None:
+    for one in launch.inputs:
+        if one.pending and one.advance(enough):
+            launch.keep_input(one)
+            launch.recording.state(one.digested("end"))
+        launch.recording.state(one.check("end", enough))
+
+
+def _sources(launch: Launch) -> None:
+    if launch.snapshot is None:
+        return
+    changed = changed_since(launch.snapshot, snapshot_terms(launch, launch.snapshot.root).is_result)
+    if changed:
+        launch.recording.state(events.CodeChanged(when="end", paths=changed))
+
+
+def _seal(launch: Launch, pending: list[Pending]) -> str | None:
+    recording, store = launch.recording, launch.around.store
+    try:
+        recording.state(events.RunSealed())
+        record = _record(launch)
+        return close_run(
+            recording.folder,
+            run=recording.id,
+            status=record.status,
+            at=timestamp(recording.now()),
+            code_digest=record.code.digest if record.code else None,
+            pending=pending,
+            record=encode(record) + b"\n",
+        )
+    except (OSError, WhenceError) as error:
+        launch.around.say(f"{store.run_folder(recording.id)}: not sealed: {error}; `whence doctor --close` seals it")
+        return None
+    finally:
+        # The lock is held until the seal is there: nobody takes the run for one that was left unsealed.
+        recording.close()
+
+
+def _record(launch: Launch) -> Record:
+    store, run = launch.around.store, launch.recording.id
+    files = FolderFiles(launch.recording.folder)
+    names = files.names()
+    folded = fold_run(store, files, names, read_journals(files, names, None), None, None)
+    if folded is None:
+        raise WhenceError(f"{store.run_folder(run)}: main.jsonl is gone")
+    return folded.record

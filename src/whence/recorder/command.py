@@ -1,0 +1,168 @@
+"""Run a command so that the shell sees no difference, and record what becomes of it.
+
+Right before the start this process splits: the *front* (this process, which the shell waits for), the *keeper* (its
+child, which relays what is printed and writes the record), the command's *parent* (a child of the keeper, which
+starts the command and reports its end to both) and the *witness* (a child of the front, in the command's process
+group). Each may be killed alone; see the modules of these names for what the others then do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ..errors import RefusedError
+from .front import OUR_FAULT, Front, forwarded
+from .keeper import Keeper, Recorded, let_go
+from .output_log import OutputLog
+from .parent import Job, fork_or_report, parent
+from .relay import Descriptors, drop_inherited, prepare, release
+from .terminal import RawMode
+from .witness import witness
+
+
+def run_command(
+    recording: Recorded,
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    output_log_limit: int,
+    finish: Callable[[bool], None],
+    say: Callable[[str], None],
+    mask: Callable[[str], str] = lambda text: text,
+    before_leaving: Callable[[], None] = lambda: None,
+) -> int:
+    """Run a command to its end; gives the exit code for the shell, after the record is sealed.
+
+    Everything must be captured and written by now, and no thread may be running. `finish(hurried)` is called in the
+    keeper after `run.ended`: it completes the record, seals and closes it. `mask` hides secrets in error messages.
+    `before_leaving` is called in the front when the record is there; a command that Ctrl-C at the terminal ended takes
+    the front with it right after, as a shell expects of what it runs. What the command prints is
+    copied into the file `log`.
+    """
+    descriptors = _prepare()
+    mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
+    job = Job(
+        argv=[*argv], environ=environ, descriptors=descriptors, group=os.getpgrp(), mask={int(n) for n in mask_before}
+    )
+    raw = RawMode(0) if descriptors.interactive else None
+    reports = os.pipe(), os.pipe()
+    life = os.pipe()
+    ours, theirs = socket.socketpair()
+    try:
+        keeper = os.fork()
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
+        raise RefusedError(f"cannot start a process beside the command: {error.strerror}") from error
+    if keeper == 0:
+        ours.close()
+        os.close(reports[1][0])
+        _keep(
+            recording, job, reports=(reports[0][0], reports[0][1], reports[1][1]), life=life, front=theirs.detach(),
+            log=OutputLog(log, output_log_limit), raw=raw, mask=mask, finish=finish,
+        )  # fmt: skip
+    theirs.close()
+    for fd in (reports[0][0], reports[0][1], reports[1][1], life[0]):
+        os.close(fd)
+    recording.release()
+    pid, seen = _start_witness()
+    job.descriptors.close_inner()
+    _let_go(descriptors)
+    front = Front(
+        job, keeper=keeper, reports=reports[1][0], keeper_socket=ours.detach(), witness=seen, raw=raw, say=say
+    )
+    code = front.wait()
+    _stop_witness(pid)
+    before_leaving()
+    if front.interrupted_at_the_terminal and front.ended_by == signal.SIGINT:
+        _die_of(signal.SIGINT)
+    return code
+
+
+def _prepare() -> Descriptors:
+    try:
+        return prepare()
+    except OSError as error:
+        raise RefusedError(f"cannot make the pipes for the command: {error.strerror}") from error
+
+
+def _keep(
+    recording: Recorded,
+    job: Job,
+    *,
+    reports: tuple[int, int, int],
+    life: tuple[int, int],
+    front: int,
+    log: OutputLog,
+    raw: RawMode | None,
+    mask: Callable[[str], str],
+    finish: Callable[[bool], None],
+) -> NoReturn:
+    """The keeper, from the fork to its end. A fault of ours ends it alone: the front then relays on."""
+    code = OUR_FAULT
+    try:
+        os.setpgid(0, 0)
+        if fork_or_report(reports[1:]) == 0:
+            os.close(front)
+            os.close(life[1])
+            parent(job, reports[1:], life[0])
+        for fd in (*reports[1:], life[0]):
+            os.close(fd)
+        let_go(job)
+        drop_inherited()
+        keeper = Keeper(recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish)
+        keeper.keep()
+        code = 0
+    finally:
+        if code:
+            sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType] -- there is one: code is still set
+        os._exit(code)
+
+
+def _let_go(descriptors: Descriptors) -> None:
+    """What only the command may hold: what the shell handed down, and standard input unless we relay it."""
+    drop_inherited()
+    if not descriptors.interactive:
+        release([0])
+
+
+def _start_witness() -> tuple[int, int]:
+    seen, report = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(report)
+        return 0, seen  # Without a witness every signal to us is forwarded.
+    if pid == 0:
+        try:
+            witness(report, forwarded())
+        finally:
+            os._exit(OUR_FAULT)
+    os.close(report)
+    return pid, seen
+
+
+def _stop_witness(pid: int) -> None:
+    if not pid:
+        return
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return
+
+
+def _die_of(number: int) -> NoReturn:
+    """End as the command did, so that a shell's loop over runs ends, too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os._exit(128 + number)

@@ -1,0 +1,398 @@
+"""The front: the process that the shell started and waits for, a stub for the command.
+
+It hands on what the shell sends: signals, job control and, for an interactive command, keys and the window's size.
+It leaves with the command's exit code when the keeper has completed the record. Should the keeper be killed, the
+front relays on in its place.
+
+A signal is forwarded when it was sent to the front alone. One that the kernel sent, or that the witness saw too, went
+to the whole process group, so the command has it already.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import select
+import signal
+import struct
+import time
+from collections.abc import Callable
+
+from ..system.processes import is_stopped
+from .keeper import DRAIN, Lines, exec_failure
+from .parent import Ended, Job
+from .relay import Channel, Relay, release
+from .terminal import RawMode
+from .witness import next_signal
+
+WITNESS_WAIT = 0.03
+"""Seconds that a signal waits for the witness to say that the whole group got it."""
+
+CREDIT = 0.2
+"""Seconds for which the witness's word holds for a signal that has not reached us yet."""
+
+PATIENCE = 0.5
+"""Seconds after the command's end from which an interrupt means: do not wait for the record."""
+
+OUR_FAULT = 70
+
+NAMES = (
+    "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGCONT",
+    "SIGTSTP", "SIGXCPU", "SIGPWR", "SIGIO",
+)  # fmt: skip
+
+
+class Front:
+    """One command's front, from right after the forks to the exit code."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        keeper: int,
+        reports: int,
+        keeper_socket: int,
+        witness: int,
+        raw: RawMode | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.job = job
+        self.relay = Relay(job.descriptors.channels)
+        self.keys = Keys(job.descriptors.channels[0]) if raw else None
+        self._keeper_pid = keeper
+        self._reports = Lines(reports)
+        self._keeper = Lines(keeper_socket)
+        self._witness = witness
+        self._raw = raw
+        self._say = say
+        self._command = Target(job.descriptors.interactive)
+        self._signals, self._signals_in = os.pipe()
+        self._waiting: list[tuple[int, float]] = []
+        self._credits: list[tuple[int, float]] = []
+        self._ended: Ended | None = None
+        self._code: int | None = None
+        self._ended_at = float("inf")
+        self._recorded = False
+        self._keeper_died = False
+        self._parent_died = False
+        self.interrupted_at_the_terminal = False
+
+    def wait(self) -> int:
+        """See the command to its end; gives the exit code for the shell."""
+        _thread.start_new_thread(_collect, (self._signals_in,))
+        if self._raw:
+            self._raw.enter()
+        try:
+            while not self._over():
+                self._turn()
+        finally:
+            if self._raw:
+                self._raw.leave()
+        return self._exit_code()
+
+    # The loop.
+
+    def _over(self) -> bool:
+        if self._recorded:
+            return self._code is not None or self._reports.fd < 0
+        if not self._keeper_died:
+            return False
+        if self._parent_died:
+            return self._code is None and (self.relay.idle or not self._command.alive())
+        drained = self.relay.idle or (time.monotonic() >= self._ended_at + DRAIN and self.relay.settled)
+        return self._code is not None and drained
+
+    def _turn(self) -> None:
+        ready = self._poll()
+        if self._keeper_died:
+            self.relay.turn(ready)
+        self._hear_reports(ready)
+        self._hear_keeper(ready)
+        self._hear_witness(ready)
+        self._hear_signals(ready)
+        if self.keys:
+            self.keys.turn(ready)
+        self._forward_due()
+
+    def _poll(self) -> dict[int, int]:
+        sources = (self._reports.fd, self._keeper.fd, self._witness, self._signals)
+        wanted = {fd: select.POLLIN for fd in sources if fd >= 0}
+        interests = [self.keys.interest()] if self.keys and self._raw and self._raw.on else []
+        if self._keeper_died:
+            interests.append(list(self.relay.interest()))
+        for interest in interests:
+            for fd, events in interest:
+                wanted[fd] = wanted.get(fd, 0) | events
+        poll = select.poll()
+        for fd, events in wanted.items():
+            poll.register(fd, events)
+        return dict(poll.poll(self._patience()))
+
+    def _patience(self) -> float | None:
+        """Milliseconds until something is due without anybody telling."""
+        if self._waiting:
+            return max(0.0, self._waiting[0][1] - time.monotonic()) * 1000 + 1
+        return 50 if self._keeper_died and (self._code is not None or self._parent_died) else None
+
+    # What the others tell.
+
+    def _hear_reports(self, ready: dict[int, int]) -> None:
+        for line in self._reports.ready(ready):
+            words = line.split()
+            match words[0]:
+                case "started":
+                    self._command.found(int(words[1]))
+                case "failed":
+                    self._code, because = exec_failure(int(words[1]))
+                    self._say(f"{self.job.argv[0]}: {because}")
+                    self._end()
+                case "stopped":
+                    self._stop(int(words[1]))
+                case "ended":
+                    self._ended = Ended.parse(words)
+                    self._code = self._ended.shell_code
+                    if self.job.descriptors.interactive and self._ended.signal == signal.SIGINT:
+                        self.interrupted_at_the_terminal = True
+                    self._end()
+                case _:
+                    pass
+        if self._reports.ended_now() and self._code is None:
+            self._parent_died = True
+            self._say("the process that waits for the command was killed; its exit code will not be known")
+
+    def _end(self) -> None:
+        self._ended_at = time.monotonic()
+        self.relay.count_owed()
+
+    def _hear_keeper(self, ready: dict[int, int]) -> None:
+        for line in self._keeper.ready(ready):
+            words = line.split()
+            if words[0] == "recorded":
+                self._recorded = True
+            elif words[0] == "closed":
+                self.relay.close(self.job.descriptors.channels[int(words[1])])
+            elif words[0] == "released":
+                release(self.job.descriptors.channels[int(words[1])].fds)
+        if self._keeper.ended_now() and not self._recorded:
+            self._keeper_died = True
+            self._say("the recorder was killed; the command goes on, its record stays incomplete")
+
+    def _hear_witness(self, ready: dict[int, int]) -> None:
+        if not ready.get(self._witness):
+            return
+        seen = os.read(self._witness, 64)
+        if not seen:
+            os.close(self._witness)
+            self._witness = -1
+        for number in seen:
+            self._group_got(number)
+
+    def _group_got(self, number: int) -> None:
+        for waiting in self._waiting:
+            if waiting[0] == number:
+                self._waiting.remove(waiting)
+                self._to_the_group(number)
+                return
+        self._credits.append((number, time.monotonic() + CREDIT))
+
+    def _hear_signals(self, ready: dict[int, int]) -> None:
+        if not ready.get(self._signals):
+            return
+        data = os.read(self._signals, _ARRIVAL.size * 64)
+        for number, by_kernel in _ARRIVAL.iter_unpack(data):
+            self._arrived(number, bool(by_kernel))
+
+    # Signals.
+
+    def _arrived(self, number: int, by_kernel: bool) -> None:
+        if number == signal.SIGCHLD:
+            self._reap()
+        elif number == signal.SIGWINCH:
+            self._resized()
+        else:
+            self._tell_keeper(number)
+            if number == signal.SIGCONT:
+                self._continued()
+            if by_kernel and self._command.pid:
+                self.interrupted_at_the_terminal |= number == signal.SIGINT
+                self._to_the_group(number)
+            else:
+                self._weigh(number)
+            self._lose_patience(number)
+
+    def _weigh(self, number: int) -> None:
+        """Whether the whole group got it, or we alone: ask the witness."""
+        now = time.monotonic()
+        self._credits = [credit for credit in self._credits if credit[1] > now]
+        for credit in self._credits:
+            if credit[0] == number:
+                self._credits.remove(credit)
+                self._to_the_group(number)
+                return
+        self._waiting.append((number, now + WITNESS_WAIT if self._witness >= 0 else now))
+
+    def _forward_due(self) -> None:
+        """Hand on what nobody else got; not before the command is there to take it."""
+        now = time.monotonic()
+        while self._waiting and self._waiting[0][1] <= now and self._command.pid:
+            number, _ = self._waiting.pop(0)
+            self._command.send(number)
+        if self._waiting and not self._command.pid:
+            self._waiting = [(number, max(until, now + 0.01)) for number, until in self._waiting]
+
+    def _to_the_group(self, number: int) -> None:
+        """The group has it; only a command with a terminal of its own is in another one."""
+        if self.job.descriptors.interactive:
+            self._command.send_to_group(number)
+
+    def _tell_keeper(self, number: int) -> None:
+        try:
+            os.write(self._keeper.fd, f"signal {number}\n".encode())
+        except OSError:
+            return  # The keeper is gone.
+
+    def _lose_patience(self, number: int) -> None:
+        if number == signal.SIGINT and time.monotonic() > self._ended_at + PATIENCE:
+            self._say("not waiting for the record, which is completed in the background")
+            self._recorded = True  # For us.
+
+    def _resized(self) -> None:
+        self.job.descriptors.copy_size()
+        if not self.job.descriptors.interactive and self.job.descriptors.terminal:
+            self._command.send(signal.SIGWINCH)
+
+    def _stop(self, number: int) -> None:
+        """The command has been stopped: the shell sees it in us.
+
+        Unless it goes on already: what stopped the whole group had stopped us, too, before we heard of it. The order
+        matters: a SIGCONT that comes now takes back the signal that is pending.
+        """
+        if not self._command.stopped():
+            return
+        if self._raw:
+            self._raw.leave()
+        if number == signal.SIGSTOP:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        before = signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+        if not self._command.stopped():
+            signal.signal(number, signal.SIG_IGN)  # It is no longer pending then.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+        signal.signal(number, before)
+
+    def _continued(self) -> None:
+        self.job.descriptors.copy_size()
+        if self._raw:
+            self._raw.enter()
+
+    def _reap(self) -> None:
+        """Also of strangers: as the first process of a container every orphan is ours."""
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    return
+            except ChildProcessError:
+                return
+
+    @property
+    def ended_by(self) -> int | None:
+        """The signal that ended the command."""
+        return self._ended.signal if self._ended else None
+
+    def _exit_code(self) -> int:
+        return OUR_FAULT if self._code is None else self._code
+
+
+class Target:
+    """The command, as somebody to send signals to; never a later process with its number."""
+
+    def __init__(self, own_group: bool) -> None:
+        self.pid = 0
+        self._own_group = own_group
+        self._fd = -1
+
+    def found(self, pid: int) -> None:
+        self.pid = pid
+        try:
+            self._fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        except OSError:
+            self._fd = -1
+
+    def alive(self) -> bool:
+        """Whether it is still running; unknown counts as running."""
+        if self._fd < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return not poll.poll(0)
+
+    def stopped(self) -> bool:
+        """Whether job control holds it now; unknown counts as held, and one that is gone is held by nobody."""
+        return self.alive() and is_stopped(self.pid) is not False
+
+    def send(self, number: int) -> None:
+        try:
+            if self._fd >= 0:
+                signal.pidfd_send_signal(self._fd, number)
+            elif self.pid and not hasattr(os, "pidfd_open"):
+                os.kill(self.pid, number)
+        except OSError:
+            return  # It has ended.
+
+    def send_to_group(self, number: int) -> None:
+        try:
+            if self.pid and self._own_group and self.alive():
+                os.killpg(self.pid, number)
+        except OSError:
+            return
+
+
+class Keys:
+    """What is typed at the real terminal, on its way to the command's."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._pending = b""
+        self._ended = False
+
+    def interest(self) -> list[tuple[int, int]]:
+        if self._ended or not self._channel.open:
+            return []
+        return [(self._channel.source, select.POLLOUT)] if self._pending else [(0, select.POLLIN)]
+
+    def turn(self, ready: dict[int, int]) -> None:
+        if not self._channel.open:
+            return
+        try:
+            if not self._pending and ready.get(0):
+                self._pending = os.read(0, 1024)
+                self._ended = not self._pending
+            if self._pending and _writable(self._channel.source):
+                self._pending = self._pending[os.write(self._channel.source, self._pending) :]
+        except OSError:
+            self._ended = True  # The terminal has hung up.
+
+
+def _writable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+_ARRIVAL = struct.Struct("=BB")
+
+
+def _collect(out: int) -> None:
+    """In a thread: each signal that arrives, as two bytes in a pipe."""
+    signals = forwarded() | {int(signal.SIGWINCH), int(signal.SIGCHLD)}
+    while True:
+        number, by_kernel = next_signal(signals)
+        os.write(out, _ARRIVAL.pack(number, by_kernel))
+
+
+def forwarded() -> set[int]:
+    """What is handed on to the command: also real-time signals, where the machine has them."""
+    named: set[int] = {int(getattr(signal, name)) for name in NAMES if hasattr(signal, name)}
+    return named | set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1)) if hasattr(signal, "SIGRTMIN") else named

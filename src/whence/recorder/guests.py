@@ -1,0 +1,108 @@
+"""Guests: the journals that this process writes in runs of other processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import WhenceError
+from ..records.run import Rank
+from ..rules.policy import Policy
+from ..rules.secrets import Secrets
+from ..store.layout import Store
+from ..system.processes import identity
+from . import attach
+from .outcome import last_error, left_by
+from .request import Surroundings
+from .session import Session
+from .warned import warn_once
+
+
+class Guests:
+    """The journals of this process in runs of other processes, one a run."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session | None] = {}
+        self._lock = threading.Lock()
+
+    def forked_from(self, parent: Session) -> Session | None:
+        """The session of a forked child in its parent's run; nothing when that run is over."""
+        recording = parent.recording
+        with self._lock:
+            if recording.id not in self._sessions:
+                self._sessions[recording.id] = self._forked(parent)
+            return self._sessions[recording.id]
+
+    def _forked(self, parent: Session) -> Session | None:
+        recording = parent.recording
+        if not attach.goes_on(recording.store, recording.id):
+            warn_once(recording.id, f"run {recording.id} has ended: what this process says is not recorded")
+            return None
+        try:
+            return _join(
+                recording.store, recording.policy, recording.id, None, parent.secrets, parent.cwd, recording.now,
+                parent.say,
+            )  # fmt: skip
+        except WhenceError as error:
+            warn_once(recording.id, f"run {recording.id}: {error.message}; what this process says is not recorded")
+            return None
+
+    def session(self, around: Surroundings, run: str, rank: Rank | None) -> Session:
+        """The session of a process that attaches, the same one each time. Raises StoreError."""
+        with self._lock:
+            known = self._sessions.get(run)
+            if known is None:
+                known = self._sessions[run] = _join(
+                    around.store, around.policy, run, rank, around.secrets, around.cwd, around.clock, around.say
+                )
+            return known
+
+    def forget(self) -> None:
+        """In a fork's child: these are the parent's."""
+        self._sessions, self._lock = {}, threading.Lock()
+
+    def close(self) -> None:
+        """The interpreter leaves, or the worker: what was owed is done."""
+        for session in self._sessions.values():
+            if session is not None and session.pid == os.getpid():
+                _close(session)
+        self._sessions = {}
+
+
+def _close(session: Session) -> None:
+    until = time.monotonic() + session.recording.policy.seal_within
+    try:
+        session.settle(lambda: time.monotonic() >= until)
+        if not session.told_end:
+            session.state_process_end(left_by(last_error(), session.secrets.mask_text))
+    except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
+        session.recording.lost("the end of the process", f"{type(fault).__name__}: {fault}")
+    session.recording.close()
+
+
+guests = Guests()
+
+
+def _join(
+    store: Store,
+    policy: Policy,
+    run: str,
+    rank: Rank | None,
+    secrets: Secrets,
+    cwd: Path,
+    clock: Callable[[], int],
+    say: Callable[[str], None],
+) -> Session:
+    argv = secrets.mask_argv(sys.orig_argv)
+    process = identity(host=os.uname().nodename)
+    recording = attach.join(store, policy, run, process, rank=rank, argv=argv, clock=clock, say=say)
+    multiprocessing: Any = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None:
+        # Its workers leave by os._exit, which runs its finalizers and no other.
+        multiprocessing.Finalize(None, guests.close, exitpriority=0)
+    return Session(recording, secrets, cwd, say)

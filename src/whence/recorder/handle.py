@@ -1,0 +1,304 @@
+"""A run, as the code that it records holds it in its hand: `with whence.start() as run`.
+
+A `Run` is a block of code on a session of this process. Three kinds of blocks share the class:
+
+- *main*: it is the run; its end is the run's end,
+- *guest*: another process's run that this one joined; its end is stated as `process.ended`,
+- *section*: a block inside a block of the same process: what it says goes to the same journal.
+
+Mistakes in using a run raise before it begins; after that nothing of ours rises into the code: what could not be
+written is counted, said once on stderr, and stated in the record as soon as it can be written again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from ..errors import WhenceError
+from ..records import events
+from ..records.data import ArtifactKind
+from ..records.run import Error, Resources
+from ..rules.kinds import artifact_kind
+from ..rules.plain import to_plain
+from ..rules.secrets import Secrets
+from . import closing
+from .guests import guests
+from .outcome import BlockStatus, Ending, Usage, ended_by, left_by, unfinished, used_since
+from .session import Session
+from .warned import warn_once
+
+Kind = Literal["main", "guest", "section"]
+
+
+class Run:
+    """A run, as the code that it records sees it. Its methods may be called from any thread, and after a fork."""
+
+    def __init__(self, session: Session, kind: Kind, outer: Run | None = None) -> None:
+        self.session = session
+        self.kind: Kind = kind
+        self.outer = outer
+        """The block around a section, or around a run that is nested in another."""
+        self.in_main_thread = threading.current_thread() is threading.main_thread()
+        """Whether it began there."""
+        self.when_ended: Callable[[Run], None] = lambda run: None
+        """Called once, after the end is stated."""
+        self._entered = False
+        self._ended = False
+        self._ending = threading.Lock()
+        self._began = Usage.now()
+
+    # What it is.
+
+    @property
+    def id(self) -> str:
+        """The run's identifier."""
+        return self.session.recording.id
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.session.recording.folder
+
+    @property
+    def ended(self) -> bool:
+        """Whether the block is over; what is said after that is not recorded."""
+        return self._ended
+
+    def __repr__(self) -> str:
+        return f"<whence.Run {self.id}{', ended' if self._ended else ''}>"
+
+    # What is said.
+
+    def log(self, values: Mapping[str, Any] | None = None, /, step: Any = None, **more: Any) -> None:
+        """Record metrics: numbers by name, nested by dots; steps in any order, repeated, or none. Returns at once."""
+        self._say("metrics", lambda session: session.log({**(values or {}), **more} if more else values or {}, step))
+
+    def note(self, text: str) -> None:
+        """Say something in words."""
+        self._state("a note", lambda s: events.NoteAdded(text=s.secrets.mask_text(str(text))))
+
+    def tag(self, *names: str, **tags: Any) -> None:
+        """Put tags on the run: `run.tag("ablation", stage="pilot")`. The last word on a tag wins."""
+
+        def event(session: Session) -> events.Event:
+            given = {str(name): "" for name in names} | {key: _word(value) for key, value in tags.items()}
+            return events.TagSet(tags={key: session.secrets.mask_pair(key, value) for key, value in given.items()})
+
+        self._state("a tag", event)
+
+    def field(self, name: str, value: Any) -> None:
+        """Fill a field of the project, as policy declares it; one that it does not allow is kept as an anomaly."""
+        self._say("a field", lambda session: session.set_field(name, value))
+
+    def progress(self, text: str | None = None, fraction: float | None = None) -> None:
+        """How far it is: a sentence, a number from 0 to 1, or both."""
+        self._state(
+            "progress",
+            lambda s: events.ProgressReported(
+                text=None if text is None else s.secrets.mask_text(str(text)),
+                fraction=None if fraction is None else float(fraction),
+            ),
+        )
+
+    def anomaly(self, what: str, detail: Any = None) -> None:
+        """Say that something is odd: a spike, a failed check. `detail` is any plain value."""
+        self._state(
+            "an anomaly",
+            lambda s: events.AnomalyRaised(what=s.secrets.mask_text(what), detail=_masked(s.secrets, detail)),
+        )
+
+    def config(self, values: Any = None, /, **more: Any) -> None:
+        """Set configuration values after the start; they win over earlier ones of the same name."""
+        self._say("configuration", lambda session: session.set_config(values, more))
+
+    def input(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Say that a file, folder, glob or URL is read. What is not there is recorded as missing; nothing raises."""
+        self._say("an input", lambda session: session.input(os.fspath(path), name))
+
+    def output(self, path: str | os.PathLike[str], name: str | None = None, kind: str | None = None) -> None:
+        """Say that a file, folder or glob is written: by now, or until the end.
+
+        A small file is digested and kept at once; if it changes afterwards, that is stated too. `kind` is one of model,
+        report, plot, dataset, index, log, table, notebook, archive, config, code, other; else it is guessed.
+        """
+        self._say("an output", lambda session: session.output(os.fspath(path), name, _kind(session, kind)))
+
+    # Its end.
+
+    def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
+        """End the run, where no `with` block does. A second time has no effect."""
+        if status not in ("succeeded", "failed", "interrupted", "killed"):
+            raise ValueError(f"status {status!r}: expected succeeded, failed, interrupted or killed")
+        if self._is_over("finish"):
+            return
+        error = Error(type="reported", message=self.session.secrets.mask_text(reason)) if reason else None
+        self._end(Ending(status=status, error=error))
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError(f"{self!r} was entered before: a run is one block")
+        if self._ended:
+            raise RuntimeError(f"{self!r} has ended: begin another with whence.start()")
+        self._entered = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.here:
+            self._end(left_by(error, self.session.secrets.mask_text))
+        elif error is not None:
+            # A forked child leaves its parent's block: the parent's run goes on.
+            session = self._session_here()
+            if session is not None:
+                session.state_process_end(left_by(error, session.secrets.mask_text))
+
+    def end_by_signal(self, number: int) -> None:
+        """The process is about to die of a signal: the end is stated, and everything else hurried."""
+        self._end(ended_by(number), hurried=True)
+
+    def end_at_exit(self, error: BaseException | None) -> None:
+        """The interpreter leaves and the block was never left."""
+        guest = self.kind != "main"
+        ending = left_by(error, self.session.secrets.mask_text) if error or guest else unfinished()
+        if not guest and error is None:
+            self.session.say(f"run {self.id} was never finished: recorded as failed; use `with`, or run.finish()")
+        self._end(ending)
+
+    def _end(self, ending: Ending, *, hurried: bool = False) -> None:
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
+            try:
+                _ENDS[self.kind](self, ending, hurried)
+            except WhenceError as error:
+                self.session.recording.lost("the end of the run", error.message)
+            except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
+                self.session.recording.lost("the end of the run", f"{type(fault).__name__}: {fault}")
+            finally:
+                self.when_ended(self)
+
+    def used(self) -> Resources:
+        """The resources of the process since the block began."""
+        return used_since(self._began)
+
+    # How it is said.
+
+    @property
+    def here(self) -> bool:
+        """Whether the block is this very process's; a forked child's is its parent's."""
+        return self.session.pid == os.getpid()
+
+    def _session_here(self) -> Session | None:
+        """This process's own session: a forked child has its own journal, made when it first says something."""
+        return self.session if self.here else guests.forked_from(self.session)
+
+    def _is_over(self, call: str) -> bool:
+        """Whether the block is over; says so once."""
+        if self._ended:
+            warn_once(self.id, f"run {self.id} has ended: {call}() and what follows is not recorded")
+        return self._ended
+
+    def _state(self, what: str, event: Callable[[Session], events.Event]) -> None:
+        self._say(what, lambda session: session.recording.state(event(session)))
+
+    def _say(self, what: str, act: Callable[[Session], None]) -> None:
+        """Do it in this process's session. Whatever goes wrong is a loss of detail, never an exception."""
+        if self._is_over(what):
+            return
+        session = self._session_here()
+        if session is None:
+            return
+        try:
+            act(session)
+        except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
+            session.recording.lost(what, f"{type(fault).__name__}: {fault}")
+
+
+class DryRun(Run):
+    """Takes everything that a run takes, and records nothing."""
+
+    def __init__(self) -> None:
+        self._entered = False
+        self._ended = False
+
+    @property
+    def id(self) -> str:
+        """Of no run."""
+        return "dry-run"
+
+    @property
+    def folder(self) -> Path:
+        """Of no run; nothing is there."""
+        return Path(os.devnull)
+
+    def _say(self, what: str, act: Callable[[Session], None]) -> None:
+        return
+
+    def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
+        """Nothing to end."""
+        self._ended = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended = True
+
+
+def _kind(session: Session, kind: str | None) -> ArtifactKind | None:
+    """A declared kind; one that there is not is said to be lost, and the output is recorded all the same."""
+    try:
+        return artifact_kind(kind) if kind else None
+    except ValueError as error:
+        session.recording.lost("the kind of an output", str(error))
+        return None
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else str(to_plain(value))
+
+
+def _masked(secrets: Secrets, value: Any) -> Any:
+    return secrets.mask_values({"": to_plain(value)})[""]
+
+
+# How a block ends.
+
+
+def _end_main(run: Run, ending: Ending, hurried: bool) -> None:
+    session = run.session
+    launched = session.launched
+    session.recording.end(ending.event(run.used()))
+    session.recording.sync()
+    if launched is not None:
+        closing.finish(launched, session.beside, hurried=hurried)
+    session.recording.close()
+
+
+def _end_guest(run: Run, ending: Ending, hurried: bool) -> None:
+    session = run.session
+    until = time.monotonic() + (closing.HURRIED if hurried else session.recording.policy.seal_within)
+    session.settle(lambda: time.monotonic() >= until)
+    session.state_process_end(ending)
+
+
+def _end_section(run: Run, ending: Ending, hurried: bool) -> None:
+    if ending.status != "succeeded":
+        error = ending.error
+        what = f"a block inside the run {ending.status}: {error.type}: {error.message}" if error else "a block failed"
+        detail = error.traceback if error else None
+        run.session.recording.state(events.AnomalyRaised(what=what, detail=detail))
+
+
+_ENDS: dict[Kind, Callable[[Run, Ending, bool], None]] = {
+    "main": _end_main,
+    "guest": _end_guest,
+    "section": _end_section,
+}

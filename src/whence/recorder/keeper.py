@@ -1,0 +1,390 @@
+"""The keeper: relays what the command prints, records it, and completes the record when the command has ended.
+
+It is in a process group of its own with every signal blocked, so that only a SIGKILL of itself ends it: it records
+how the command ended whatever became of the front. What the command leaves running keeps its outputs: the keeper then
+relays on in the background, without recording, until the last of them is closed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from ..records.events import Event, OutputCaptured, RunEnded
+from ..records.result import Output
+from ..records.run import Process
+from ..system.processes import identity, is_stopped
+from .ending import Usage, never_ran, not_known, run_ended
+from .output_log import OutputLog
+from .parent import Ended, Job
+from .relay import CHUNK, Channel, PassedFile, Relay, release
+from .terminal import RawMode, pass_plainly
+
+DRAIN = 0.5
+"""Seconds after the command's end in which what it left running may still be heard."""
+
+RELEASE = 0.05
+"""Seconds after the end of a stream in which the command's own end explains it."""
+
+WAKE = 0.05
+"""Seconds after the command goes on in which the front must go on, too."""
+
+HEARTBEAT = 60.0
+TAIL = 16 << 10
+"""Bytes of a stream's end in which the reason of a failure is looked for."""
+
+SIGNALS_TO_HURRY = frozenset({1, 2, 15})
+"""HUP, INT, TERM: after these a batch system, or a person, will not wait long."""
+
+
+class Recorded(Protocol):
+    """The part of a recording that the keeper needs; `Recording` is the real one."""
+
+    def state(self, event: Event) -> None: ...
+    def start(self, process: Process, *, terminal: bool = False) -> None: ...
+    def end(self, ended: RunEnded) -> None: ...
+    def lost(self, what: str, because: str) -> None: ...
+    def heartbeat(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class Keeper:
+    """One command's keeper. `finish(hurried)` completes and seals the record once the command has ended."""
+
+    def __init__(
+        self,
+        recording: Recorded,
+        job: Job,
+        log: OutputLog,
+        *,
+        reports: int,
+        front: int,
+        raw: RawMode | None,
+        mask: Callable[[str], str],
+        finish: Callable[[bool], None],
+    ) -> None:
+        self.recording = recording
+        self.job = job
+        self.log = log
+        self.relay = Relay(job.descriptors.channels, take=self._take, closed=self._closed)
+        self.usage = Usage()
+        self.tails: dict[str, bytes] = {}
+        self.signals: set[int] = set()
+        self._reports = Lines(reports)
+        self._front = Lines(front)
+        self._raw = raw
+        self._mask = mask
+        self._finish = finish
+        self._front_pid = os.getppid()
+        self._pid = 0
+        self._pidfd = -1
+        self._began = time.monotonic()
+        self._ended: Ended | None = None
+        self._refused: int | None = None
+        self._over_at = float("inf")
+        self._sample_at = float("inf")
+        self._beat_at = self._began + HEARTBEAT
+        self._wake_at = float("inf")
+        self._to_release: list[tuple[Channel, float]] = []
+
+    def keep(self) -> None:
+        """See the command to its end, complete the record, and tell the front."""
+        while not self._over():
+            self._turn()
+        self._complete()
+        for channel in self.relay.channels:
+            if channel.terminal and channel.open:
+                pass_plainly(channel.source)
+        self._wake_front()
+        self._tell("recorded")
+        self._release_until(float("inf"))
+        while not self.relay.idle:
+            self._relay(self._poll(None))
+            self._release_until(float("inf"))
+
+    # The loop.
+
+    def _over(self) -> bool:
+        now = time.monotonic()
+        if self._over_at == float("inf"):
+            return False
+        return self.relay.idle or (now >= self._over_at and self.relay.settled)
+
+    def _turn(self) -> None:
+        ready = self._poll(self._next())
+        # Asked first: below, a descriptor may be closed and its number given to the next one.
+        gone = self._pidfd in ready
+        self._relay(ready)
+        for line in self._reports.ready(ready):
+            self._reported(line.split())
+        for line in self._front.ready(ready):
+            self.signals.add(int(line.split()[1]))
+        if self._front.ended_now() and self._raw:
+            self._raw.restore()
+        if self._reports.ended_now():
+            self._parent_gone()
+        if gone:
+            self._command_gone()
+        self._by_the_clock()
+
+    def _next(self) -> float:
+        due = [until for _, until in self._to_release] if self._over_at == float("inf") else []
+        return min(self._sample_at, self._beat_at, self._over_at, self._wake_at, *due)
+
+    def _poll(self, until: float | None) -> dict[int, int]:
+        poll = select.poll()
+        wanted: dict[int, int] = {}
+        for fd, events in self.relay.interest():
+            wanted[fd] = wanted.get(fd, 0) | events
+        for fd in (self._reports.fd, self._front.fd, self._pidfd):
+            if fd >= 0:
+                wanted[fd] = select.POLLIN
+        for fd, events in wanted.items():
+            poll.register(fd, events)
+        # Past the drain's end only what is owed still counts, and that wakes us by itself.
+        wait = None if until is None else max(0.0, until - time.monotonic())
+        if wait == 0.0 and until == self._over_at:
+            wait = 0.05
+        return dict(poll.poll(None if wait is None else wait * 1000))
+
+    def _relay(self, ready: dict[int, int]) -> None:
+        try:
+            self.relay.turn(ready)
+        except OSError as error:
+            self.recording.lost("printed output", error.strerror or str(error))
+
+    def _by_the_clock(self) -> None:
+        now = time.monotonic()
+        if now >= self._sample_at:
+            self.usage.look(self._pid, time.monotonic)
+            self._sample_at = now + self.usage.interval
+        if self._over_at == float("inf"):
+            self._release_until(now)
+        if now >= self._wake_at:
+            self._wake_at = float("inf")
+            self._wake_front()
+        if now >= self._beat_at:
+            self.recording.heartbeat()
+            self._beat_at = now + HEARTBEAT
+
+    # What the others tell.
+
+    def _reported(self, words: list[str]) -> None:
+        if words[0] == "started":
+            self._started(int(words[1]), int(words[2]), float(words[3]))
+        elif words[0] == "continued":
+            self._wake_at = time.monotonic() + WAKE
+        elif words[0] == "failed":
+            self._refused = int(words[1])
+            self._stop_watching()
+        elif words[0] == "ended":
+            self._ended = Ended.parse(words)
+            self._stop_watching()
+
+    def _started(self, pid: int, start: int, began: float) -> None:
+        self._pid = pid
+        self._began = began
+        self._sample_at = self._began + self.usage.interval
+        us = identity()  # The command may have ended by now, and /proc would say little of it.
+        process = Process(pid=pid, start=start or None, boot_id=us.boot_id, pid_namespace=us.pid_namespace)
+        self.recording.start(process, terminal=self.job.descriptors.terminal)
+
+    def _wake_front(self) -> None:
+        """The front is stopped as long as the command is: not when it heard of that too late, not after the end."""
+        ours = self._front.fd >= 0 and os.getppid() == self._front_pid
+        if ours and is_stopped(self._front_pid) and not is_stopped(self._pid):
+            os.kill(self._front_pid, signal.SIGCONT)
+
+    def _stop_watching(self) -> None:
+        self.relay.count_owed()
+        self._over_at = time.monotonic() + DRAIN
+        self._sample_at = float("inf")
+        self._reports.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _parent_gone(self) -> None:
+        """Somebody killed the command's parent: watch the command itself, whose end will be known but not how."""
+        if self._over_at != float("inf"):
+            return
+        try:
+            self._pidfd = os.pidfd_open(self._pid) if self._pid and hasattr(os, "pidfd_open") else -1
+        except OSError:
+            self._pidfd = -1
+        if self._pidfd < 0:
+            self._command_gone()
+
+    def _command_gone(self) -> None:
+        if self._over_at == float("inf"):
+            self._stop_watching()
+
+    # What is printed.
+
+    def _take(self, channel: Channel, data: bytes) -> None:
+        if self._over_at == float("inf") or channel.owed + len(data) > 0:
+            self.log.write(channel.stream, data, terminal=channel.terminal)
+            self._remember(channel.stream, data)
+
+    def _remember(self, stream: str, data: bytes) -> None:
+        self.tails[stream] = (self.tails.get(stream, b"") + data)[-TAIL:]
+
+    def _closed(self, channel: Channel) -> None:
+        """Tell the front at once; but give the target up only if the command goes on without it."""
+        self._tell(f"closed {channel.index}")
+        if not channel.terminal:
+            self._to_release.append((channel, time.monotonic() + RELEASE))
+
+    def _release_until(self, now: float) -> None:
+        """Whoever reads our output learns that the command has closed its own."""
+        for channel, due in self._to_release:
+            if due <= now:
+                release(channel.fds)
+                self._tell(f"released {channel.index}")
+        self._to_release = [(channel, due) for channel, due in self._to_release if due > now]
+
+    def _tell(self, line: str) -> None:
+        try:
+            os.write(self._front.fd, f"{line}\n".encode())
+        except OSError:
+            return  # The front is gone.
+
+    # The end.
+
+    def _complete(self) -> None:
+        self.recording.end(self._ending())
+        if output := self._captured():
+            self.recording.state(OutputCaptured(output=output))
+        if self.log.fault:
+            self.recording.lost("printed output", self.log.fault.strerror or "it could not be written")
+        self._finish(bool(self.signals & SIGNALS_TO_HURRY))
+
+    def _ending(self) -> RunEnded:
+        if self._refused is not None:
+            code, because = exec_failure(self._refused)
+            return never_ran(self.job.argv[0], code, because)
+        if self._ended is None:
+            return not_known(time.monotonic() - self._began)
+        return run_ended(
+            self._ended,
+            began=self._began,
+            usage=self.usage,
+            tail=self._tail(),
+            interrupted=2 in self.signals,
+            mask=self._mask,
+        )
+
+    def _tail(self) -> bytes:
+        """The end of standard error, or of what it was printed together with; else of standard output."""
+        for file in self.job.descriptors.files:
+            self._remember(file.stream, _end_of(file))
+        for stream in ("stderr", "terminal", "both", "stdout"):
+            if self.tails.get(stream):
+                return self.tails[stream]
+        return b""
+
+    def _captured(self) -> Output | None:
+        for file in self.job.descriptors.files:
+            try:
+                _copy_range(file, self.log)
+            except OSError as error:
+                self.recording.lost("printed output", f"{file.path or file.stream}: {error.strerror}")
+        output = self.log.finish()
+        if output is None and self.job.descriptors.unrecorded:
+            output = Output()
+        if output is None or output.because or not self.job.descriptors.unrecorded:
+            return output
+        return Output(
+            bytes=output.bytes,
+            kept=output.kept,
+            cut=output.cut,
+            parts=output.parts,
+            because="; ".join(self.job.descriptors.unrecorded),
+        )
+
+
+class Lines:
+    """The lines that arrive through a pipe or socket."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._rest = b""
+        self._ended = False
+
+    def ready(self, ready: dict[int, int]) -> list[str]:
+        """The lines that are complete now, if the last poll said that there is something."""
+        if self.fd < 0 or not ready.get(self.fd):
+            return []
+        try:
+            data = os.read(self.fd, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._ended = True
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [line.decode() for line in lines]
+
+    def ended_now(self) -> bool:
+        """Whether the other side has just gone; true once."""
+        ended, self._ended = self._ended, False
+        return ended
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def exec_failure(number: int) -> tuple[int, str]:
+    """A shell's exit code and words for the error of an exec."""
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return 127, "command not found"
+    return 126, os.strerror(number)
+
+
+def _end_of(file: PassedFile) -> bytes:
+    try:
+        fd = file.open()
+    except OSError:
+        return b""
+    try:
+        end = file.end()
+        start = max(file.start, end - TAIL)
+        return os.pread(fd, end - start, start)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _copy_range(file: PassedFile, log: OutputLog) -> None:
+    """Feed the log with what the command wrote into a file; the middle of a long range is not even read."""
+    start, end = file.start, file.end()
+    if end <= start:
+        return
+    fd = file.open()
+    try:
+        middle = end - log.tail_room
+        while start < end:
+            if start < middle and log.head_is_full:
+                log.skip(middle - start)
+                start = middle
+            data = os.pread(fd, min(CHUNK, end - start), start)
+            if not data:
+                return
+            log.write(file.stream, data, source=file.path or "")
+            start += len(data)
+    finally:
+        os.close(fd)
+
+
+def let_go(job: Job) -> None:
+    """After the fork: what only the command may hold. Standard input is its own, unless we relay it."""
+    job.descriptors.close_inner()
+    release([0])

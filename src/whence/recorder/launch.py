@@ -1,0 +1,367 @@
+"""Launch a run: row first, then everything is captured, then policy is asked; only then may the command start.
+
+A capture that fails is a fact of the record (`capture.failed`), never the end of the launch. What ends it is a
+refusal (an input that is not there, policy) or a store that cannot be written; a refused run is kept with that story.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from ..capture.code import CapturedCode, capture_code
+from ..capture.configuration import read_config_file, resolve
+from ..capture.container import observe_container
+from ..capture.environment import capture_environment
+from ..capture.host import capture_host, capture_user
+from ..capture.hostfiles import HostFiles
+from ..capture.inputs import InputDigest, declare, digest_all
+from ..capture.outputs import Expected, OutputDigest
+from ..capture.places import Mounts
+from ..errors import RefusedError, StoreError, UsageError
+from ..ids import new_id
+from ..records import events
+from ..records.base import Missing, When
+from ..records.code import Code
+from ..records.run import Error, Host
+from ..rules.container import masked, of_image
+from ..rules.kinds import guess, split_kind
+from ..rules.permission import policy_cases
+from ..store.collection import Terms
+from ..store.digest_cache import DigestCache
+from ..store.objects import put_bytes
+from ..store.results import known_results, placed
+from ..store.snapshots import Snapshot, Snapshots
+from ..system.processes import identity
+from . import attach, recording
+from .keeping import Keeping
+from .recording import Recording
+from .request import Request, Surroundings
+
+
+class Launch(msgspec.Struct, kw_only=True):
+    """A run that has been captured and not yet started, with what is owed at its end."""
+
+    request: Request
+    around: Surroundings
+    recording: Recording
+    snapshots: Snapshots
+    digests: DigestCache
+    mounts: Mounts
+    kept_inputs: Keeping
+    captured: CapturedCode | None = None
+    snapshot: Snapshot | None = None
+    code: Code | None = None
+    inputs: list[InputDigest] = []
+    outputs: list[Expected] = []
+    """What was declared to be written."""
+    stated: list[OutputDigest] = []
+    """What was stated as written while the run was going on; looked at once more at the end."""
+
+    @property
+    def cwd(self) -> Path:
+        return self.around.cwd
+
+    def keep_input(self, one: InputDigest) -> None:
+        """Copy an input that is digested, where policy asks for it."""
+        if self.kept_inputs.copy:
+            one.keep(self.kept_inputs.keep)
+
+
+def create(request: Request, around: Surroundings) -> Launch:
+    """Row first: the run is on disk. Raises StoreError."""
+    host = capture_host(around.secrets.keyed)
+    return _launch(request, around, _create(request, around, host), host)
+
+
+def join(request: Request, around: Surroundings) -> Launch:
+    """A rank's own journal in the run that rank 0 has created. Raises StoreError."""
+    host = capture_host(around.secrets.keyed)
+    recording = attach.join(
+        around.store,
+        around.policy,
+        request.run or "",
+        identity(host=host.name),
+        rank=request.rank,
+        argv=around.secrets.mask_argv(request.argv),
+        clock=around.clock,
+        say=around.say,
+    )
+    return _launch(request, around, recording, host)
+
+
+def _launch(request: Request, around: Surroundings, recording: Recording, host: Host) -> Launch:
+    return Launch(
+        request=request,
+        around=around,
+        recording=recording,
+        snapshots=Snapshots(around.store, around.environ),
+        digests=DigestCache(around.store.cache),
+        mounts=Mounts(host.name),
+        kept_inputs=Keeping.of(around.store, around.policy, "keep_inputs"),
+    )
+
+
+def capture(launch: Launch) -> None:
+    """Capture everything before the start. Raises RefusedError, which the caller states, and StoreError."""
+    _expect_outputs(launch)
+    _attempt(launch, "code", lambda: _code(launch))
+    _attempt(launch, "environment", lambda: _environment(launch))
+    _attempt(launch, "config", lambda: _config(launch))
+    _inputs(launch)
+    _ask_policy(launch)
+
+
+def capture_beside(launch: Launch) -> None:
+    """What a rank adds to what rank 0 captured: its own inputs and outputs. Raises RefusedError."""
+    _expect_outputs(launch)
+    _inputs(launch)
+
+
+def _expect_outputs(launch: Launch) -> None:
+    for spec in launch.request.outputs:
+        kind, path = split_kind(spec)
+        launch.outputs.append(Expected(path, cwd=str(launch.cwd), kind=kind))
+
+
+def _attempt(launch: Launch, what: str, capture: Callable[[], None]) -> None:
+    """Capture; whatever goes wrong is a fact, and the launch goes on."""
+    try:
+        capture()
+    except (RefusedError, StoreError, UsageError):
+        raise
+    except Exception as fault:  # noqa: BLE001  any fault of a capture costs detail, never the run; it is recorded
+        _missing(launch, Missing(what=what, because=f"{type(fault).__name__}: {fault}"))
+
+
+def _missing(launch: Launch, *missing: Missing) -> None:
+    for one in missing:
+        launch.recording.state(events.CaptureFailed(missing=one))
+
+
+def _create(request: Request, around: Surroundings, host: Host) -> Recording:
+    now = around.clock()
+    secrets = around.secrets
+    created = events.RunCreated(
+        id=request.run or new_id(now // 1_000_000, around.random(10)),
+        command=secrets.mask_argv(request.argv),
+        cwd=secrets.mask_text(str(around.cwd)),
+        mode=request.mode,
+        host=host,
+        user=capture_user(),
+        process=identity(host=host.name),
+        recorder=around.recorder,
+        utc_offset=time.localtime(now // 1_000_000_000).tm_gmtoff,
+        name=_masked(around, request.name),
+        purpose=_masked(around, request.purpose),
+        hypothesis=_masked(around, request.hypothesis),
+        tags={secrets.mask_text(key): secrets.mask_pair(key, value) for key, value in request.tags.items()},
+        ext=secrets.mask_values(request.fields),
+        parent=request.parent,
+        rerun_of=request.rerun_of,
+        relation=request.relation,
+        differences=request.differences,
+        rank=request.rank,
+        job=request.rank.job if request.rank else None,
+    )
+    return recording.create(
+        around.store,
+        around.policy,
+        created,
+        spools=around.local / "spool" if around.local else None,
+        environ=around.environ,
+        clock=around.clock,
+        say=around.say,
+    )
+
+
+def _masked(around: Surroundings, text: str | None) -> str | None:
+    return None if text is None else around.secrets.mask_text(text)
+
+
+# What is captured.
+
+
+def _code(launch: Launch) -> None:
+    around, request, policy = launch.around, launch.request, launch.around.policy
+    captured = capture_code(
+        around.cwd,
+        request.argv,
+        environ=around.environ,
+        entry=request.entry,
+        home=around.home,
+        store=around.store.path,
+        is_result=results_judge(launch),
+        code_exclude=policy.code_exclude,
+        untracked_limit=policy.untracked_limit,
+        declared_url=request.code_url,
+        declared_commit=request.code_commit,
+    )
+    launch.captured, launch.code = captured, captured.code
+    _missing(launch, *captured.missing)
+    if captured.plan is not None:
+        launch.snapshot = launch.snapshots.take(
+            captured.plan, launch.recording.id, snapshot_terms(launch, captured.plan.root)
+        )
+        launch.code = launch.snapshot.onto(captured.code)
+        _missing(launch, *launch.snapshot.missing)
+        _warn_of_left_out(launch, launch.code)
+    shown = masked(around.environ, around.secrets.mask_pair)
+    launch.code = of_image(launch.code, observe_container(shown, HostFiles()), shown)
+    launch.recording.state(events.CodeCaptured(code=_shown(around, launch.code)))
+
+
+def _shown(around: Surroundings, code: Code) -> Code:
+    """The code as it may be recorded: where it lies may have a secret in its name."""
+    entry = code.entry and replace(code.entry, path=_masked(around, code.entry.path))
+    return replace(code, root=_masked(around, code.root), entry=entry)
+
+
+def _warn_of_left_out(launch: Launch, code: Code) -> None:
+    """A program that would not come back is said at once; a `.env` that is left out is what everybody expects."""
+    entry = code.entry.path if code.entry else None
+    for item in code.files_left_out:
+        if item.path == entry or guess(item.path)[0] in ("code", "notebook"):
+            launch.around.say(f"warning: {item.path} is not in the snapshot, and not restored: {item.because}")
+
+
+def snapshot_terms(launch: Launch, root: str) -> Terms:
+    """What policy, secrets and earlier runs say about the snapshot of a folder."""
+    policy, secrets, is_result = launch.around.policy, launch.around.secrets, results_judge(launch)
+    return Terms(
+        untracked_limit=policy.untracked_limit,
+        file_is_secret=secrets.file_is_secret,
+        keyed=secrets.keyed,
+        is_result=lambda path: is_result(f"{root}/{path}"),
+        code_exclude=policy.code_exclude,
+    )
+
+
+def results_judge(launch: Launch) -> Callable[[str], bool]:
+    """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this."""
+    store = launch.around.store
+    paths = [split_kind(spec)[1] for spec in launch.request.outputs]
+    declared = (placed(store, launch.cwd / path) for spec in paths for path in (spec, spec.partition("=")[2]) if path)
+    results = known_results(store).union(declared)
+
+    def is_result(path: str) -> bool:
+        if not results:
+            return False
+        place = placed(store, path)
+        return place in results or any(above in results for above in _folders_above(place))
+
+    return is_result
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    end = path.rfind("/")
+    while end > 0:
+        yield path[:end]
+        end = path.rfind("/", 0, end)
+
+
+def _environment(launch: Launch) -> None:
+    around, request = launch.around, launch.request
+    captured = capture_environment(
+        program=request.program,
+        argv=request.argv,
+        cwd=around.cwd,
+        root=Path(launch.code.root) if launch.code and launch.code.root else around.cwd,
+        environ=around.environ,
+        mask=around.secrets.mask_pair,
+        allow=around.policy.environment_variables,
+        running=request.running,
+    )
+    for content in (captured.software, *captured.lock_bytes.values()):
+        put_bytes(around.store, content)
+    _missing(launch, *captured.missing)
+    launch.recording.state(events.EnvironmentCaptured(environment=captured.environment))
+
+
+def _config(launch: Launch) -> None:
+    around, request = launch.around, launch.request
+    files = [read_config_file(path, cwd=str(around.cwd), secrets=around.secrets) for path in request.config_files]
+    files += [
+        read_config_file(path, cwd=str(around.cwd), secrets=around.secrets, merge=False) for path in request.hydra.files
+    ]
+    for file in files:
+        put_bytes(around.store, file.content)
+    for file in (read.file for read in files[: len(request.config_files)]):
+        if file.error is not None:
+            around.say(
+                f"warning: {file.path} could not be parsed: {file.error}; its bytes are kept, its values are not"
+            )
+    config = resolve(
+        argv=request.argv,
+        files=files,
+        objects=[] if request.config is None else [request.config],
+        params=request.params,
+        secrets=around.secrets,
+        hydra=request.hydra,
+        params_from="command_line" if request.mode == "command" else "declared",
+    )
+    launch.recording.state(events.ConfigResolved(config=config))
+
+
+def _inputs(launch: Launch) -> None:
+    """Every declared input is found, or refused; as many as there is time for are digested."""
+    refusals: list[RefusedError] = []
+    for spec in launch.request.inputs:
+        try:
+            declare_input(launch, spec)
+        except RefusedError as refusal:
+            refusals.append(refusal)
+    _raise_together(refusals)
+    until = time.monotonic() + launch.around.policy.digest_before_start
+    digest_all(launch.inputs, lambda: time.monotonic() >= until)
+    for one in launch.inputs:
+        launch.keep_input(one)
+        launch.recording.state(events.InputDeclared(input=one.input))
+
+
+def declare_input(launch: Launch, spec: str, *, name: str | None = None, when: When = "launch") -> list[InputDigest]:
+    """Find what is said to be an input. Raises RefusedError when there is nothing."""
+    found = declare(
+        spec,
+        cwd=str(launch.cwd),
+        name=name,
+        mounts=launch.mounts,
+        mask_url=launch.around.secrets.mask_url,
+    )
+    new = [InputDigest(one, cache=launch.digests, when=when) for one in found]
+    launch.inputs += new
+    return new
+
+
+# What policy says.
+
+
+def _ask_policy(launch: Launch) -> None:
+    """Warn or refuse, for each key whose case is there. Raises RefusedError."""
+    policy = launch.around.policy
+    refusals: list[RefusedError] = []
+    for case in policy_cases(launch.code, launch.request.fields, policy):
+        answer = policy.values[case.key]
+        if answer == "refuse":
+            refusals.append(RefusedError(f"policy {case.key} = refuse: {case.message}", hint=case.cure))
+        if answer == "warn":
+            launch.around.say(f"warning: {case.message} ({case.cure})")
+    _raise_together(refusals)
+
+
+def _raise_together(refusals: Sequence[RefusedError]) -> None:
+    """All reasons in one refusal, in their order: a user mends them at once. Nothing when there is none."""
+    if refusals:
+        hints = dict.fromkeys(refusal.hint for refusal in refusals if refusal.hint)
+        raise RefusedError("; ".join(refusal.message for refusal in refusals), hint="; ".join(hints) or None)
+
+
+def refuse(launch: Launch, refusal: RefusedError) -> None:
+    """State the refusal as the run's story; it never started."""
+    message = launch.around.secrets.mask_text(refusal.message)
+    error = Error(type="refused", message=message)
+    launch.recording.end(events.RunEnded(status="failed", exit_code=RefusedError.code, error=error))

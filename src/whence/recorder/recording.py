@@ -1,0 +1,213 @@
+"""A run that this process records: its journal, its points, and what is owed at its end.
+
+Before the command starts a fault rises, and the launch ends with it. After the start nothing rises into the command:
+what could not be written is counted, said once on stderr, and stated as `record.lost` as soon as a line goes through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..errors import StoreError
+from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnded, RunStarted
+from ..records.run import Process
+from ..rules.fold import MAIN
+from ..rules.policy import Policy
+from ..store.journal import JournalLost, JournalWriter
+from ..store.layout import Store
+from ..store.points import PointsWriter
+from ..store.spool import needs_spool, open_spool
+from ..system.files import make_folders
+from ..system.processes import identity
+
+HEARTBEAT = 60.0
+"""Seconds between two touches of a journal; a reader takes a much older one for silence."""
+
+
+class Recording:
+    """One writer's side of a run. `main` also states the lifecycle; other writers only facts."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        run: str,
+        writer: str,
+        journal: JournalWriter,
+        *,
+        clock: Callable[[], int],
+        say: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.policy = policy
+        self.id = run
+        self.folder: Path = journal.path.parent
+        self.writer = writer
+        self.status: str | None = None
+        """How the run ended, once it has."""
+        self.when_started: Callable[[], None] = _nothing
+        self.forward: Callable[[], bool] | None = None
+        """Sees to it that a forwarder is at work, for a run that is written to a spool."""
+        self._journal = journal
+        self._points: PointsWriter | None = None
+        self._clock = clock
+        self._say = say
+        self._started = self.writer != MAIN
+        self._owed: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+        """Around `_owed` and the making of `_points`: threads log side by side."""
+        self._said: set[str] = set()
+
+    @property
+    def started(self) -> bool:
+        """Whether the command has been started: from then on no fault of ours rises."""
+        return self._started
+
+    def now(self) -> int:
+        """Unix nanoseconds."""
+        return self._clock()
+
+    def state(self, event: Event) -> None:
+        """Append an event to the journal. Raises StoreError only before the start."""
+        try:
+            self._pay()
+            self._journal.append(event)
+        except (JournalLost, OSError) as error:
+            self._lose(f"the event {event.__struct_config__.tag}", error)
+
+    def log(self, values: Mapping[str, float | str], step: float | None, time: float) -> None:
+        """Append a metric point: one line, one write."""
+        try:
+            points = self._points or self._open_points()
+            points.write(values, step, time)
+        except OSError as error:
+            self._lose("metric points", error)
+
+    def _open_points(self) -> PointsWriter:
+        with self._lock:
+            if self._points is None:
+                self._points = PointsWriter.create(self.folder, self.writer)
+            return self._points
+
+    def lost(self, what: str, because: str) -> None:
+        """Say once on stderr that detail was lost, and owe the record a statement of it."""
+        with self._lock:
+            self._owed[what, because] = self._owed.get((what, because), 0) + 1
+        if what not in self._said:
+            self._said.add(what)
+            try:
+                self._say(f"lost {what}: {because}; the run goes on")
+            except (OSError, ValueError):
+                return  # stderr is closed; the record has it.
+
+    def start(self, process: Process, *, terminal: bool = False) -> None:
+        """The command runs: from here on nothing rises, and the work beside it begins."""
+        if self.writer == MAIN:
+            self.state(RunStarted(process=process, writer=identity(host=process.host), terminal=terminal))
+        self._started = True
+        self.sync()
+        self.when_started()
+
+    def end(self, ended: RunEnded) -> None:
+        """Fix the status, at once. A writer that is not main only tells how its own process ended."""
+        self._started = True
+        self.status = ended.status
+        if self.writer == MAIN:
+            self.state(ended)
+        else:
+            self.state(ProcessEnded(exit_code=ended.exit_code, error=ended.error))
+
+    def heartbeat(self) -> None:
+        """Touch the journal, so that readers on other hosts see life."""
+        try:
+            self._journal.touch()
+            self._pay()
+            if self.forward is not None and not self.forward():
+                self.lost("the way to the store", "no forwarder could be started; the record waits on the local disk")
+        except (JournalLost, OSError) as error:
+            self._lose("a heartbeat", error)
+
+    def sync(self) -> None:
+        """Flush the journal to the disk."""
+        try:
+            self._journal.sync()
+        except OSError as error:
+            self._lose("a flush to the disk", error)
+
+    def give_to_child(self) -> None:
+        """The child of the next fork goes on recording, lock included; this process then calls `release`."""
+        self._journal.give_to_child()
+        if self._points is not None:
+            self._points.close()
+            self._points = None
+
+    def release(self) -> None:
+        """In the process that forked: the child has the journal and its lock now."""
+        self._journal.release()
+
+    def close(self) -> None:
+        """Close the journal and give up its lock: this writer says no more."""
+        if self._points is not None:
+            self._points.close()
+        self._journal.close()
+
+    def _lose(self, what: str, error: Exception) -> None:
+        because = _reason(error)
+        if not self._started:
+            raise StoreError(f"{self.folder}: {because}", hint="free some space, or set WHENCE_STORE") from error
+        self.lost(what, because)
+
+    def _pay(self) -> None:
+        """State the losses that are still owed; they stay owed if this does not go through either."""
+        if not self._owed:
+            return
+        with self._lock:
+            while self._owed:
+                (what, because), count = next(iter(self._owed.items()))
+                self._journal.append(RecordLost(what=what, because=because, lost=count))
+                del self._owed[what, because]
+
+
+def _nothing() -> None:
+    pass
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def create(
+    store: Store,
+    policy: Policy,
+    created: RunCreated,
+    *,
+    spools: Path | None,
+    environ: Mapping[str, str],
+    clock: Callable[[], int],
+    say: Callable[[str], None],
+) -> Recording:
+    """Row first: the run's folder, and its first line. Raises StoreError when that cannot be written.
+
+    `spools` is a folder on a local disk: a run of a store on a network file system is written there, and forwarded.
+    """
+    spool = None
+    folder = store.run_folder(created.id)
+    try:
+        if spools is not None and needs_spool(store, policy.spool):
+            spool = open_spool(spools, store, created.id)
+            folder = spool.folder
+        make_folders(folder)
+        journal = JournalWriter.create(folder, MAIN, clock)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written: {error.strerror}",
+            hint="make the store writable, or set WHENCE_STORE to a folder that is",
+        ) from error
+    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say)
+    recording.state(created)
+    if spool is not None:
+        recording.forward = lambda: spool.ensure_forwarder(environ)
+        recording.heartbeat()
+    return recording

@@ -1,0 +1,118 @@
+"""A session: one process's side of a run, and what is said there.
+
+It is main's, made by a launch, or a guest's, with a journal of its own beside main's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..capture.configuration import resolve
+from ..capture.inputs import InputDigest
+from ..capture.outputs import Expected, OutputDigest
+from ..records import events
+from ..records.data import ArtifactKind
+from ..rules.fields import check, read_fields
+from ..rules.plain import to_plain
+from ..rules.secrets import Secrets
+from .beside import Beside
+from .given import Given
+from .launch import Launch
+from .measures import NoNumber, measured_step, measures
+from .outcome import Ending
+from .recording import Recording
+
+
+class Owed(msgspec.Struct, kw_only=True):
+    """What a guest has named and will look at again at its end."""
+
+    inputs: list[InputDigest] = []
+    outputs: list[Expected] = []
+    stated: list[OutputDigest] = []
+
+
+class Session:
+    """One process's side of a run."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        secrets: Secrets,
+        cwd: Path,
+        say: Callable[[str], None],
+        launched: Launch | None = None,
+    ) -> None:
+        self.recording = recording
+        self.secrets = secrets
+        self.say = say
+        self.launched = launched
+        self.beside: Beside | None = None
+        self.told_end = False
+        """Whether a guest has said how its process, or its last block, ended."""
+        self.cwd = cwd
+        self.pid = os.getpid()
+        self.given = Given(recording, launched or Owed(), secrets=secrets, cwd=cwd)
+        self.lock = threading.Lock()
+        """Around what is not one write: `given`, and a session's end."""
+
+    def log(self, values: Mapping[str, Any], step: Any) -> None:
+        """Record metrics; what is no number is lost by its name."""
+        plain, faults = measures(values)
+        try:
+            number = measured_step(step)
+        except NoNumber as error:
+            number = None
+            faults["the step"] = str(error)
+        for name, because in faults.items():
+            self.recording.lost(f"metric {name}", because)
+        if plain:
+            self.recording.log(plain, number, time.time())
+
+    def set_field(self, name: str, value: Any) -> None:
+        """Fill a field of the project; what policy says against it becomes an anomaly."""
+        values, problems = check(read_fields(self.recording.policy.fields), {name: value})
+        for problem in problems:
+            if not problem.missing:
+                self.recording.state(events.AnomalyRaised(what=f"field {self.secrets.mask_text(problem.message)}"))
+        plain = {key: to_plain(item) for key, item in values.items()}
+        self.recording.state(events.FieldSet(when="during", values=self.secrets.mask_values(plain)))
+
+    def set_config(self, values: Any, more: Mapping[str, Any]) -> None:
+        """Change the configuration; `more` wins."""
+        config = resolve(argv=[], objects=[given for given in (values, more) if given], secrets=self.secrets)
+        origins: dict[str, str] = dict(config.origins)
+        self.recording.state(events.ConfigChanged(when="during", values=config.values, origins=origins))
+
+    def input(self, path: str, name: str | None) -> None:
+        """Name an input; one that is not there is lost and stated as missing."""
+        with self.lock:
+            because = self.given.input(path, name)
+        if because is not None:
+            self.recording.lost(f"input {path}", because)
+
+    def output(self, path: str, name: str | None, kind: ArtifactKind | None) -> None:
+        """Name an output."""
+        with self.lock:
+            self.given.output(path, name, kind)
+
+    def expect(self, path: str) -> None:
+        """Name an output that is still to be written."""
+        with self.lock:
+            self.given.expect(path)
+
+    def settle(self, enough: Callable[[], bool]) -> None:
+        """What a guest owes at its end."""
+        with self.lock:
+            self.given.settle(enough)
+
+    def state_process_end(self, ending: Ending) -> None:
+        """A guest's process, or its last block, is over."""
+        self.told_end = True
+        self.recording.state(events.ProcessEnded(exit_code=ending.exit_code, error=ending.error))

@@ -1,0 +1,134 @@
+"""The code that ran: the version control's view of it, and the identities of the exact snapshot."""
+
+from typing import Literal
+
+from .base import How, Struct, When
+
+EntryKind = Literal[
+    "file",
+    "module",
+    "console_script",
+    "command",
+    "inline",
+    "stdin",
+    "interactive",
+    "notebook",
+    "function",
+    "unknown",
+]
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What was started."""
+
+    kind: EntryKind
+    path: str | None = None
+    """Relative to the root of the snapshot when inside it, else absolute."""
+    digest: str | None = None
+    name: str | None = None
+    """The module, console script, command or qualified function, where there is one."""
+
+
+class DirtyPath(Struct, frozen=True, kw_only=True):
+    """One path that differs from the commit."""
+
+    path: str
+    state: Literal[
+        "modified",
+        "staged",
+        "staged+modified",
+        "untracked",
+        "deleted",
+        "renamed",
+        "mode",
+        "type",
+        "conflict",
+        "submodule",
+        "hidden",
+    ]
+    """`hidden`: git was told to look away (`assume-unchanged`, `skip-worktree`) and the bytes differ."""
+    role: Literal["code", "result"] = "code"
+    """`result`: an earlier run recorded it as output, or `code_exclude` matches it."""
+    before: str | None = None
+    """The old path of a rename."""
+
+
+class LeftOut(Struct, frozen=True, kw_only=True):
+    """A file of the folder whose bytes are not in the snapshot."""
+
+    path: str
+    size: int
+    digest: str | None
+    """`sha256:` of the bytes, or `keyed:` and a keyed hash when the file holds a secret, or nothing if unread."""
+    because: str
+
+
+class Submodule(Struct, frozen=True, kw_only=True):
+    """A nested repository: a submodule, or a repository inside the folder."""
+
+    path: str
+    commit: str | None
+    expected: str | None = None
+    """The commit that the outer tree names."""
+    dirty: bool = False
+    url: str | None = None
+
+
+class Repository(Struct, frozen=True, kw_only=True):
+    """Another repository whose code the run imports: an editable sibling, for instance."""
+
+    path: str
+    commit: str | None
+    dirty: bool
+    url: str | None = None
+    tree: str | None = None
+    package: str | None = None
+
+
+class Declared(Struct, frozen=True, kw_only=True):
+    """A value handed in from outside; an expectation to check, never a fact to copy."""
+
+    name: str
+    value: str
+    checked: Literal["agrees", "differs", "unchecked"]
+    observed: str | None = None
+
+
+class Code(Struct, frozen=True, kw_only=True):
+    """The code of a run. `tree` restores it; `id` says whether two runs ran the same program."""
+
+    when: When = "launch"
+    vcs: Literal["git", "none", "image", "package"] = "none"
+    root: str | None = None
+    """The folder that the snapshot is of."""
+    id: str | None = None
+    """`git-tree:` and the id of `tree` without results and `code_exclude`, notebooks stripped of outputs; or the
+    image's digest; of an installed program without a checkout `package:NAME==VERSION#` and the digest of its files,
+    then `+` and the folder's; nothing when unknown, and unknowns are never the same."""
+    tree: str | None = None
+    """Git tree id of the raw bytes (a SWHID without its prefix), present in `code.git`."""
+    git_tree: str | None = None
+    """What git itself computes for the same folder, filters applied."""
+    digest: str | None = None
+    """`sha256:` of the snapshot's manifest; seals and acts quote it."""
+    commit: str | None = None
+    branch: str | None = None
+    describe: str | None = None
+    version: str | None = None
+    version_from: str | None = None
+    url: str | None = None
+    """A page that shows the entry file at the commit, where the remote's form is known."""
+    pushed: bool | None = None
+    """Whether a remote-tracking reference contains the commit; nothing when there is no remote."""
+    shallow: bool = False
+    dirty: bool = False
+    dirty_paths: list[DirtyPath] = []
+    remotes: dict[str, str] = {}
+    submodules: list[Submodule] = []
+    repositories: list[Repository] = []
+    entry: Entry | None = None
+    files_left_out: list[LeftOut] = []
+    declared: list[Declared] = []
+    stored: Literal["complete", "pending", "partial"] = "complete"
+    """`pending`: bytes that differ from the commit are kept, unchanged ones follow beside the run."""
+    how: How = "observed"

@@ -1,0 +1,46 @@
+"""The configuration that resolved, and where each value came from."""
+
+from typing import Any, Literal
+
+from .base import Struct, When
+
+Origin = Literal["default", "file", "command_line", "environment", "generated", "declared"]
+
+
+class ConfigFile(Struct, frozen=True, kw_only=True):
+    """A configuration file: its bytes are kept as an object, its parsed values stand in `values` by their path."""
+
+    path: str
+    digest: str
+    size: int
+    format: Literal["json", "yaml", "toml", "ini", "text"]
+    kept: bool = True
+    masked: bool = False
+    """Secrets were replaced in the bytes that are kept; `digest` and `size` are of those."""
+    rendered: bool = False
+    """Its bytes could not be masked for certain: the object is the masked `values` as JSON instead."""
+    values: Any = None
+    error: str | None = None
+    """Why it could not be parsed: the message with line and column."""
+
+
+class Seed(Struct, frozen=True, kw_only=True):
+    """A seed, wherever it was found."""
+
+    name: str
+    value: Any
+    origin: Origin
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """The effective configuration, secrets masked. `origins` has the same dotted keys as the flattened `values`."""
+
+    when: When = "launch"
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    choices: dict[str, str] = {}
+    """Named choices of a configuration framework: Hydra's group -> option."""
+    overrides: list[str] = []
+    files: list[ConfigFile] = []
+    argv: list[str] = []
+    seeds: list[Seed] = []

@@ -1,0 +1,117 @@
+"""What a run consumed and produced: inputs and artifacts, by content digest."""
+
+from typing import Literal
+
+from .base import Struct, When
+
+Kind = Literal["file", "folder", "link", "url", "special"]
+
+
+class Stat(Struct, frozen=True, kw_only=True):
+    """A file's stat identity, times in nanoseconds: an edit that restores `mtime` still moves `ctime`."""
+
+    device: int
+    inode: int
+    size: int
+    mtime: int
+    ctime: int
+
+
+class Identifier(Struct, frozen=True, kw_only=True):
+    """A name from outside: a DOI, an ETag, a version of a hub; `checked` says whether it was held against the bytes."""
+
+    scheme: str
+    value: str
+    checked: bool = False
+
+
+class Location(Struct, frozen=True, kw_only=True):
+    """Where the bytes lay: the way back when a path means something else later."""
+
+    host: str | None = None
+    mount: str | None = None
+    file_system: str | None = None
+    target: str | None = None
+    """What a symbolic link resolved to."""
+
+
+class Input(Struct, frozen=True, kw_only=True):
+    """Something that the run consumed."""
+
+    when: When = "launch"
+    name: str
+    path: str
+    """As named, relative to the run's `cwd`, or absolute, or a URL."""
+    kind: Kind
+    digest: str | None = None
+    """Of the bytes; of the manifest for a folder; nothing while `pending`."""
+    size: int | None = None
+    """Bytes; for a folder the sum over its files."""
+    files: int | None = None
+    """Number of files in a folder."""
+    how: Literal["pinned", "declared", "observed"] = "declared"
+    role: Literal["data", "config", "code"] = "data"
+    pending: bool = False
+    kept: bool = False
+    stat: Stat | None = None
+    dataset: str | None = None
+    version: str | None = None
+    identifier: Identifier | None = None
+    location: Location | None = None
+    changed: Literal["no", "yes", "unknown"] = "unknown"
+    """Whether the bytes at the path changed between first use and the end; decided at the end."""
+    digest_after: str | None = None
+    because: str | None = None
+    """Why a digest is missing or a change unknown."""
+
+
+ArtifactKind = Literal[
+    "model",
+    "report",
+    "plot",
+    "dataset",
+    "index",
+    "log",
+    "table",
+    "notebook",
+    "archive",
+    "config",
+    "code",
+    "other",
+]
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """Something that the run produced. The same bytes from two runs are two artifacts with one digest."""
+
+    when: When = "end"
+    name: str
+    path: str
+    kind: ArtifactKind = "other"
+    form: Kind = "file"
+    digest: str | None = None
+    size: int | None = None
+    files: int | None = None
+    media_type: str | None = None
+    how: Literal["declared", "observed"] = "declared"
+    kept: bool = False
+    """Whether the bytes are in the store."""
+    final: bool = True
+    """False: a process could still write to it when it was digested."""
+    unfinished: bool = False
+    """The run that wrote it did not succeed."""
+    missing: bool = False
+    """It was declared and never written."""
+    stat: Stat | None = None
+    because: str | None = None
+    """Why it was not kept, not digested or not final."""
+
+
+class ManifestEntry(Struct, frozen=True, kw_only=True, array_like=True):
+    """One line of a folder's manifest, `[path, kind, mode, size, digest]`; a link's digest is of its target's text."""
+
+    path: str
+    kind: Literal["file", "link", "folder", "unread"]
+    mode: int
+    size: int
+    digest: str | None

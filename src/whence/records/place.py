@@ -1,0 +1,11 @@
+"""`store.json`: what marks a folder as a store."""
+
+from .base import Struct
+
+FORMAT = "whence-store/1"
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    format: str
+    id: str
+    created: str

@@ -1,0 +1,429 @@
+"""What a reviewer would miss in a record: each missing, weak or late fact, why it matters, and its cure.
+
+`findings` judges one record by its own schema and the project's policy, and touches nothing. A run is incomplete when
+it has a finding that counts; a `remark` is said beside them and does not. A clean run has no finding, and each fault
+has exactly one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from ..records.code import Code, LeftOut
+from ..records.data import Artifact, Input
+from ..records.record import Loss, Record
+from ..records.run import TERMINAL
+from .kinds import KINDS
+
+Level = Literal["missing", "weak", "late", "remark"]
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""The git tree without a file: a snapshot of nothing."""
+
+SAID = frozenset({"none", "unknown"})
+"""`whence tag RUN inputs=none` (or outputs, or unknown) says that there are none to record: then it is a remark."""
+
+MAY_LACK = (
+    "environment.accelerators",
+    "environment.container",
+    "environment.scheduler",
+    "environment.modules",
+    "environment.lock",
+    "environment.drivers",
+    "environment.hardware",
+    "environment.os",
+    "environment.settings",
+    "code.describe",
+    "code.version",
+    "code.url",
+    "code.remotes",
+    "code.pushed",
+    "code.commit",
+    "code.branch",
+    "observation",
+    "resources",
+    "host",
+)
+"""What many sound runs cannot have: a machine without GPU, a folder without git. Named, and not counted."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact that is not as a reviewer needs it."""
+
+    level: Level
+    what: str
+    """The dotted name in the record, with the item's name: `artifacts.model.pt`."""
+    because: str
+    fix: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether it makes the run incomplete."""
+        return self.level != "remark"
+
+
+Found = Iterator[Finding]
+
+
+def findings(
+    record: Record, *, fields: Mapping[str, Any], faults: Sequence[str] = (), late: Sequence[str] = ()
+) -> list[Finding]:
+    """Everything to say about a record; `fields` are the policy's, `faults` and `late` what reading the run gave."""
+    found = [Finding(level="weak", what="journal", because=fault, fix="whence verify says more") for fault in faults]
+    found += [
+        Finding(level="late", what=name, because="was written after the seal", fix="keep it apart: it proves nothing")
+        for name in late
+    ]
+    return (
+        found + [finding for clause in _clauses(record) for finding in clause(record)] + list(_fields(record, fields))
+    )
+
+
+def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
+    """A run that never started has only its reason to tell; one that was only created nothing."""
+    if record.started is None:
+        return (_reason, _seal) if record.status in TERMINAL else ()
+    return (_end, _reason, _seal, _code, _configuration, _environment, _inputs, _artifacts, _gaps, _losses)
+
+
+def _end(record: Record) -> Found:
+    """An output counts only when the process that makes it has ended."""
+    if record.status not in TERMINAL and record.artifacts:
+        yield Finding(
+            level="weak",
+            what="status",
+            because=f"is {record.phase or record.status}, and {len(record.artifacts)} outputs are recorded",
+            fix="wait for the end of the run, or whence stop",
+        )
+    elif record.status not in TERMINAL:
+        yield Finding(level="remark", what="status", because="the run has not ended", fix="wait for its end")
+
+
+def _reason(record: Record) -> Found:
+    if record.status == "failed" and (record.error is None or not record.error.message.strip()):
+        yield Finding(
+            level="missing",
+            what="error",
+            because="the run failed, and nothing says why",
+            fix="whence cat RUN:output shows what it printed; say it with whence note",
+        )
+
+
+def _seal(record: Record) -> Found:
+    if record.status in TERMINAL and record.seal is None:
+        yield Finding(
+            level="weak",
+            what="seal",
+            because="the run has ended and nothing closes its record",
+            fix="whence doctor --close" if record.status == "lost" else "wait for it, or whence doctor --close",
+        )
+
+
+# Code
+
+
+def _code(record: Record) -> Found:
+    code = record.code
+    if code is None:
+        because = _because(record, "code") or "no code was captured"
+        yield Finding(level="missing", what="code", because=because, fix="run it from the folder of its code")
+        return
+    yield from _snapshot(code, record)
+    yield from _entry(code)
+    yield from _captured_late("code", code.when)
+    for left in code.files_left_out:
+        yield Finding(
+            level="weak",
+            what=f"code.files_left_out.{left.path}",
+            because=left.because,
+            fix=_left_out_fix(left),
+        )
+    for declared in code.declared:
+        if declared.checked == "differs":
+            yield Finding(
+                level="weak",
+                what=f"code.declared.{declared.name}",
+                because=f"says {declared.value}, and {declared.observed or 'something else'} was observed",
+                fix="hand in the right value, or none",
+            )
+
+
+def _left_out_fix(left: LeftOut) -> str:
+    """The cure for why a file is not in the snapshot; of the reasons only a secret is told by more than words."""
+    if left.digest is not None and left.digest.startswith("keyed:"):
+        return "move the secret into an environment variable, or into a file that .gitignore names"
+    for words, fix in _LEFT_OUT_FIXES.items():
+        if words in left.because:
+            return fix
+    return "commit it, raise untracked_limit, or put it into .gitignore if the run does not need it"
+
+
+_LEFT_OUT_FIXES = {
+    "could not be read": "make it readable for whoever runs it, or put it into .gitignore if the run does not need it",
+    "being written to": "run when nothing writes to it, or put it into .gitignore if it is a result",
+    "it is a ": "keep it outside the code's folder, or put it into .gitignore",
+}
+
+
+def _snapshot(code: Code, record: Record) -> Found:
+    if code.tree is None and (code.vcs != "image" or code.id is None):
+        because = _because(record, "code.tree") or "no snapshot was taken: the code cannot be verified or restored"
+        yield Finding(
+            level="missing", what="code.tree", because=because, fix="whence status says what a run would take"
+        )
+    elif code.tree == EMPTY_TREE and code.vcs != "package":
+        yield Finding(
+            level="weak",
+            what="code.tree",
+            because="the snapshot holds no file: the code is somewhere else",
+            fix="run it from the folder of its code, or look at .gitignore",
+        )
+    elif code.stored == "partial":
+        dirty = "the folder was dirty, and " if code.dirty else ""
+        yield Finding(
+            level="weak",
+            what="code.stored",
+            because=f"{dirty}not every file of the snapshot was stored",
+            fix="run again, with room in the store",
+        )
+    elif code.stored == "pending" and record.seal is not None:
+        yield Finding(
+            level="weak",
+            what="code.stored",
+            because="the unchanged files of the snapshot were not stored before the seal",
+            fix="whence verify says whether the commit still has them",
+        )
+
+
+def _entry(code: Code) -> Found:
+    entry = code.entry
+    if entry is not None and entry.kind in ("interactive", "stdin"):
+        yield Finding(
+            level="weak",
+            what="code.entry",
+            because=f"the code came from {'a terminal' if entry.kind == 'interactive' else 'standard input'}",
+            fix="put it into a file, and run that",
+        )
+
+
+def _captured_late(what: str, when: str) -> Found:
+    if when != "launch":
+        yield Finding(
+            level="late", what=what, because=f"was captured {when}, not at launch", fix="start with whence run"
+        )
+
+
+# Configuration and environment
+
+
+def _configuration(record: Record) -> Found:
+    config = record.config
+    if config is None:
+        return
+    yield from _captured_late("config", config.when)
+    for file in config.files:
+        if file.error is not None:
+            yield Finding(
+                level="weak",
+                what=f"config.files.{file.path}",
+                because=f"could not be parsed: {file.error}",
+                fix="mend the file; its bytes are kept",
+            )
+
+
+def _environment(record: Record) -> Found:
+    environment = record.environment
+    if environment is None or environment.fingerprint is None:
+        because = _because(record, "environment") or "the software was not captured"
+        yield Finding(level="missing", what="environment", because=because, fix="whence doctor looks for the cause")
+        return
+    yield from _captured_late("environment", environment.when)
+    for lock in filter(None, (environment.lock, *environment.locks)):
+        if lock.agrees is False:
+            yield Finding(
+                level="weak",
+                what=f"environment.lock.{lock.path}",
+                because="differs from what is installed: " + "; ".join(lock.mismatches[:3] or ["no detail"]),
+                fix="install from the lock file, or lock again",
+            )
+
+
+# Data
+
+
+def _inputs(record: Record) -> Found:
+    if not any(item.role == "data" for item in record.inputs):
+        yield _none(record, "inputs", "no input is recorded", "whence run --input PATH, or run.input(PATH)")
+    for item in record.inputs:
+        yield from _input(item)
+
+
+def _none(record: Record, what: str, because: str, fix: str) -> Finding:
+    said = record.tags.get(what)
+    if said in SAID:
+        return Finding(level="remark", what=what, because=f"declared: {said}", fix=fix)
+    return Finding(level="missing", what=what, because=because, fix=f"{fix}; or whence tag RUN {what}=none")
+
+
+def _input(item: Input) -> Found:
+    name = f"inputs.{item.name}"
+    if item.digest is None:
+        because = item.because or ("its digest is not known yet" if item.pending else "it has no digest")
+        yield Finding(level="missing", what=name, because=because, fix="keep a local copy, and name that as the input")
+    elif item.changed == "yes":
+        yield Finding(
+            level="weak",
+            what=name,
+            because="its bytes changed while the run was going",
+            fix="run again on data that stands still",
+        )
+    elif item.when in ("end", "later"):
+        yield Finding(level="late", what=name, because=f"was stated {item.when}", fix="name it before it is read")
+
+
+# Results
+
+
+def _artifacts(record: Record) -> Found:
+    if not record.artifacts:
+        yield Finding(
+            level="remark",
+            what="artifacts",
+            because="no output is recorded",
+            fix="whence run --output PATH, or run.output(PATH)",
+        )
+    for artifact in record.artifacts:
+        yield from _artifact(artifact)
+
+
+def _artifact(artifact: Artifact) -> Found:
+    name = f"artifacts.{artifact.name}"
+    if artifact.missing:
+        yield Finding(
+            level="missing",
+            what=name,
+            because="was declared and never written",
+            fix=_unwritten_fix(artifact.path),
+        )
+    elif artifact.digest is None:
+        yield Finding(
+            level="missing",
+            what=name,
+            because=artifact.because or "its digest was never taken",
+            fix="raise seal_within",
+        )
+    elif not artifact.final:
+        yield Finding(
+            level="weak",
+            what=name,
+            because=artifact.because or "could still be written to when it was digested",
+            fix="end every process that writes it before the run ends",
+        )
+    elif artifact.kind == "other":
+        yield Finding(
+            level="weak",
+            what=name,
+            because="nothing says what kind of output it is",
+            fix="run.output(PATH, kind='model'), or a name that tells",
+        )
+    elif artifact.when == "later":
+        yield Finding(level="remark", what=name, because="was digested after the seal", fix="raise seal_within")
+
+
+def _unwritten_fix(path: str) -> str:
+    word, colon, rest = path.partition(":")
+    if colon and rest and "/" not in word:
+        return f"{word!r} is no kind of output and was taken as part of the path; kinds are {', '.join(KINDS)}"
+    return "write it, or do not declare it"
+
+
+# What the record itself says is missing
+
+
+def _gaps(record: Record) -> Found:
+    for gap in record.missing:
+        if gap.what.split(".")[0] in _SAID_ELSEWHERE and _told(record, gap.what):
+            continue
+        level: Level = "remark" if _may_lack(gap.what) else "missing"
+        yield Finding(level=level, what=gap.what, because=gap.because, fix=_gap_fix(gap.what))
+
+
+_SAID_ELSEWHERE = frozenset({"code", "environment", "inputs", "input", "artifacts", "artifact", "output"})
+
+
+def _told(record: Record, what: str) -> bool:
+    """Whether a clause above has told of this already: a fault has one finding."""
+    part, _, name = what.partition(".")
+    match part:
+        case "code":
+            return (record.code is None and not name) or (what == "code.tree" and _no_tree(record.code))
+        case "environment":
+            return not name and (record.environment is None or record.environment.fingerprint is None)
+        case "inputs" | "input":
+            return any(name in (item.name, item.path) and item.digest is None for item in record.inputs)
+        case _:
+            return any(name in (item.name, item.path) and item.digest is None for item in record.artifacts)
+
+
+def _no_tree(code: Code | None) -> bool:
+    return code is None or code.tree is None
+
+
+def _may_lack(what: str) -> bool:
+    return any(what == known or what.startswith(known + ".") for known in MAY_LACK)
+
+
+def _gap_fix(what: str) -> str:
+    """The cure of the longest name above this one."""
+    names = what.split(".")
+    above = (".".join(names[:count]) for count in range(len(names), 0, -1))
+    return next((_FIXES[name] for name in above if name in _FIXES), "mend what the reason names, and run again")
+
+
+_FIXES: dict[str, str] = {
+    "environment": "mend what the reason names (whence doctor checks the installation), and run again",
+    "environment.lock": "lock the environment (uv lock, pip freeze), and commit the file",
+    "environment.container": "hand in WHENCE_IMAGE_NAME and WHENCE_IMAGE_DIGEST",
+    "code": "mend what the reason names (whence status says what a run would record), and run again",
+    "code.commit": "git init && git commit, so that others can name the code",
+    "config": "whence run --config FILE with a file that can be read, or --param K=V",
+    "inputs": "name a file that is there and can be read: whence run --input PATH",
+    "artifacts": "write it before the run ends, or do not declare it",
+}
+
+
+def _because(record: Record, what: str) -> str | None:
+    return next((gap.because for gap in record.missing if gap.what == what), None)
+
+
+def _losses(record: Record) -> Found:
+    for loss in record.losses:
+        yield Finding(level="missing", what=loss.what, because=loss.because, fix=_loss_fix(loss))
+
+
+def _loss_fix(loss: Loss) -> str:
+    if loss.what.startswith("metric "):
+        return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
+    if loss.what.startswith("input "):
+        return "name an input that is there, before it is read"
+    if any(word in loss.because for word in ("No space", "quota")):
+        return "free some space; then run again"
+    return "mend what the reason names, and run again"
+
+
+# The project's own fields
+
+
+def _fields(record: Record, fields: Mapping[str, Any]) -> Found:
+    for name, declared in fields.items():
+        required = isinstance(declared, Mapping) and cast("Mapping[str, Any]", declared).get("required")
+        if required and record.ext.get(name) in (None, ""):
+            yield Finding(
+                level="missing",
+                what=f"ext.{name}",
+                because="the project's policy requires it",
+                fix=f"run again with --field {name}=VALUE, or say run.field({name!r}, VALUE) in the code",
+            )

@@ -1,0 +1,398 @@
+"""All events of a run, folded into one record (docs/format.md, section 5).
+
+Main is taken first, by `seq`, then the other writers by name; clocks are never compared. What the lifecycle's table
+refuses is left out and named as a fault. Bytes, metrics and the seal come in as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from ..records import events
+from ..records.base import Missing
+from ..records.code import Code
+from ..records.configuration import Configuration
+from ..records.data import Artifact, Input
+from ..records.environment import Environment, Package
+from ..records.events import Event
+from ..records.record import Loss, Observation, Record, Writer
+from ..records.result import Anomaly, Metric, Note, Output, Progress
+from ..records.seal import Seal
+from . import lifecycle
+
+MAIN = "main"
+
+
+class Stated(NamedTuple):
+    """An event and the time of its line."""
+
+    at: str
+    event: Event
+
+
+class Folded(NamedTuple):
+    """The record, and what was left out of it because the format does not allow it."""
+
+    record: Record
+    faults: tuple[str, ...]
+
+
+class _Draft(msgspec.Struct):
+    """What is known so far."""
+
+    state: lifecycle.State = "absent"
+    status: str = "created"
+    facts: dict[str, Any] = {}
+    tags: dict[str, str] = {}
+    ext: dict[str, Any] = {}
+    code: Code | None = None
+    config: Configuration | None = None
+    environment: Environment | None = None
+    inputs: dict[tuple[str, str], Input] = {}
+    artifacts: dict[str, Artifact] = {}
+    missing: list[Missing] = []
+    notes: list[Note] = []
+    anomalies: list[Anomaly] = []
+    losses: list[Loss] = []
+    writers: dict[str, Writer] = {}
+    progress: Progress | None = None
+    output: Output | None = None
+    observation: Observation = msgspec.field(default_factory=Observation)
+    faults: list[str] = []
+
+
+def fold(
+    journals: Mapping[str, Sequence[Stated]],
+    *,
+    metrics: Mapping[str, Metric],
+    packages: Sequence[Package] = (),
+    seal: Seal | None = None,
+    seal_digest: str | None = None,
+) -> Folded | None:
+    """The record of a run; nothing when main does not begin with `run.created`.
+
+    `journals` maps each writer's name to its events, continuations joined.
+    """
+    draft = _Draft()
+    for stated in journals.get(MAIN, ()):
+        _take(draft, MAIN, stated)
+    if draft.state == "absent":
+        return None
+    for writer in sorted(set(journals) - {MAIN}):
+        for stated in journals[writer]:
+            _take(draft, writer, stated)
+    if seal is not None and seal.closed_by is not None:
+        _close(draft, seal)
+    return Folded(_record(draft, metrics, packages, seal_digest), tuple(draft.faults))
+
+
+def _take(draft: _Draft, writer: str, stated: Stated) -> None:
+    event = stated.event
+    kind = str(event.__struct_config__.tag)
+    if kind in events.LIFECYCLE:
+        if writer != MAIN:
+            draft.faults.append(f"{writer}: {kind}: only main may state it")
+            return
+        status = event.status if isinstance(event, events.RunEnded) else None
+        then = lifecycle.after(draft.state, kind, status)
+        if then is None:
+            draft.faults.append(f"{writer}: {kind} is not allowed when the run is {draft.state}")
+            return
+        draft.state = then
+    handler = _HANDLERS.get(type(event))
+    if handler is not None:
+        handler(draft, writer, stated)
+
+
+def _created(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.RunCreated", stated.event)
+    draft.facts |= {
+        "id": event.id,
+        "name": event.name,
+        "command": event.command,
+        "cwd": event.cwd,
+        "created": stated.at,
+        "host": event.host,
+        "user": event.user,
+        "process": event.process,
+        "utc_offset": event.utc_offset,
+        "purpose": event.purpose,
+        "hypothesis": event.hypothesis,
+        "parent": event.parent,
+        "rerun_of": event.rerun_of,
+        "relation": event.relation,
+        "differences": event.differences,
+    }
+    draft.tags |= event.tags
+    draft.ext |= event.ext
+    draft.writers[MAIN] = Writer(
+        name=MAIN, process=event.process, rank=event.rank, argv=event.command, started=stated.at
+    )
+
+
+def _started(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.RunStarted", stated.event)
+    draft.status = "running"
+    draft.facts |= {"started": stated.at, "process": event.process}
+
+
+def _ended(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.RunEnded", stated.event)
+    draft.status = event.status
+    draft.facts |= {
+        "ended": stated.at,
+        "duration": event.duration,
+        "exit_code": event.exit_code,
+        "signal": event.signal,
+        "error": event.error,
+        "resources": event.resources,
+    }
+    if event.status != "succeeded":
+        for name, artifact in draft.artifacts.items():
+            draft.artifacts[name] = msgspec.structs.replace(artifact, unfinished=True)
+
+
+def _close(draft: _Draft, seal: Seal) -> None:
+    """What another process found out about a writer that is gone."""
+    draft.status = seal.status
+    draft.facts["closed_by"] = seal.closed_by
+    draft.facts.setdefault("ended", seal.ended)
+
+
+def _code(draft: _Draft, _: str, stated: Stated) -> None:
+    draft.code = cast("events.CodeCaptured", stated.event).code
+
+
+def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.CodeStored", stated.event)
+    if draft.code is not None and draft.code.tree == event.tree:
+        digest = draft.code.digest or event.digest
+        draft.code = msgspec.structs.replace(draft.code, stored=event.stored, digest=digest)
+    if event.because is not None:
+        draft.missing.append(Missing(what="code.tree", because=event.because, when=event.when))
+
+
+def _code_changed(draft: _Draft, writer: str, stated: Stated) -> None:
+    event = cast("events.CodeChanged", stated.event)
+    what = "source files changed after the launch; the recorded ones are those of the launch"
+    draft.anomalies.append(Anomaly(what=what, at=stated.at, detail=event.paths))
+
+
+def _environment(draft: _Draft, writer: str, stated: Stated) -> None:
+    if writer == MAIN or draft.environment is None:
+        draft.environment = cast("events.EnvironmentCaptured", stated.event).environment
+
+
+def _config(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.ConfigResolved", stated.event)
+    draft.config = event.config if draft.config is None else _joined(draft.config, event.config)
+
+
+def _joined(first: Configuration, then: Configuration) -> Configuration:
+    """Two statements about one configuration: the later value of a key wins, lists add up."""
+    return msgspec.structs.replace(
+        first,
+        values=_deep(first.values, then.values),
+        origins=first.origins | then.origins,
+        choices=first.choices | then.choices,
+        overrides=first.overrides + [item for item in then.overrides if item not in first.overrides],
+        files=first.files + [item for item in then.files if item not in first.files],
+        argv=first.argv or then.argv,
+        seeds=[seed for seed in first.seeds if seed.name not in {s.name for s in then.seeds}] + then.seeds,
+    )
+
+
+def _deep(first: dict[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    joined = dict(first)
+    for key, value in then.items():
+        old = joined.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        joined[key] = _deep(cast("dict[str, Any]", old), cast("dict[str, Any]", value)) if both else value
+    return joined
+
+
+def _config_changed(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.ConfigChanged", stated.event)
+    config = draft.config or Configuration(when=event.when)
+    then = Configuration(values=event.values, origins=cast("Any", event.origins))
+    draft.config = _joined(config, then)
+
+
+def _input(draft: _Draft, _: str, stated: Stated) -> None:
+    entry = cast("events.InputDeclared", stated.event).input
+    known = draft.inputs.get((entry.name, entry.path))
+    if known is None or known.digest is None:
+        # The first use counts: a script that names what was declared at launch adds nothing.
+        draft.inputs[entry.name, entry.path] = entry
+
+
+def _input_digested(draft: _Draft, writer: str, stated: Stated) -> None:
+    event = cast("events.InputDigested", stated.event)
+    _amend(
+        draft.inputs,
+        (event.name, event.path),
+        draft.faults,
+        f"{writer}: input.digested",
+        digest=event.digest,
+        size=event.size,
+        files=event.files,
+        kept=event.kept,
+        because=event.because,
+        pending=False,
+    )
+
+
+def _input_checked(draft: _Draft, writer: str, stated: Stated) -> None:
+    event = cast("events.InputChecked", stated.event)
+    known = draft.inputs.get((event.name, event.path))
+    because = event.because or (known.because if known else None)
+    _amend(
+        draft.inputs,
+        (event.name, event.path),
+        draft.faults,
+        f"{writer}: input.checked",
+        changed=event.changed,
+        digest_after=event.digest_after,
+        because=because,
+    )
+
+
+K = TypeVar("K")
+
+
+def _amend(known: dict[K, Input], key: K, faults: list[str], where: str, **changes: Any) -> None:
+    if key in known:
+        known[key] = msgspec.structs.replace(known[key], **changes)
+    else:
+        faults.append(f"{where}: {key}: no such input was named before")
+
+
+def _artifact(draft: _Draft, _: str, stated: Stated) -> None:
+    artifact = cast("events.ArtifactProduced", stated.event).artifact
+    if draft.state in ("ended", "sealed") and draft.status != "succeeded":
+        artifact = msgspec.structs.replace(artifact, unfinished=True)
+    draft.artifacts[artifact.name] = artifact
+
+
+def _capture_failed(draft: _Draft, _: str, stated: Stated) -> None:
+    draft.missing.append(cast("events.CaptureFailed", stated.event).missing)
+
+
+def _note(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.NoteAdded", stated.event)
+    draft.notes.append(Note(text=event.text, at=stated.at, by=event.by))
+
+
+def _tag(draft: _Draft, _: str, stated: Stated) -> None:
+    draft.tags |= cast("events.TagSet", stated.event).tags
+
+
+def _field(draft: _Draft, _: str, stated: Stated) -> None:
+    draft.ext |= cast("events.FieldSet", stated.event).values
+
+
+def _progress(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.ProgressReported", stated.event)
+    draft.progress = Progress(text=event.text, fraction=event.fraction, at=stated.at)
+
+
+def _anomaly(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.AnomalyRaised", stated.event)
+    draft.anomalies.append(Anomaly(what=event.what, at=stated.at, detail=event.detail))
+
+
+def _attached(draft: _Draft, writer: str, stated: Stated) -> None:
+    event = cast("events.ProcessAttached", stated.event)
+    draft.writers[writer] = Writer(
+        name=writer, process=event.process, rank=event.rank, argv=event.argv, started=stated.at
+    )
+
+
+def _process_ended(draft: _Draft, writer: str, stated: Stated) -> None:
+    event = cast("events.ProcessEnded", stated.event)
+    known = draft.writers.get(writer, Writer(name=writer))
+    draft.writers[writer] = msgspec.structs.replace(
+        known, ended=stated.at, exit_code=event.exit_code, error=event.error
+    )
+
+
+def _output(draft: _Draft, _: str, stated: Stated) -> None:
+    draft.output = cast("events.OutputCaptured", stated.event).output
+
+
+def _observation(draft: _Draft, _: str, stated: Stated) -> None:
+    draft.observation = cast("events.ObservationEnded", stated.event).observation
+
+
+def _lost(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.RecordLost", stated.event)
+    draft.losses.append(Loss(what=event.what, because=event.because, lost=event.lost, at=stated.at))
+
+
+def _continued(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.JournalContinued", stated.event)
+    draft.losses.append(Loss(what=f"the end of {event.previous}", because=event.because, at=stated.at))
+
+
+_HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
+    events.RunCreated: _created,
+    events.RunStarted: _started,
+    events.RunEnded: _ended,
+    events.CodeCaptured: _code,
+    events.CodeStored: _code_stored,
+    events.CodeChanged: _code_changed,
+    events.EnvironmentCaptured: _environment,
+    events.ConfigResolved: _config,
+    events.ConfigChanged: _config_changed,
+    events.InputDeclared: _input,
+    events.InputPinned: _input,
+    events.InputObserved: _input,
+    events.InputDigested: _input_digested,
+    events.InputChecked: _input_checked,
+    events.ArtifactProduced: _artifact,
+    events.CaptureFailed: _capture_failed,
+    events.NoteAdded: _note,
+    events.TagSet: _tag,
+    events.FieldSet: _field,
+    events.ProgressReported: _progress,
+    events.AnomalyRaised: _anomaly,
+    events.ProcessAttached: _attached,
+    events.ProcessEnded: _process_ended,
+    events.OutputCaptured: _output,
+    events.ObservationEnded: _observation,
+    events.RecordLost: _lost,
+    events.JournalContinued: _continued,
+}
+"""What each event adds; `run.sealed` only moves the state."""
+
+
+def _record(
+    draft: _Draft, metrics: Mapping[str, Metric], packages: Iterable[Package], seal_digest: str | None
+) -> Record:
+    environment = draft.environment
+    if environment is not None:
+        environment = msgspec.structs.replace(environment, packages=list(packages))
+    return Record(
+        **draft.facts,
+        status=cast("Any", draft.status),
+        tags=draft.tags,
+        ext=draft.ext,
+        code=draft.code,
+        config=draft.config,
+        environment=environment,
+        inputs=list(draft.inputs.values()),
+        artifacts=list(draft.artifacts.values()),
+        metrics=dict(metrics),
+        notes=draft.notes,
+        anomalies=draft.anomalies,
+        losses=draft.losses,
+        missing=draft.missing,
+        writers=list(draft.writers.values()),
+        progress=draft.progress,
+        output=draft.output,
+        observation=draft.observation,
+        seal=seal_digest,
+    )

@@ -1,0 +1,185 @@
+"""Which records a query means: what a field has in a record, and whether a test holds for it.
+
+What a record lacks is neither equal nor unequal to anything; of a list any item may match. `~` searches a regular
+expression. Text holds a number or version when it looks like one (`environment.python.version >= 3.11`), and a date
+means its whole day, in UTC. The query was checked by `query.parse`: nothing raises here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from .query import All, Any_, Compare, Exists, In, Not, Operator, Query
+from .query_value import Value, number_of, span_of
+
+
+def matches(query: Query, record: Mapping[str, Any]) -> bool:
+    """Whether a record, as the builtins of its JSON, is one that the query means."""
+    match query:
+        case Compare():
+            return any(_holds(item, query.operator, query.value) for item in look_up(query.field.path, record))
+        case In():
+            return any(_equal(item, value) for item in look_up(query.field.path, record) for value in query.values)
+        case Exists():
+            return any(True for _ in look_up(query.field.path, record))
+        case Not():
+            return not matches(query.part, record)
+        case All():
+            return all(matches(part, record) for part in query.parts)
+        case Any_():
+            return any(matches(part, record) for part in query.parts)
+
+
+_SCALAR = str | int | float | bool
+
+_FACES: dict[str, tuple[str, ...]] = {
+    "metrics": ("last",),
+    "error": ("message",),
+    "seeds": ("value",),
+    "packages": ("version",),
+    "inputs": ("digest",),
+    "artifacts": ("digest",),
+}
+"""What a thing is compared by when it was named in full: `metrics.acc` is its last value."""
+
+_LISTED = ("name", "path", "text", "what", "digest", "version")
+"""What the items of a list are compared by when none was named: `inputs ~ train`."""
+
+
+def look_up(path: Sequence[str], record: Mapping[str, Any]) -> Iterator[Any]:
+    """The scalars that a field has in a record; none when it is missing."""
+    for item, named in _walk(path, record):
+        yield from _scalars(item, _FACES.get(path[0] if path[0] in _FACES else path[-2 if named else -1], ()), named)
+
+
+def _walk(path: Sequence[str], value: Any, *, named: bool = False) -> Iterator[tuple[Any, bool]]:
+    """What lies at the end of a path; and whether its last part was an item's own name."""
+    if not path:
+        yield value, named
+    elif isinstance(value, Mapping):
+        yield from _walk_mapping(path, cast("Mapping[str, Any]", value))
+    elif isinstance(value, list | tuple):
+        yield from _walk_list(path, cast("Sequence[Any]", value))
+
+
+def _walk_mapping(path: Sequence[str], value: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
+    """Keys may hold dots themselves (a flattened configuration, `val.acc`): the longest key that fits is taken."""
+    for length in range(len(path), 0, -1):
+        key = ".".join(path[:length])
+        if key in value:
+            yield from _walk(path[length:], value[key])
+            return
+    if "origins" in value and "values" in value:
+        # A configuration: its values are meant by `config.lr`.
+        yield from _walk(path, value["values"])
+
+
+def _walk_list(path: Sequence[str], items: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
+    """Of a list the items of that name, or else whatever of the name its items have."""
+    things = [cast("Mapping[str, Any]", item) for item in items if isinstance(item, Mapping)]
+    for length in range(len(path), 0, -1):
+        key = ".".join(path[:length])
+        found = [thing for thing in things if thing.get("name") == key]
+        if found:
+            for thing in found:
+                yield from _walk(path[length:], thing, named=True)
+            return
+    for thing in things:
+        yield from _walk_mapping(path, thing)
+
+
+def _scalars(value: Any, faces: Sequence[str], named: bool) -> Iterator[Any]:
+    if isinstance(value, _SCALAR):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _faces(cast("Mapping[str, Any]", value), faces or ("name",))
+    elif isinstance(value, list | tuple):
+        for item in cast("Sequence[Any]", value):
+            if isinstance(item, Mapping):
+                yield from _faces(cast("Mapping[str, Any]", item), _LISTED)
+            else:
+                yield from _scalars(item, faces, named)
+
+
+def _faces(item: Mapping[str, Any], names: Sequence[str]) -> Iterator[Any]:
+    found = [item[name] for name in names if item.get(name) is not None]
+    # A mapping that is there, and has no face, exists and equals nothing.
+    yield from found or ([_Thing()] if item else [])
+
+
+class _Thing:
+    """Something that exists and has no value to compare."""
+
+
+def _holds(item: Any, operator: Operator, value: Value) -> bool:
+    match operator:
+        case "=":
+            return _equal(item, value)
+        case "!=":
+            return not _equal(item, value)
+        case "~":
+            return re.search(value.text, _text(item)) is not None
+        case "!~":
+            return re.search(value.text, _text(item)) is None
+        case _:
+            order = _order(item, value)
+            return order is not None and _ORDERS[operator](order)
+
+
+_ORDERS: dict[str, Callable[[int], bool]] = {
+    "<": lambda order: order < 0,
+    "<=": lambda order: order <= 0,
+    ">": lambda order: order > 0,
+    ">=": lambda order: order >= 0,
+}
+
+
+def _text(item: Any) -> str:
+    return ("true" if item else "false") if isinstance(item, bool) else "" if isinstance(item, _Thing) else str(item)
+
+
+def _equal(item: Any, value: Value) -> bool:
+    if isinstance(item, bool):
+        return item is value.flag
+    if isinstance(item, str) and item == value.text:
+        return True
+    return not _looks_like_version(item, value) and _order(item, value) == 0
+
+
+def _looks_like_version(item: Any, value: Value) -> bool:
+    """`3.10` is a number and not the version `3.1`: versions are equal as text only."""
+    return isinstance(item, str) and number_of(item) != value.number
+
+
+def _order(item: Any, value: Value) -> int | None:
+    """-1, 0 or 1: the item lies before, at or after the value; nothing when they cannot be compared."""
+    if isinstance(item, bool | _Thing):
+        return None
+    if isinstance(item, str):
+        return _order_text(item, value)
+    if value.number is None or math.isnan(item):
+        return None
+    return (item > value.number) - (item < value.number)
+
+
+def _order_text(item: str, value: Value) -> int | None:
+    if value.span is not None:
+        moment = span_of(item)
+        return None if moment is None else (moment.start >= value.span.end) - (moment.start < value.span.start)
+    own, other = _version(item), _version(value.text)
+    if own is not None and other is not None:
+        return (own > other) - (own < other)
+    if item in ("NaN", "Infinity", "-Infinity"):
+        return None if item == "NaN" or value.number is None else (1 if item == "Infinity" else -1)
+    number = number_of(item)
+    if number is not None and value.number is not None:
+        return (number > value.number) - (number < value.number)
+    return (item > value.text) - (item < value.text)
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    """The numbers of a version such as `3.11.7`; a plain number is one too, of one or two parts."""
+    return tuple(int(part) for part in text.split(".")) if re.fullmatch(r"\d+(\.\d+)*", text) else None

@@ -1,0 +1,38 @@
+"""What policy is asked about before a command may start: each case that is there, with its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..records.code import Code
+from .fields import check, read_fields
+from .policy import Policy
+
+
+class Case(NamedTuple):
+    """Something that policy may warn about or refuse."""
+
+    key: str
+    message: str
+    cure: str
+
+
+def policy_cases(code: Code | None, fields: Mapping[str, Any], policy: Policy) -> Iterator[Case]:
+    """The cases that are there, in the order of the policy's keys."""
+    if code is not None and code.dirty:
+        yield Case("dirty", _dirty(code), "commit, stash or ignore them; or dirty = allow: the snapshot has the bytes")
+    missing = [problem for problem in check(read_fields(policy.fields), fields)[1] if problem.missing]
+    if missing:
+        message = "; ".join(f"field {problem.message}" for problem in missing)
+        cure = " ".join(f"--field {problem.field}=VALUE" for problem in missing)
+        yield Case("missing_fields", message, f"give {'it' if len(missing) == 1 else 'them'} with {cure}")
+    if code is None or code.tree is None:
+        yield Case("missing_code", "the code could not be captured", "`whence show` says why, under what is missing")
+
+
+def _dirty(code: Code) -> str:
+    """Every offending path, as a reviewer would list them."""
+    paths = [f"{path.path} ({path.state})" for path in code.dirty_paths if path.role == "code"]
+    shown = ", ".join(paths[:20]) + (f" and {len(paths) - 20} more" if len(paths) > 20 else "")
+    return f"the working folder differs from its commit: {shown}"

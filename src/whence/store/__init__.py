@@ -1,0 +1,1 @@
+"""The store on disk: layout, journals, seal, acts, objects, code snapshots, and the check of all of them."""

@@ -1,0 +1,114 @@
+"""Acts: later statements, one file each, created whole and never changed (docs/format.md, section 7)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..digests import digest_of
+from ..errors import FormatError
+from ..ids import day_of, is_id
+from ..records.act import Act
+from ..records.checked import encode_checked
+from ..records.encoding import decode
+from ..system.files import TEMPORARY, make_folders, write_new
+from .layout import Store
+
+SUFFIX = ".json"
+
+
+def write_act(store: Store, act: Act) -> str:
+    """Create the act and its link in the run's folder; its digest. Raises OSError, FileExistsError for a used id."""
+    data = encode_checked(act)
+    path = store.acts / day_of(act.id) / (act.id + SUFFIX)
+    make_folders(path.parent)
+    if not write_new(path, data, sync=True):
+        raise FileExistsError(17, "an act with this id is there", str(path))
+    if act.subject.run is not None:
+        _link(path, store.run_folder(act.subject.run), data)
+    return digest_of(data)
+
+
+def _link(path: Path, run: Path, data: bytes) -> None:
+    """Let a copied run folder carry the act; a run in an archive, or of an account that shuts us out, has none."""
+    if not run.is_dir():
+        return
+    try:
+        make_folders(run / "acts")
+        os.link(path, run / "acts" / path.name)
+    except FileExistsError:
+        return
+    except OSError:
+        _copy(run / "acts" / path.name, data)
+
+
+def _copy(path: Path, data: bytes) -> None:
+    try:
+        write_new(path, data)
+    except OSError:
+        # `acts/` has it, which is what readers go by.
+        return
+
+
+def acts_about(store: Store, run_id: str, faults: list[str] | None = None) -> list[tuple[str, Act]]:
+    """(digest, act) of every act about the run, oldest first; `faults` is told of what cannot be read.
+
+    Costs a read of every act since the run's day; for many runs take `all_acts` once.
+    """
+    since, wanted = day_of(run_id), run_id.encode()
+    days = sorted(name for name in _names(store.acts) if name >= since)
+    files = [path for day in days for path in _files(store.acts / day)]
+    named = {path.name for path in files}
+    files += [path for path in _files(store.run_folder(run_id) / "acts") if path.name not in named]
+    found = sorted(_read(files, wanted, faults), key=lambda item: item[1].id)
+    return [item for item in found if item[1].subject.run == run_id]
+
+
+def all_acts(store: Store, faults: list[str] | None = None) -> list[tuple[str, Act]]:
+    """(digest, act) of every act of the store, oldest first; `faults` is told of what cannot be read."""
+    return list(_read(act_files(store), b"", faults))
+
+
+def act_files(store: Store) -> Iterator[Path]:
+    """Every file of an act, oldest first."""
+    for day in sorted(_names(store.acts)):
+        yield from _files(store.acts / day)
+
+
+def read_act(data: bytes, where: str) -> Act:
+    """The act in the bytes. Raises FormatError."""
+    return decode(data, Act, where=where)
+
+
+def _read(files: Iterable[Path], wanted: bytes, faults: list[str] | None) -> Iterator[tuple[str, Act]]:
+    """The acts whose bytes hold what is wanted. One bad file must not hide the others."""
+    for path in files:
+        try:
+            data = path.read_bytes()
+            if wanted in data:
+                yield digest_of(data), read_act(data, str(path))
+        except OSError as error:
+            fault = f"{path}: cannot be read: {error.strerror}, expected an act"
+        except FormatError as error:
+            fault = error.message
+        else:
+            continue
+        if faults is not None:
+            faults.append(fault)
+
+
+def is_act(name: str) -> bool:
+    """Whether a file of that name holds an act."""
+    return name.endswith(SUFFIX) and is_id(name.removesuffix(SUFFIX))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder / name for name in sorted(_names(folder)) if is_act(name)]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(TEMPORARY)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,350 @@
+"""Journals: files of hash-chained lines, one writer each (docs/format.md, section 3).
+
+A writer appends each event with one write and never appends to a file that it did not create. When a write fails or
+comes back short, that file is closed for ever and the writer goes on in `<writer>-2.jsonl`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from ..digests import digest_of
+from ..errors import FormatError, StoreError
+from ..records.encoding import decode, encode, timestamp
+from ..records.events import KINDS, VERSION, Envelope, Event, JournalContinued
+from ..records.seal import JournalEnd
+from ..system.files import high, lock_exclusive, sync_folder
+
+SUFFIX = ".jsonl"
+POINTS_SUFFIX = ".points.jsonl"
+
+_NUMBERED = re.compile(r"(.+)-(\d+)")
+
+
+class JournalLost(StoreError):
+    """An event could not be written anywhere; the next `append` tries again."""
+
+
+def journal_order(names: Iterable[str], suffix: str = SUFFIX) -> list[str]:
+    """The journals among the names in the order of the fold: main, its continuations by number, then the others.
+
+    `rank-3.jsonl` is a continuation only where there is a `rank.jsonl`. With `POINTS_SUFFIX` it orders points.
+    """
+    stems = {
+        name.removesuffix(suffix)
+        for name in names
+        if name.endswith(suffix) and (suffix == POINTS_SUFFIX or not name.endswith(POINTS_SUFFIX)) and "/" not in name
+    }
+    return [stem + suffix for stem in sorted(stems, key=lambda stem: _place(stem, stems))]
+
+
+def writer_of(name: str, names: Iterable[str]) -> str:
+    """The writer of a journal among the journals of a run: `main` for `main-2.jsonl`."""
+    suffix = POINTS_SUFFIX if name.endswith(POINTS_SUFFIX) else SUFFIX
+    return _split(name.removesuffix(suffix), {other.removesuffix(suffix) for other in names})[0]
+
+
+def _place(stem: str, stems: set[str]) -> tuple[bool, str, int]:
+    writer, number = _split(stem, stems)
+    return writer != "main", writer, number
+
+
+def _split(stem: str, stems: set[str]) -> tuple[str, int]:
+    numbered = _NUMBERED.fullmatch(stem)
+    if numbered and (numbered[1] in stems or numbered[1] == "main"):
+        return numbered[1], int(numbered[2])
+    return stem, 1
+
+
+class JournalWriter:
+    """The one process that appends to a journal, from any of its threads.
+
+    It holds an exclusive lock on its first file for as long as it lives. A forked child does not inherit the writer:
+    its copy is closed, and using it there is a RuntimeError; `give_to_child` hands it over instead.
+    """
+
+    def __init__(self, folder: Path, writer: str, clock: Callable[[], int], fd: int) -> None:
+        self._folder = folder
+        self._writer = writer
+        self._clock = clock
+        self._name = writer + SUFFIX
+        self._fds = [fd]
+        """The last one is written to; earlier ones keep their locks."""
+        self._good = True
+        """Whether the last file may be written to."""
+        self._ends: dict[str, JournalEnd] = {}
+        self._number = 1
+        self._reason = ""
+        self._pid = os.getpid()
+        self._giving = False
+        self._named = False
+        """Whether the folder's name has been flushed."""
+        self._lock = threading.Lock()
+        _OPEN.add(self)
+
+    @classmethod
+    def create(cls, folder: Path, writer: str, clock: Callable[[], int]) -> JournalWriter:
+        """Start `<writer>.jsonl` in an existing folder; `clock` gives Unix nanoseconds.
+
+        Raises OSError, also when the file is there: no two writers share a name.
+        """
+        return cls(folder, writer, clock, _create(folder / (writer + SUFFIX)))
+
+    @property
+    def writer(self) -> str:
+        """The writer's name: `main`, `rank-3`."""
+        return self._writer
+
+    @property
+    def path(self) -> Path:
+        """The file that is being written."""
+        return self._folder / self._name
+
+    @property
+    def last(self) -> JournalEnd | None:
+        """The last line that was written whole; nothing before the first."""
+        return next(reversed(self._ends.values()), None)
+
+    @property
+    def ends(self) -> tuple[JournalEnd, ...]:
+        """The last line of each file of this writer, in order."""
+        return tuple(self._ends.values())
+
+    def append(self, event: Event) -> None:
+        """Write one event with one write. Raises JournalLost when it could be written nowhere."""
+        with self._lock:
+            self._check_process()
+            if self._good and self._write(event):
+                return
+            if not self._ends and self._writer == "main":
+                # A run exists by the first line of main.jsonl; there is nothing to continue.
+                raise JournalLost(f"{self.path}: {self._reason}")
+            self._continue(event)
+
+    def sync(self) -> None:
+        """Flush what was written to the disk, and the first time the names of the folders that lead there.
+
+        Raises OSError.
+        """
+        self._check_process()
+        for fd in self._fds:
+            os.fsync(fd)
+        if not self._named:
+            for folder in (self._folder, *self._folder.parents[:2]):
+                sync_folder(folder)
+            self._named = True
+
+    def touch(self) -> None:
+        """Renew the file's time: a sign of life for readers who cannot see the lock. Never raises OSError."""
+        if self._pid != os.getpid():
+            return
+        try:
+            os.utime(self._fds[0])
+            os.utime(self._fds[-1])
+        except OSError:
+            # The file system is gone or full; the next append will tell.
+            return
+
+    def close(self) -> None:
+        """Drop the lock; the journal stays as it is. A second time does nothing."""
+        if self._pid == os.getpid():
+            self._drop()
+
+    def release(self) -> None:
+        """Close this process's copies of the descriptors and leave the lock to the other side of a fork."""
+        self._giving = False
+        self._drop()
+
+    def give_to_child(self) -> None:
+        """The child of the next fork becomes the writer, lock included; this process then calls `release`.
+
+        Until then it can still write: a fork may fail.
+        """
+        self._giving = True
+
+    def forked(self) -> None:
+        """In the child of a fork: the writer from now on if it was given away, else closed here."""
+        if self._giving:
+            self._giving, self._pid = False, os.getpid()
+        else:
+            # A lock lives as long as any copy of its descriptor: a child must not keep a dead run alive.
+            self._drop()
+        self._lock = threading.Lock()
+
+    def _drop(self) -> None:
+        self._good = False
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise RuntimeError(f"{self.path}: its writer is process {self._pid}, not {os.getpid()}")
+        if not self._fds:
+            raise RuntimeError(f"{self.path} is closed")
+
+    def _write(self, event: Event) -> bool:
+        """Append to the current file; false when that file can take no more."""
+        end = self._ends.get(self._name)
+        previous = end or self.last
+        seq = end.seq + 1 if end else 0
+        line = _line(event, seq, timestamp(self._clock()), previous.digest if previous else None)
+        try:
+            written = os.write(self._fds[-1], line)
+            if written < len(line):
+                self._reason = f"short write, {written} of {len(line)} bytes"
+        except OSError as error:
+            written, self._reason = -1, error.strerror or str(error)
+        if written < len(line):
+            self._good = False
+            return False
+        # Inserted anew, so that the last one written is the last in order.
+        self._ends[self._name] = JournalEnd(name=self._name, seq=seq, digest=digest_of(line[:-1]))
+        return True
+
+    def _continue(self, event: Event) -> None:
+        reason, last, before = self._reason, self.last, self._name
+        self._number += 1
+        name = f"{self._writer}-{self._number}{SUFFIX}"
+        try:
+            self._fds.append(_create(self._folder / name))
+        except OSError as error:
+            self._number -= 1
+            raise JournalLost(f"{self._folder / name}: {error.strerror}; {self.path}: {reason}") from error
+        self._name = name
+        continued = JournalContinued(
+            previous=last.name if last else before,
+            last=last.seq if last else None,
+            digest=last.digest if last else None,
+            because=reason,
+        )
+        if not self._write(continued):
+            self._withdraw(name, before)
+            fault, self._reason = self._reason, reason
+            raise JournalLost(f"{self._folder / name}: {fault}")
+        self._good = True
+        if not self._write(event):
+            raise JournalLost(f"{self.path}: {self._reason}")
+
+    def _withdraw(self, name: str, before: str) -> None:
+        """Take back a continuation that never got a whole line: nothing of the record is in it."""
+        os.close(self._fds.pop())
+        self._name = before
+        self._number -= 1
+        try:
+            os.unlink(self._folder / name)
+        except OSError:
+            # It stays as an empty journal, which readers skip; its number is used up.
+            self._number += 1
+
+
+def _create(path: Path) -> int:
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    fd = high(fd)
+    lock_exclusive(fd)
+    return fd
+
+
+def _line(event: Event, seq: int, at: str, previous: str | None) -> bytes:
+    """The envelope's fields, then the event's, as one object on one line."""
+    kind = str(type(event).__struct_config__.tag)
+    body = encode(event)
+    fields = body[len('{"kind":""') + len(kind) : -1]
+    prev = f'"{previous}"' if previous else "null"
+    return f'{{"v":{VERSION},"seq":{seq},"at":"{at}","kind":"{kind}","prev":{prev}'.encode() + fields + b"}\n"
+
+
+_OPEN: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for writer in list(_OPEN):
+        writer.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a journal that carries an envelope."""
+
+    envelope: Envelope
+    event: Event | None
+    """Nothing for a kind that this version does not know, or one with a fault (then it is in `faults`)."""
+    digest: str
+    """Of the bytes without the newline."""
+    raw: bytes
+
+
+class JournalText(msgspec.Struct, frozen=True):
+    """A journal as it was read."""
+
+    name: str
+    lines: tuple[Line, ...]
+    torn: int
+    """Bytes of a torn tail after the last whole line: normal after a power loss."""
+    faults: tuple[str, ...]
+    """Each `<name>:<line>: …`: what the line is and what was expected."""
+
+
+def whole_length(data: bytes) -> int:
+    """The length up to the end of the last whole line: what lies beyond is a torn tail."""
+    return data.rstrip(b"\0").rfind(b"\n") + 1
+
+
+def read_journal(data: bytes, name: str) -> JournalText:
+    """Read a journal; nothing in the bytes makes it raise. A line with a fault is reported and does not stop it."""
+    length = whole_length(data)
+    lines: list[Line] = []
+    faults: list[str] = []
+    previous: Line | None = None
+    for number, raw in enumerate(data[:length].split(b"\n")[:-1], 1):
+        line = _read_line(raw, f"{name}:{number}", faults)
+        if line is None:
+            continue
+        faults += _chain_faults(line, previous, f"{name}:{number}", number)
+        lines.append(line)
+        previous = line
+    return JournalText(name, tuple(lines), len(data) - length, tuple(faults))
+
+
+def _read_line(raw: bytes, where: str, faults: list[str]) -> Line | None:
+    try:
+        envelope = decode(raw, Envelope, where=where)
+    except FormatError as error:
+        faults.append(error.message)
+        return None
+    event: Event | None = None
+    if envelope.v != VERSION:
+        faults.append(f"{where}: found version {envelope.v}, expected {VERSION}: written by a newer whence")
+    elif kind := KINDS.get(envelope.kind):
+        try:
+            event = decode(raw, kind, where=where)
+        except FormatError as error:
+            faults.append(error.message)
+    return Line(envelope, event, digest_of(raw), raw)
+
+
+def _chain_faults(line: Line, before: Line | None, where: str, number: int) -> list[str]:
+    found = line.envelope
+    seq = before.envelope.seq + 1 if before else 0
+    if found.seq != seq:
+        return [f"{where}: found seq {found.seq}, expected {seq}: a line was dropped, added or moved"]
+    if before is None:
+        return _first_faults(line, where) if number == 1 else []
+    if found.prev != before.digest:
+        return [f"{where}: found prev {found.prev}, expected {before.digest}: the line before was changed"]
+    return []
+
+
+def _first_faults(line: Line, where: str) -> list[str]:
+    expected = line.event.digest if isinstance(line.event, JournalContinued) else None
+    if line.envelope.prev != expected:
+        return [f"{where}: found prev {line.envelope.prev}, expected {expected or 'null'}"]
+    return []

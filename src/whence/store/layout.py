@@ -1,0 +1,160 @@
+"""The store's folder: how it is made, found, opened, and where things lie in it (docs/format.md, section 1)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from ..errors import FormatError, StoreError
+from ..ids import day_of, new_id
+from ..records.encoding import decode, encode, timestamp
+from ..records.place import FORMAT, Place
+from ..system.files import TEMPORARY, make_folders, write_new
+from .code_repository import create_code_repository
+
+MARK = "store.json"
+NAME = ".whence"
+"""The usual name of a store's folder."""
+
+_FOLDERS = ("runs", "acts", "objects/sha256", "cache")
+_OURS = frozenset({"store.json", ".git", ".gitignore", "runs", "acts", "objects", "code.git", "cache"})
+
+
+class Store(msgspec.Struct, frozen=True):
+    """A store that is there and whose format is known."""
+
+    path: Path
+    id: str
+    writable: bool
+    """Whether this process may add to it; reading needs no more than permission to read."""
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def acts(self) -> Path:
+        return self.path / "acts"
+
+    @property
+    def objects(self) -> Path:
+        return self.path / "objects" / "sha256"
+
+    @property
+    def code_git(self) -> Path:
+        return self.path / "code.git"
+
+    @property
+    def cache(self) -> Path:
+        return self.path / "cache"
+
+    def run_folder(self, run_id: str) -> Path:
+        """Where the run lies, whether or not it is there."""
+        return self.runs / day_of(run_id) / run_id
+
+
+def create_store(path: Path, *, now_ns: int, random: bytes) -> Store:
+    """Make a store, or open the one that another process made meanwhile: any number may do this at once.
+
+    `store.json` is created last and by exclusive link, so a folder is a store as soon as it is whole, and one that a
+    crash left half made is completed by the next. Raises StoreError for a path that cannot become a store.
+    """
+    try:
+        _refuse_foreign(path)
+        _make_contents(path)
+        place = Place(format=FORMAT, id=new_id(now_ns // 1_000_000, random), created=timestamp(now_ns))
+        write_new(path / MARK, encode(place) + b"\n", sync=True)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot make a store: {error.strerror}", hint="name a writable folder with WHENCE_STORE"
+        ) from error
+    return open_store(path)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Whether a store may be made here; what is in the way is named."""
+    try:
+        names = os.listdir(path)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise _no_folder(path) from None
+    if MARK in names:
+        return
+    foreign = [name for name in sorted(names) if name not in _OURS and not name.startswith(TEMPORARY)]
+    if foreign:
+        raise StoreError(
+            f"{path}: found {foreign[0]!r} in it and no {MARK}; expected an empty folder or a store",
+            hint="name another folder with WHENCE_STORE",
+        )
+
+
+def _make_contents(path: Path) -> None:
+    for folder in _FOLDERS:
+        make_folders(path / folder)
+    write_new(path / ".gitignore", b"*\n")
+    create_code_repository(path / "code.git")
+    # After the repository: with it `git clean -fdx` takes the folder for a nested repository and leaves it alone.
+    write_new(path / ".git", b"gitdir: code.git\n")
+
+
+def open_store(path: Path) -> Store:
+    """The store at the path. Raises StoreError: no store, not readable, or another format than this whence knows."""
+    mark = path / MARK
+    place = _read_place(mark)
+    if place.format != FORMAT:
+        raise StoreError(
+            f"{mark}: found format {place.format!r}, expected {FORMAT!r}",
+            hint="the store was made by a newer whence: upgrade this one (pip install --upgrade whence)",
+        )
+    return Store(path=path, id=place.id, writable=os.access(path / "runs", os.W_OK | os.X_OK))
+
+
+def _read_place(mark: Path) -> Place:
+    for _ in range(100):
+        try:
+            data = mark.read_bytes()
+        except FileNotFoundError:
+            raise StoreError(
+                f"{mark.parent}: found no {MARK}, expected a store", hint="a store is made by the first `whence run`"
+            ) from None
+        except NotADirectoryError:
+            raise _no_folder(mark.parent) from None
+        except OSError as error:
+            raise StoreError(f"{mark}: {error.strerror}") from error
+        if data:
+            return _decode_place(data, mark)
+        # Where links are refused the name exists a moment before its bytes.
+        time.sleep(0.01)
+    raise FormatError(f"{mark}: found an empty file, expected {FORMAT!r}")
+
+
+def _decode_place(data: bytes, mark: Path) -> Place:
+    try:
+        return decode(data, Place, where=str(mark))
+    except FormatError as error:
+        raise FormatError(
+            f"{mark}: expected format {FORMAT!r}, found something else ({error.message.removeprefix(f'{mark}: ')})",
+            hint="made by a newer whence: upgrade this one (pip install --upgrade whence); or damaged: take a copy's",
+        ) from None
+
+
+def _no_folder(path: Path) -> StoreError:
+    return StoreError(
+        f"{path}: found a file, expected a folder", hint="move it away, or name another folder with WHENCE_STORE"
+    )
+
+
+def find_store(start: Path) -> Path | None:
+    """The store of this folder or the nearest one above it, as a path; nothing when there is none."""
+    for folder in (start, *start.parents):
+        candidate = folder / NAME
+        if (candidate / MARK).is_file() or candidate.is_file():
+            return candidate
+        # Inside the store itself.
+        if folder.name == NAME and (folder / MARK).is_file():
+            return folder
+    return None

@@ -1,0 +1,148 @@
+"""Content by digest: read-only files under `objects/sha256/ab/cdef…`, verified after they were written.
+
+An object is a copy (or a reflink) and never a link to a user's file: a program that runs as root writes through a
+read-only file, and what the store holds must not change with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from ..digests import digest_of, is_digest
+from ..errors import FormatError, UnresolvedError
+from ..system.files import copy_new, hash_file, make_folders, sync_folder, temporary_name, write_all
+from .layout import Store
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put in."""
+
+    digest: str
+    size: int
+
+
+def object_path(store: Store, digest: str) -> Path:
+    """Where the object lies, whether or not it is there. Raises ValueError for what is no digest."""
+    if not is_digest(digest):
+        raise ValueError(f"{digest!r} is no digest")
+    return store.objects / digest[7:9] / digest[9:]
+
+
+def has(store: Store, digest: str) -> bool:
+    """Whether there is a file for the object; `read_object` says whether it is sound."""
+    return object_path(store, digest).is_file()
+
+
+def put_bytes(store: Store, data: bytes) -> str:
+    """Keep the bytes; their digest. The same bytes twice are one object. Raises OSError and leaves nothing behind."""
+    digest = digest_of(data)
+    if not _is_there(store, digest, len(data)):
+        temporary = temporary_name(store.objects)
+        _fill(temporary, data)
+        _verify(temporary, digest)
+        _place(store, temporary, digest)
+    return digest
+
+
+def put_file(store: Store, path: Path | str) -> Kept:
+    """Keep the bytes of a regular file: what is hashed is what is stored. Raises OSError and leaves nothing behind.
+
+    Costs a read and a hash of the file, and, where blocks cannot be shared, a copy and a second hash.
+    """
+    temporary = temporary_name(store.objects)
+    digest, size = copy_new(path, temporary)
+    if _is_there(store, digest, size):
+        os.unlink(temporary)
+    else:
+        _place(store, temporary, digest)
+    return Kept(digest=digest, size=size)
+
+
+def sync_objects(store: Store, digests: Iterable[str]) -> None:
+    """Flush objects to the disk, before something that survives a power loss refers to them. Raises OSError."""
+    folders: set[Path] = {store.objects}
+    for digest in digests:
+        path = object_path(store, digest)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        folders.add(path.parent)
+    for folder in folders:
+        sync_folder(folder)
+
+
+def open_object(store: Store, digest: str) -> BinaryIO:
+    """The object's bytes as a stream, not verified. Raises UnresolvedError when the store does not hold it."""
+    try:
+        return object_path(store, digest).open("rb")
+    except FileNotFoundError:
+        raise _missing(store, digest) from None
+
+
+def read_object(store: Store, digest: str) -> bytes:
+    """The object's bytes, verified. Raises FormatError for an object that was cut or changed."""
+    with open_object(store, digest) as stream:
+        data = stream.read()
+    found = digest_of(data)
+    if found != digest:
+        raise damaged(store, digest, found, len(data))
+    return data
+
+
+def damaged(store: Store, digest: str, found: str, size: int) -> FormatError:
+    """The error for an object whose bytes are not those of its name."""
+    return FormatError(
+        f"{object_path(store, digest)}: found {found} ({size} bytes), expected {digest}",
+        hint="the object was cut or changed; put a sound copy of the file in its place",
+    )
+
+
+def _missing(store: Store, digest: str) -> UnresolvedError:
+    return UnresolvedError(
+        f"{store.path}: holds no object {digest}",
+        hint="it was recorded by reference only, or kept in another store",
+    )
+
+
+def _is_there(store: Store, digest: str, size: int) -> bool:
+    """Whether a sound-looking object is in place; one of another length is written anew."""
+    try:
+        return os.stat(object_path(store, digest)).st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _fill(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        write_all(fd, data)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(fd)
+
+
+def _verify(path: str, digest: str) -> None:
+    found = hash_file(path).digest
+    if found != digest:
+        os.unlink(path)
+        raise OSError(5, f"read back {found}, wrote {digest}", path)
+
+
+def _place(store: Store, temporary: str, digest: str) -> None:
+    """Rename into place; a second writer of the same bytes replaces the object by an equal one."""
+    path = object_path(store, digest)
+    try:
+        make_folders(path.parent, within=path.parents[3])
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise

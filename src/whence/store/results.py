@@ -1,0 +1,92 @@
+"""The paths that runs recorded as outputs: what `code.id` leaves out, and `dirty_paths` calls results.
+
+Derived, in `cache/results/`: each file there is a list of paths under the digest of its bytes, created exclusively, so
+runs that end together take no lock and lose nothing. When the folder is gone it is made anew from the records. Paths
+are relative to the folder that holds the store, or absolute outside it, so a moved project keeps its answers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..digests import digest_of
+from ..errors import WhenceError
+from ..records.encoding import decode, encode
+from ..system.files import make_folders, write_new
+from .layout import Store
+from .runs import load_run, run_ids
+
+MANY = 64
+"""So many lists are merged into one by the next reader."""
+
+
+def known_results(store: Store) -> frozenset[str]:
+    """Every path that a run of this store recorded as output. Without the cache this reads every record."""
+    folder = _folder(store)
+    if not folder.is_dir():
+        paths = frozenset(_recorded(store))
+        _add(store, paths)
+        return paths
+    lists = _lists(folder)
+    paths = frozenset(path for found in lists.values() for path in found)
+    if len(lists) > MANY:
+        _merge(store, lists, paths)
+    return paths
+
+
+def add_results(store: Store, cwd: Path, paths: Iterable[str]) -> None:
+    """Remember the outputs of a run that ended."""
+    _add(store, frozenset(placed(store, cwd / path) for path in paths))
+
+
+def placed(store: Store, path: Path | str) -> str:
+    """A path as it is written here. Not by `relpath`, which costs 30 us: every file of a launch is asked about."""
+    return os.path.normpath(path).removeprefix(os.fspath(store.path.parent).rstrip("/") + "/")
+
+
+def _folder(store: Store) -> Path:
+    return store.cache / "results"
+
+
+def _lists(folder: Path) -> dict[str, list[str]]:
+    """Name -> paths. A file that another reader merged away meanwhile is in the list that it wrote before."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(folder)):
+        try:
+            found[name] = decode((folder / name).read_bytes(), list[str])
+        except (OSError, WhenceError):
+            continue
+    return found
+
+
+def _add(store: Store, paths: frozenset[str]) -> str | None:
+    """Write a list, unless it is there; its name. A cache: what cannot be written is found again from the records."""
+    data = encode(sorted(paths))
+    name = digest_of(data).removeprefix("sha256:")[:32]
+    try:
+        make_folders(_folder(store), within=store.path)
+        if not (_folder(store) / name).exists():
+            write_new(_folder(store) / name, data)
+    except OSError:
+        return None
+    return name
+
+
+def _merge(store: Store, lists: Iterable[str], paths: frozenset[str]) -> None:
+    merged = _add(store, paths)
+    for name in lists:
+        if merged is not None and name != merged:
+            (_folder(store) / name).unlink(missing_ok=True)
+
+
+def _recorded(store: Store) -> Iterator[str]:
+    for run in run_ids(store):
+        try:
+            record = load_run(store, run).record
+        except (WhenceError, OSError):
+            # A run that cannot be read is for `verify` to report.
+            continue
+        for artifact in record.artifacts:
+            yield placed(store, Path(record.cwd or "/") / artifact.path)

@@ -1,0 +1,105 @@
+"""The seal: what closes a run's record (docs/format.md, section 4). Created exclusively, so a run has exactly one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..digests import digest_of
+from ..records.checked import encode_checked
+from ..records.encoding import decode
+from ..records.seal import ClosedBy, JournalEnd, Pending, Seal, SealedFile
+from ..system.files import TEMPORARY, hash_descriptor, write_new
+from .journal import POINTS_SUFFIX, SUFFIX, journal_order, read_journal, whole_length
+
+SEAL = "seal.json"
+RECORD = "record.json"
+
+
+def close_run(
+    folder: Path,
+    *,
+    run: str,
+    status: str,
+    at: str,
+    code_digest: str | None,
+    pending: Sequence[Pending],
+    record: bytes,
+    closed_by: ClosedBy | None = None,
+    ended: str | None = None,
+) -> str:
+    """Write `record.json` and then `seal.json`, each unless it is there; the digest of the seal that holds.
+
+    Everything it lists is flushed to the disk first. Costs a read of every file of the folder. Raises OSError.
+    """
+    write_new(folder / RECORD, record, sync=True)
+    files, journals = measure(folder)
+    seal = Seal(
+        run=run,
+        at=at,
+        status=status,
+        ended=ended,
+        code_digest=code_digest,
+        files=files,
+        journals=journals,
+        pending=list(pending),
+        closed_by=closed_by,
+    )
+    return write_seal(folder, encode_checked(seal))
+
+
+def write_seal(folder: Path, data: bytes) -> str:
+    """Put the seal in place, or keep the one that is there; its digest."""
+    if write_new(folder / SEAL, data, sync=True):
+        return digest_of(data)
+    return digest_of((folder / SEAL).read_bytes())
+
+
+def read_seal(data: bytes, where: str) -> Seal:
+    """The seal in the bytes. Raises FormatError."""
+    return decode(data, Seal, where=where)
+
+
+def measure(folder: Path) -> tuple[list[SealedFile], list[JournalEnd]]:
+    """Every file that a seal lists, as long as it is now, and the last line of each journal."""
+    names = sorted(sealed_names(os.listdir(folder)))
+    files = [_measure_file(folder, name) for name in names]
+    lengths = {file.name: file.length for file in files}
+    ends = [_journal_end(folder, name, lengths[name]) for name in journal_order(names)]
+    return files, [end for end in ends if end is not None]
+
+
+def sealed_names(names: Iterable[str]) -> Iterable[str]:
+    """The names that a seal covers."""
+    return (name for name in names if name not in (SEAL, "acts") and not name.startswith(TEMPORARY))
+
+
+def _measure_file(folder: Path, name: str) -> SealedFile:
+    fd = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+        # Other writers may still append: the length is fixed first, at the end of a line.
+        length = _line_end(fd) if name.endswith((SUFFIX, POINTS_SUFFIX)) else os.fstat(fd).st_size
+        os.lseek(fd, 0, os.SEEK_SET)
+        digest, size = hash_descriptor(fd, limit=length)
+        return SealedFile(name=name, length=size, digest=digest)
+    finally:
+        os.close(fd)
+
+
+def _line_end(fd: int) -> int:
+    """The length up to the last whole line, found from the end."""
+    size = os.fstat(fd).st_size
+    tail = 1 << 16
+    while True:
+        start = max(0, size - tail)
+        length = whole_length(os.pread(fd, size - start, start))
+        if length or start == 0:
+            return start + length
+        tail *= 8
+
+
+def _journal_end(folder: Path, name: str, length: int) -> JournalEnd | None:
+    lines = read_journal((folder / name).read_bytes()[:length], name).lines
+    return JournalEnd(name=name, seq=lines[-1].envelope.seq, digest=lines[-1].digest) if lines else None

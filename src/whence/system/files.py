@@ -1,0 +1,295 @@
+"""Files that appear whole, and their digests.
+
+A file is written under a temporary name (`.tmp-…`) in its own folder and then renamed (`write_whole`) or linked
+(`write_new`) into place: no reader sees half of it. Modes are those asked for, less the umask.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat as modes
+from pathlib import Path
+
+import msgspec
+
+from ..digests import digest_of
+from ..records.data import Stat
+from .locks import LockState, lock_exclusive, lock_state
+from .mounts import FileSystem, file_system
+
+__all__ = [
+    "TEMPORARY", "FileSystem", "Hashed", "LockState", "copy_new", "file_system", "hash_descriptor", "hash_file",
+    "lock_exclusive", "lock_state", "make_folders", "stat_identity", "sync_folder", "temporary_name", "write_all",
+    "write_new", "write_whole",
+]  # fmt: skip
+
+TEMPORARY = ".tmp-"
+"""How the names of files begin that are being written; readers ignore them."""
+
+HIGH = 512
+"""Descriptors that outlive a call in somebody else's process begin here."""
+
+_CHUNK = 1 << 20
+_FICLONE = 0x40049409
+"""ioctl_ficlone(2): the new file shares the blocks of the old until one is written."""
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+
+
+def temporary_name(folder: Path | str) -> str:
+    """A path in the folder that no other process will choose."""
+    return os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}")
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write every byte, in as many writes as it takes."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
+def write_whole(path: Path | str, data: bytes, *, mode: int = 0o666, sync: bool = False) -> None:
+    """Put a file in place, over whatever had its name. Raises OSError and leaves nothing behind."""
+    temporary = _write_temporary(path, data, mode, sync)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    if sync:
+        sync_folder(os.path.dirname(path))
+
+
+def write_new(path: Path | str, data: bytes, *, mode: int = 0o666, sync: bool = False) -> bool:
+    """Put a file in place unless there is one already: of many writers exactly one gets True.
+
+    Where hard links are refused the name is created exclusively and filled with one write.
+    """
+    temporary = _write_temporary(path, data, mode, sync)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _write_exclusive(path, data, mode, sync)
+    finally:
+        os.unlink(temporary)
+    if sync:
+        sync_folder(os.path.dirname(path))
+    return True
+
+
+def _write_temporary(path: Path | str, data: bytes, mode: int, sync: bool) -> str:
+    temporary = temporary_name(os.path.dirname(path))
+    _fill(temporary, data, mode, sync)
+    return temporary
+
+
+def _write_exclusive(path: Path | str, data: bytes, mode: int, sync: bool) -> bool:
+    try:
+        _fill(path, data, mode, sync)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _fill(path: Path | str, data: bytes, mode: int, sync: bool) -> None:
+    """Create the file with these bytes, or leave none."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, data)
+        if sync:
+            os.fsync(fd)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(fd)
+
+
+def sync_folder(folder: Path | str) -> None:
+    """Flush the names in a folder to the disk; some file systems refuse that and need it not."""
+    fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.EROFS):
+            raise
+    finally:
+        os.close(fd)
+
+
+def make_folders(path: Path | str, *, within: Path | str | None = None) -> None:
+    """Make a folder and its missing parents, but not `within`: whoever removed that one meanwhile meant it.
+
+    Below a set-gid folder that its group may write, so are the new ones. That is what `git init --shared` does:
+    accounts of one group can all add to what one of them began.
+    """
+    try:
+        made = _make_one(path)
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if not os.path.isdir(parent):
+            if within is not None and parent == os.fspath(within):
+                raise
+            make_folders(parent, within=within)
+        # Once more and no further: there are places that make no folders (`/proc`), whatever stands above.
+        made = _make_one(path)
+    if made:
+        _share(path, os.stat(os.path.dirname(path) or ".").st_mode)
+
+
+def _make_one(path: Path | str) -> bool:
+    """Whether the folder was made now; it may have been there."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return False
+    return True
+
+
+def _share(path: Path | str, parent: int) -> None:
+    if parent & modes.S_ISGID and parent & modes.S_IWGRP:
+        own = modes.S_IMODE(os.stat(path).st_mode)
+        os.chmod(path, own | modes.S_ISGID | modes.S_IRWXG)
+
+
+def stat_identity(result: os.stat_result) -> Stat:
+    """What changes whenever a file's bytes do."""
+    return Stat(
+        device=result.st_dev,
+        inode=result.st_ino,
+        size=result.st_size,
+        mtime=result.st_mtime_ns,
+        ctime=result.st_ctime_ns,
+    )
+
+
+class Hashed(msgspec.Struct, frozen=True, kw_only=True):
+    """A file's digest, with the stat identity that it had before it was read."""
+
+    digest: str
+    size: int
+    stat: Stat
+    changed: bool = False
+    """It changed while it was read, twice: the digest is of no moment in time."""
+
+
+def open_regular(path: Path | str, *, follow: bool = True) -> int:
+    """A descriptor to read a regular file with. Raises OSError, also for what is no regular file, and never waits:
+    a pipe that took the file's place would hold the opener until somebody writes."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    if modes.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+
+
+def high(fd: int) -> int:
+    """The descriptor under a number that no program reuses by accident: code that closes a range and opens its own
+    files must not find them under ours. The same one where the process may not have so many."""
+    try:
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    except OSError:
+        return fd
+    os.close(fd)
+    return moved
+
+
+def hash_file(path: Path | str, *, follow: bool = True) -> Hashed:
+    """The digest of a regular file. Raises OSError, also for what is no regular file (nothing is waited for).
+
+    Costs one read of the file at the speed of SHA-256; a file that changes under it is read a second time.
+    """
+    fd = open_regular(path, follow=follow)
+    try:
+        first = _hash_once(fd, path)
+        return first if not first.changed else _hash_once(fd, path)
+    finally:
+        os.close(fd)
+
+
+def _hash_once(fd: int, path: Path | str) -> Hashed:
+    before = os.fstat(fd)
+    os.lseek(fd, 0, os.SEEK_SET)
+    digest, size = hash_descriptor(fd, before.st_size)
+    stat = stat_identity(before)
+    changed = size != before.st_size or stat != stat_identity(os.fstat(fd))
+    return Hashed(digest=digest, size=size, stat=stat, changed=changed)
+
+
+def hash_descriptor(fd: int, expected: int = _CHUNK, limit: int | None = None) -> tuple[str, int]:
+    """Digest and number of the bytes from here to the end, or to `limit`; `expected` saves a call on small files."""
+    first = b""
+    if limit is None and expected < _CHUNK:
+        first = os.read(fd, expected + 1)
+        if len(first) == expected:
+            return digest_of(first), expected
+    running, size = hashlib.sha256(first), len(first)
+    view = memoryview(bytearray(_CHUNK))
+    while limit is None or size < limit:
+        room = view if limit is None else view[: limit - size]
+        count = os.readv(fd, [room])
+        if not count:
+            break
+        running.update(room[:count])
+        size += count
+    return "sha256:" + running.hexdigest(), size
+
+
+def copy_new(source: int | Path | str, dest: Path | str, *, mode: int = 0o444) -> tuple[str, int]:
+    """Copy a file to a new name and read the copy back; its digest and size. Leaves nothing behind when it fails.
+
+    Shares blocks where the file system can (reflink), which needs one read; else the bytes are hashed while they are
+    copied and the copy is hashed again, at twice the cost of SHA-256. The second read mostly comes from the page
+    cache: it shows a fault of copying, not one of the disk.
+    """
+    opened = source if isinstance(source, int) else open_regular(source)
+    try:
+        return _copy(opened, dest, mode)
+    finally:
+        if not isinstance(source, int):
+            os.close(opened)
+
+
+def _copy(source: int, dest: Path | str, mode: int) -> tuple[str, int]:
+    fd = os.open(dest, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        copied = None if _reflink(source, fd) else _pump(source, fd)
+        os.lseek(fd, 0, os.SEEK_SET)
+        stored = hash_descriptor(fd)
+        if copied not in (None, stored):
+            raise OSError(errno.EIO, "the copy reads back other bytes than were written", os.fspath(dest))
+    except OSError:
+        os.unlink(dest)
+        raise
+    finally:
+        os.close(fd)
+    return stored
+
+
+def _reflink(source: int, dest: int) -> bool:
+    try:
+        fcntl.ioctl(dest, _FICLONE, source)
+    except OSError:
+        # Another file system, or one that cannot: whatever the reason, copying will tell if it is a real one.
+        return False
+    return True
+
+
+def _pump(source: int, dest: int) -> tuple[str, int]:
+    running, size = hashlib.sha256(), 0
+    view = memoryview(bytearray(_CHUNK))
+    os.lseek(source, 0, os.SEEK_SET)
+    while count := os.readv(source, [view]):
+        running.update(view[:count])
+        write_all(dest, view[:count])
+        size += count
+    return "sha256:" + running.hexdigest(), size

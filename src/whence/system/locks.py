@@ -1,0 +1,73 @@
+"""Locks that say whether a writer lives: an exclusive `flock`, dropped by the kernel with the last descriptor.
+
+A reader only tries a shared lock for an instant and never leaves one behind. On a network file system `flock` may be
+kept on each client alone or not at all; whoever asks must know what the file system promises (`mounts`).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+LockState = Literal["held", "free", "unsupported"]
+
+_REFUSED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EBADF}
+_TRIES = 40
+
+
+def lock_exclusive(fd: int) -> bool:
+    """Take the writer's lock without waiting; false where it is held by another or locks do not work.
+
+    A reader's probe holds a shared lock for some microseconds, so a refusal is tried again for 40 ms.
+    """
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.001)
+        except OSError as error:
+            if error.errno in _REFUSED:
+                return False
+            raise
+        else:
+            return True
+    return False
+
+
+@contextmanager
+def held(folder: Path) -> Generator[None]:
+    """Wait for a folder's own lock and hold it; go on without one where locks do not work."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+        yield
+    finally:
+        os.close(fd)
+
+
+def lock_state(path: Path | str) -> LockState:
+    """Whether some process holds the writer's lock. Raises OSError when the file cannot be opened."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "held"
+    except OSError as error:
+        if error.errno in _REFUSED:
+            return "unsupported"
+        raise
+    else:
+        return "free"
+    finally:
+        # Closing the only descriptor of this opening drops the lock with it.
+        os.close(fd)

@@ -1,0 +1,233 @@
+"""Finds the store, loads the policy, and builds what the actions need.
+
+The only reader of environment variables and of the home folder, and the only place that names concrete back-ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from .errors import StoreError, UsageError
+from .recorder.request import Surroundings
+from .records.act import Actor
+from .rules.policy import Policy, resolve
+from .rules.secrets import Secrets
+from .store.layout import Store, create_store, find_store, open_store
+from .system.files import write_new
+from .system.repository import exclude_from_git, find_worktree, main_worktree
+from .version import VERSION
+
+STORE_NAME = ".whence"
+KEY_BYTES = 32
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a command was started, and what surrounds it."""
+
+    cwd: Path
+    environ: Mapping[str, str]
+    home: Path | None
+
+
+def setting() -> Setting:
+    """The setting of this process. Raises UsageError when the working folder is gone."""
+    try:
+        cwd = Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working folder does not exist any more", hint="change to a folder that does") from None
+    return Setting(cwd=cwd, environ=os.environ, home=_home(os.environ))
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    home = environ.get("HOME", "")
+    return Path(home) if home.startswith("/") else None
+
+
+class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that the policy was read from, and its table."""
+
+    path: Path | None
+    table: Mapping[str, Any]
+
+
+def find_policy_file(start: Path) -> PolicyFile:
+    """The nearest `whence.toml`, or `pyproject.toml` with a table `[tool.whence]`, upwards."""
+    for folder in (start, *start.parents):
+        own = folder / "whence.toml"
+        if own.is_file():
+            return PolicyFile(path=own, table=_toml(own))
+        project = folder / "pyproject.toml"
+        # Reading TOML costs 10 ms of import: a file that does not mention us is not parsed.
+        if project.is_file() and b"tool.whence" in project.read_bytes():
+            table = _toml(project).get("tool", {}).get("whence")
+            if table is not None:
+                return PolicyFile(path=project, table=table)
+    return PolicyFile(path=None, table={})
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away") from None
+
+
+def load_policy(where: Setting, flags: Sequence[str] = ()) -> Policy:
+    """The policy that holds here. Raises UsageError for an unknown key or a wrong value, naming its source."""
+    file = find_policy_file(where.cwd)
+    return resolve(flags=flags, environ=where.environ, file=file.table, where=str(file.path or ""))
+
+
+def store_policy(where: Setting) -> Policy:
+    """What says where the store is, and no other key: what is read must not depend on what a run would be refused for.
+
+    Raises UsageError as `load_policy` does.
+    """
+    variable = "WHENCE_POLICY_STORE"
+    environ = {variable: where.environ[variable]} if variable in where.environ else {}
+    file = find_policy_file(where.cwd)
+    named = {"store": file.table["store"]} if "store" in file.table else {}
+    return resolve(environ=environ, file=named, where=str(file.path or ""))
+
+
+def store_path(where: Setting, policy: Policy) -> Path:
+    """Where the store is, or where the first run would make it."""
+    if where.environ.get("WHENCE_STORE"):
+        return where.cwd / where.environ["WHENCE_STORE"]
+    if policy.store:
+        file = find_policy_file(where.cwd).path
+        return (file.parent if file else where.cwd) / cast("str", policy.store)
+    found = find_store(where.cwd)
+    if found is not None:
+        return found
+    worktree = find_worktree(where.cwd)
+    return (main_worktree(worktree) if worktree else where.cwd) / STORE_NAME
+
+
+def existing_store(where: Setting, policy: Policy) -> Store:
+    """The store that is there. Raises StoreError when there is none."""
+    path = store_path(where, policy)
+    if not path.exists():
+        raise StoreError(
+            f"no store at {path}",
+            hint="the first `whence run -- COMMAND` makes one; WHENCE_STORE names one elsewhere",
+        )
+    return open_store(path)
+
+
+def store_for_run(where: Setting, policy: Policy) -> tuple[Store, bool]:
+    """The store, made now if there is none; and whether it was made now."""
+    path = store_path(where, policy)
+    # Not `path.exists()`: another process may be half way through making it.
+    if (path / "store.json").exists():
+        return open_store(path), False
+    return create_store(path, now_ns=time.time_ns(), random=os.urandom(10)), True
+
+
+def user_key(where: Setting) -> bytes:
+    """The key that stands behind `<secret keyed:…>`: made once, readable by its owner alone, outside any store.
+
+    Where there is no home to keep it in, a key for this process: then nobody can compare the secrets of two runs.
+    """
+    folder = _config_folder(where)
+    if folder is None:
+        return os.urandom(KEY_BYTES)
+    path = folder / "key"
+    try:
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_new(path, os.urandom(KEY_BYTES), mode=0o600)
+        key = path.read_bytes()
+    except OSError:
+        return os.urandom(KEY_BYTES)
+    return key if len(key) == KEY_BYTES else os.urandom(KEY_BYTES)
+
+
+def _config_folder(where: Setting) -> Path | None:
+    configured = where.environ.get("XDG_CONFIG_HOME", "")
+    if configured.startswith("/"):
+        return Path(configured) / "whence"
+    return None if where.home is None else where.home / ".config" / "whence"
+
+
+def secrets_of(where: Setting, policy: Policy) -> Secrets:
+    """What finds and masks secrets for this user and project, those of the environment wherever they stand."""
+    return Secrets(user_key(where), cast("tuple[str, ...]", policy.secret_patterns)).knowing(where.environ)
+
+
+def local_folder(where: Setting) -> Path | None:
+    """A folder of the user's on a local disk, for spools and for caches of stores that cannot hold them."""
+    cache = where.environ.get("XDG_CACHE_HOME", "")
+    if cache.startswith("/"):
+        return Path(cache) / "whence"
+    return None if where.home is None else where.home / ".cache" / "whence"
+
+
+def surroundings(where: Setting, policy: Policy, *, say: Callable[[str], None]) -> Surroundings:
+    """What a launch needs of the world; makes the store if this is the first run, and says so."""
+    store, made = store_for_run(where, policy)
+    announce(store, made, say)
+    return Surroundings(
+        store=store,
+        policy=policy,
+        secrets=secrets_of(where, policy),
+        environ=where.environ,
+        cwd=where.cwd,
+        home=where.home,
+        local=local_folder(where),
+        recorder=recorder_name(),
+        clock=time.time_ns,
+        random=os.urandom,
+        say=say,
+    )
+
+
+def announce(store: Store, made: bool, say: Callable[[str], None]) -> None:
+    """Say that a store was made, and hide it from the git repository around it, which may be younger than the store:
+    git cannot add a folder that looks like a repository without commits."""
+    worktree = find_worktree(store.path.parent)
+    line = exclude_from_git(worktree, store.path) if worktree is not None else None
+    told = [f"made a store at {store.path}"] if made else []
+    told += [f"added the line {line!r} to .git/info/exclude"] if line else []
+    if told:
+        say("; ".join(told))
+
+
+def recorder_name() -> str:
+    """Who records: `whence 0.1.0, CPython 3.11.7`."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return f"whence {VERSION}, {sys.implementation.name.replace('cpython', 'CPython')} {version}"
+
+
+def actor(where: Setting) -> Actor:
+    """Who speaks in an act: the account and the host, and whom git's variables or configuration name as author."""
+    from .capture.host import capture_user
+
+    configured = _git_author(where)
+    return Actor(
+        name=where.environ.get("GIT_AUTHOR_NAME") or configured.get("user.name"),
+        email=where.environ.get("GIT_AUTHOR_EMAIL") or configured.get("user.email"),
+        user=capture_user(where.environ).name,
+        host=os.uname().nodename,
+    )
+
+
+def _git_author(where: Setting) -> dict[str, str]:
+    """`user.name` and `user.email` as git finds them here; the last that is said counts."""
+    from .system.git import Git, GitError
+
+    try:
+        found = Git(where.cwd, where.environ).ask("config", "-z", "--get-regexp", r"^user\.(name|email)$", seconds=5)
+    except GitError:
+        return {}
+    pairs = (item.partition("\n") for item in found.out.decode("utf-8", "replace").split("\0"))
+    return {name: value for name, _, value in pairs if value}

@@ -1,0 +1,52 @@
+"""`whence note` and `whence tag`: acts, seen from outside."""
+
+from __future__ import annotations
+
+import signal
+
+from workplace import Workplace, wait_until
+
+
+def test_a_note_is_an_act_and_the_sealed_run_is_untouched(workplace: Workplace) -> None:
+    run = workplace.record("true")["id"]
+    folder = workplace.run_folders()[0]
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    act = workplace.whence("note", run, "the", "axis is wrong", "--json").ok().json()
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert (act["kind"], act["subject"]["run"], act["by"]["user"]) == ("note", run, workplace.show(run)["user"]["name"])
+    (note,) = workplace.show(run)["notes"]
+    assert (note["text"], note["act"]) == ("the axis is wrong", act["id"])
+
+
+def test_an_act_quotes_the_seal_and_the_acts_before(workplace: Workplace) -> None:
+    record = workplace.record("true")
+    workplace.whence("note", "@", "one").ok()
+    act = workplace.whence("note", "@", "two", "--json").ok().json()
+    assert act["subject"]["seal"] == record["seal"]
+    assert len(act["prior"]) == 1
+
+
+def test_the_last_word_on_a_tag_wins(workplace: Workplace) -> None:
+    run = workplace.record("true", options=("--tag", "kind=draft", "--tag", "keep=1"))["id"]
+    workplace.whence("tag", run, "kind=final", "paper").ok()
+    workplace.whence("tag", run, "--remove", "keep").ok()
+    assert workplace.show(run)["tags"] == {"kind": "final", "paper": ""}
+    assert workplace.whence("log", "--json", "tags.kind = final").ok().json()["id"] == run
+    assert workplace.whence("log", "--json", "tags.keep exists").ok().out == ""
+
+
+def test_a_living_run_can_be_noted(workplace: Workplace) -> None:
+    process = workplace.start_whence("run", "--", "sleep", "60")
+    wait_until(lambda: workplace.run_folders() and workplace.show()["started"], what="the run to start")
+    workplace.whence("note", "@", "still going").ok()
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    assert [note["text"] for note in workplace.show()["notes"]] == ["still going"]
+    workplace.whence("verify").ok()
+
+
+def test_nothing_said_is_a_mistake(workplace: Workplace) -> None:
+    workplace.whence("run", "--", "true").ok()
+    for words in (("note", "@"), ("note", "@", " "), ("tag", "@"), ("tag", "@", "=x")):
+        assert workplace.whence(*words).code == 2
+    assert list((workplace.store / "acts").iterdir()) == []

@@ -1,0 +1,142 @@
+"""`whence get`, `cat` and `restore`, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+
+import pytest
+from workplace import Workplace, wait_until
+
+MAKE = "import pathlib; pathlib.Path('out').mkdir(); pathlib.Path('out/made.bin').write_bytes(bytes(range(256)))"
+
+
+@pytest.fixture
+def made(workplace: Workplace) -> Workplace:
+    """A run that made `out/made.bin` from `in.csv`, and printed nothing."""
+    workplace.write("in.csv", "a\n")
+    workplace.whence("run", "--input", "in.csv", "--output", "out/made.bin", "--", "python", "-c", MAKE).ok()
+    return workplace
+
+
+def test_an_output_comes_back_byte_for_byte_after_its_file_is_gone(made: Workplace) -> None:
+    name = made.show()["artifacts"][0]["name"]
+    (made.path / "out/made.bin").unlink()
+    made.whence("get", f"@:{name}", "copy.bin").ok()
+    assert (made.path / "copy.bin").read_bytes() == bytes(range(256))
+    assert made.run(["whence", "get", f"@:{name}", "-"]).ok().out.encode("utf-8", "surrogateescape") == bytes(
+        range(256)
+    )
+
+
+def test_content_is_found_by_digest_and_by_path(made: Workplace) -> None:
+    digest = made.show()["artifacts"][0]["digest"]
+    made.whence("get", digest, "a.bin").ok()
+    made.whence("get", "@:out/made.bin", "b.bin").ok()
+    assert (made.path / "a.bin").read_bytes() == (made.path / "b.bin").read_bytes() == bytes(range(256))
+
+
+def test_other_bytes_are_never_overwritten(made: Workplace) -> None:
+    made.write("there.bin", "mine")
+    done = made.whence("get", "@:out/made.bin", "there.bin")
+    assert done.code == 1
+    assert "holds other bytes" in done.err
+    assert (made.path / "there.bin").read_text() == "mine"
+    made.whence("get", "@:out/made.bin", "same.bin").ok()
+    assert "already" in made.whence("get", "@:out/made.bin", "same.bin").ok().err
+
+
+def test_a_damaged_object_is_not_handed_out(made: Workplace) -> None:
+    digest = made.show()["artifacts"][0]["digest"].removeprefix("sha256:")
+    path = made.store / "objects/sha256" / digest[:2] / digest[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"x" + bytes(range(1, 256)))
+    done = made.whence("get", "@:out/made.bin", "copy.bin")
+    assert done.code == 4
+    assert "expected sha256:" in done.err
+    assert sorted(path.name for path in made.path.iterdir()) == [".whence", "in.csv", "out"]
+
+
+def test_an_input_that_was_only_referred_to_comes_from_its_place_while_it_is_the_same(made: Workplace) -> None:
+    assert "which still holds these bytes" in made.whence("get", "@:in.csv", "copy.csv").ok().err
+    made.write("in.csv", "b\n")
+    done = made.whence("get", "@:in.csv", "other.csv")
+    assert done.code == 3
+    assert "holds other bytes now" in done.err
+    assert not (made.path / "other.csv").exists()
+
+
+def test_an_unknown_name_lists_what_there_is(made: Workplace) -> None:
+    done = made.whence("get", "@:nothing")
+    assert done.code == 3
+    assert "in.csv" in done.err
+
+
+def test_parts_are_printed(lab) -> None:
+    place, run = lab.place, lab.good
+    assert set(place.whence("cat", f"{run}:output").ok().out.splitlines()) == {"epoch 1", "warning: slow"}
+    assert json.loads(place.whence("cat", f"{run}:config").ok().out)["values"]["lr"] in (0.1, "0.1")
+    assert json.loads(place.whence("cat", f"{run}:environment").ok().out)["packages"]
+    assert json.loads(place.whence("cat", f"{run}:record").ok().out)["id"] == run
+    kinds = [json.loads(line)["kind"] for line in place.whence("cat", f"{run}:log").ok().out.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("run.created", "run.sealed")
+    assert json.loads(place.whence("cat", f"{run}:model.json").ok().out) == {"acc": 0.9}
+    assert json.loads(place.whence("cat", f"{run}:seal.json").ok().out)["run"] == run
+
+
+@pytest.mark.scenario("S22")
+def test_the_lock_file_is_printed_as_it_was(workplace: Workplace) -> None:
+    lock = "# locked\nnumpy==2.1.0 --hash=sha256:" + "0" * 64 + "\n"
+    workplace.write("requirements.txt", lock)
+    workplace.whence("run", "--", "python", "-c", "pass").ok()
+    workplace.write("requirements.txt", "changed")
+    assert workplace.whence("cat", "@:lock").ok().out == lock
+
+
+def test_a_missing_lock_says_so(workplace: Workplace) -> None:
+    workplace.whence("run", "--", "true").ok()
+    done = workplace.whence("cat", "@:lock")
+    assert done.code == 3
+    assert "no lock file was found" in done.err
+
+
+def test_following_the_output_ends_with_the_run(workplace: Workplace) -> None:
+    process = workplace.start_whence(
+        "run", "--", "python", "-uc", "print('one'); input()", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    wait_until(lambda: workplace.run_folders() and workplace.show()["started"], what="the run to start")
+    follower = workplace.start_whence("cat", "@:output", "-f", stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == b"one\n"
+    assert follower.poll() is None
+    process.communicate(b"\n")
+    follower.wait(60)
+    assert follower.returncode == 0
+    follower.stdout.close()
+
+
+@pytest.mark.scenario("S24")
+def test_a_dirty_tree_comes_back(workplace: Workplace) -> None:
+    workplace.repository(**{"a.py": "print(1)\n"})
+    workplace.write("a.py", "print(2)\n")
+    workplace.write("new.py", "x")
+    workplace.whence("run", "--", "python", "a.py").ok()
+    workplace.whence("restore", "@", "../back", "--plan").ok()
+    assert not (workplace.path.parent / "back").exists()
+    answer = workplace.whence("restore", "@", "../back", "--json").ok().json()
+    assert answer["files"] == 2
+    assert (workplace.path.parent / "back/a.py").read_text() == "print(2)\n"
+    assert "+print(2)" in workplace.whence("restore", "@", "--patch").ok().out
+    assert workplace.whence("restore", "@", ".").code == 2
+
+
+def test_a_stopped_run_says_so(workplace: Workplace) -> None:
+    process = workplace.start_whence("run", "--", "sleep", "60")
+    wait_until(lambda: workplace.run_folders() and workplace.show()["started"], what="the run to start")
+    workplace.whence("stop", "@", "--plan").ok()
+    assert process.poll() is None
+    answer = workplace.whence("stop", "@", "--json").ok().json()
+    assert (answer["status"], answer["signal"]) == ("killed", "SIGTERM")
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert workplace.whence("stop", "@").code == 2

@@ -1,0 +1,342 @@
+"""What a person meets on the first day: each message is true, names the thing, and its cure works."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from workplace import Done, Workplace, wait_until
+
+
+def _findings(place: Workplace) -> dict[str, str]:
+    """What audit says about the latest run: each fact with its cure."""
+    audited = json.loads(place.whence("audit", "@", "--json").out)
+    return {finding["what"]: finding["fix"] for finding in audited["findings"]}
+
+
+def _refused(done: Done, *parts: str) -> None:
+    assert done.code == 2, done.err
+    assert "fault of whence" not in done.err
+    for part in parts:
+        assert part in done.err
+
+
+# Advice
+
+
+def test_advice_for_a_left_out_file_fits_the_reason(repository: Workplace) -> None:
+    repository.write(".env", "PASSWORD=correct-horse\n")
+    repository.write("big.bin", b"\1" * 3000)
+    repository.whence("run", "--policy", "untracked_limit=2000", "--", "true").ok()
+    found = _findings(repository)
+    assert "environment variable" in found["code.files_left_out..env"]
+    assert "untracked_limit" not in found["code.files_left_out..env"]
+    assert "untracked_limit" in found["code.files_left_out.big.bin"]
+
+
+def test_advice_for_a_lost_value_is_not_about_the_disk(workplace: Workplace) -> None:
+    workplace.write("job.py", "import whence\nwith whence.start() as run: run.log({'bad': 'text'})\n")
+    workplace.python("job.py").ok()
+    fix = _findings(workplace)["metric bad"]
+    assert "space" not in fix
+    assert "run.log() takes numbers" in fix
+
+
+def test_a_required_field_is_advised_for_the_next_run(workplace: Workplace) -> None:
+    workplace.write("whence.toml", "[fields.batch]\nrequired = true\n")
+    workplace.whence("run", "--", "true").ok()
+    assert _findings(workplace)["ext.batch"] == (
+        "run again with --field batch=VALUE, or say run.field('batch', VALUE) in the code"
+    )
+
+
+# Usage
+
+
+@pytest.mark.parametrize("number", ["-1", "1.5", "many", "1" * 30, "²"])
+def test_a_count_that_is_none_is_usage(number: str, workplace: Workplace) -> None:
+    workplace.record("true")
+    _refused(workplace.whence("log", f"--limit={number}"), "--limit", number, "expected a whole number")
+
+
+@pytest.mark.parametrize("number", ["-1", "nan", "inf", "soon", "1e300"])
+def test_a_time_that_is_none_is_usage(number: str, workplace: Workplace) -> None:
+    workplace.record("true")
+    _refused(workplace.whence("stop", "@", f"--wait={number}"), "--wait", number, "expected seconds")
+
+
+@pytest.mark.parametrize("key", ["digest_before_start", "seal_within", "untracked_limit", "output_log_limit"])
+@pytest.mark.parametrize("number", ["-1", "nan", "1" * 5000, "1e400", "much"])
+def test_a_number_of_policy_that_is_none_is_usage(key: str, number: str, workplace: Workplace) -> None:
+    _refused(workplace.whence("run", "--policy", f"{key}={number}", "--", "true"), key, "expected")
+    assert not workplace.store.exists()
+
+
+@pytest.mark.parametrize("number", ["0", "99999999999999999999"])
+@pytest.mark.parametrize("key", ["digest_before_start", "seal_within", "untracked_limit", "output_log_limit"])
+def test_the_ends_of_a_number_of_policy_are_numbers(key: str, number: str, workplace: Workplace) -> None:
+    workplace.write("in.txt", "1\n")
+    options = ("--policy", f"{key}={number}", "--input", "in.txt", "--output", "out.txt")
+    record = workplace.record("sh", "-c", "echo printed > out.txt; echo printed", options=options)
+    assert record["status"] == "succeeded"
+
+
+def test_a_command_without_its_dashes_is_told_where_they_go(workplace: Workplace) -> None:
+    done = workplace.whence("run", "--name", "a b", "python", "train.py", "--lr", "0.1")
+    _refused(done, "expected `--` before python", "`whence run --name 'a b' -- python train.py --lr 0.1`")
+
+
+def test_an_unknown_option_is_not_taken_for_a_command(workplace: Workplace) -> None:
+    _refused(workplace.whence("run", "--nmae", "x", "--", "true"), "unrecognized arguments: --nmae x")
+
+
+# Getting
+
+
+@pytest.fixture
+def made(workplace: Workplace) -> Workplace:
+    """A folder with a run that wrote `plot.svg`."""
+    workplace.record("sh", "-c", "echo drawn > plot.svg", options=("--output", "plot.svg"))
+    return workplace
+
+
+def test_a_destination_that_ends_as_a_folder_is_one(made: Workplace) -> None:
+    made.whence("get", "@:plot.svg", "figures/deep/").ok()
+    assert (made.path / "figures/deep/plot.svg").read_text() == "drawn\n"
+    made.whence("get", "@:plot.svg", "figures").ok()
+    assert (made.path / "figures/plot.svg").read_text() == "drawn\n"
+
+
+def test_a_destination_in_no_folder_is_an_error_that_names_it(made: Workplace) -> None:
+    _refused(made.whence("get", "@:plot.svg", "nowhere/copy.svg"), "nowhere/copy.svg", "hint: ")
+    assert not (made.path / "nowhere").exists()
+
+
+def test_a_destination_that_cannot_be_written_is_named_by_its_own_name(made: Workplace) -> None:
+    made.write("file", "")
+    for dest in ("file/", "file/below/", "/proc/copy.svg"):
+        done = made.whence("get", "@:plot.svg", dest)
+        assert done.code in (2, 4)
+        assert dest.rstrip("/") in done.err
+        assert ".tmp-" not in done.err
+
+
+# Who
+
+
+def test_an_act_says_who_said_it_without_any_variable(repository: Workplace) -> None:
+    repository.record("true")
+    repository.git("config", "user.name", "Ada Example")
+    repository.git("config", "user.email", "ada@example.org")
+    nobody = {"USER": None, "LOGNAME": None, "GIT_AUTHOR_NAME": None, "GIT_AUTHOR_EMAIL": None}
+    by = repository.whence("note", "@", "seen", "--json", env=nobody).ok().json()["by"]
+    assert (by["name"], by["email"]) == ("Ada Example", "ada@example.org")
+    assert by["user"] == repository.show()["user"]["name"]
+
+
+# Status
+
+
+def test_status_gives_a_secret_file_the_digest_that_a_run_gives_it(repository: Workplace) -> None:
+    repository.write(".env", "PASSWORD=correct-horse\n")
+    (left,) = repository.whence("status", "--json").ok().json()["code"]["files_left_out"]
+    (recorded,) = repository.record("true")["code"]["files_left_out"]
+    assert left == recorded
+
+
+def test_status_does_not_call_a_folder_without_git_clean(workplace: Workplace) -> None:
+    out = workplace.whence("status").ok().out
+    assert "clean" not in out
+    assert "no version control" in out
+    assert str(workplace.path) in out
+
+
+def test_status_says_what_policy_is_and_who_said_so(repository: Workplace) -> None:
+    out = repository.whence("status", "--policy", "seal_within=5").ok().out
+    assert "policy    seal_within = 5.0 (from --policy)" in out
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["@latest", "a:b", "a/b", "two\nlines", "-x", " ", "", "x" * 500])
+def test_a_name_that_no_reference_could_mean_is_refused(name: str, workplace: Workplace) -> None:
+    _refused(workplace.whence("run", f"--name={name}", "--", "true"), "name", "hint: ")
+    workplace.write("job.py", f"import whence\nwhence.start(name={name!r})\n")
+    assert "whence.errors.UsageError: name" in workplace.python("job.py").err
+    assert not workplace.store.exists()
+
+
+def test_a_word_that_is_no_kind_of_output_is_told_so(workplace: Workplace) -> None:
+    workplace.whence("run", "--output", "figure:x.svg", "--", "touch", "x.svg").ok()
+    fix = _findings(workplace)["artifacts.figure:x.svg"]
+    assert "'figure' is no kind" in fix
+    assert "plot" in fix
+
+
+def test_what_a_script_calls_itself_is_not_lost_under_a_run(workplace: Workplace) -> None:
+    workplace.write("job.py", "import whence\nwith whence.start(name='inner', purpose='why', hypothesis='so'): pass\n")
+    record = workplace.record("python", "job.py", options=("--name", "outer"))
+    assert record["name"] == "outer"
+    assert [note["text"] for note in record["notes"]] == ["name: inner", "why", "so"]
+
+
+# Policy
+
+
+def test_a_broken_policy_does_not_hide_what_was_recorded(workplace: Workplace) -> None:
+    run = workplace.record("true")["id"]
+    workplace.write("whence.toml", "drity = 'warn'\nstore = '.whence'\n")
+    assert workplace.whence("log", "--json").ok().json()["id"] == run
+    assert workplace.show()["id"] == run
+    workplace.python("-c", "import whence; whence.open().run('@')").ok()
+    for command in (["run", "--", "true"], ["status"], ["audit"]):
+        _refused(workplace.whence(*command), "whence.toml", "drity", "dirty")
+
+
+def test_a_configuration_that_cannot_be_parsed_is_said_at_launch(workplace: Workplace) -> None:
+    workplace.write("bad.json", "{")
+    done = workplace.whence("run", "--config", "bad.json", "--", "true").ok()
+    assert done.err.count("bad.json could not be parsed") == 1
+
+
+# Looking
+
+TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def _on_terminal(place: Workplace, columns: int, *words: str) -> list[str]:
+    """The lines that whence prints on a terminal of that width."""
+    done = place.python("-c", TERMINAL, "whence", *words, env={"COLUMNS": str(columns), "NO_COLOR": "1"}).ok()
+    return done.out.splitlines()
+
+
+def test_a_terminal_of_80_columns_shows_the_command(repository: Workplace) -> None:
+    repository.record("python", "-c", "pass")
+    repository.whence("run", "--name", "a-name-of-some-length", "--", "sh", "-c", "exit 3")
+    heading, failed, first = _on_terminal(repository, 80, "log")
+    assert heading.split() == ["run", "created", "status", "took", "code", "name", "command"]
+    assert failed.endswith("  sh -c 'exit 3'")
+    assert first.endswith("  python -c pass")
+    assert max(map(len, (heading, failed, first))) <= 80
+    assert _on_terminal(repository, 40, "log")[1].endswith("…")
+
+
+def test_columns_without_anything_in_them_are_left_out_on_a_terminal(workplace: Workplace) -> None:
+    workplace.record("true")
+    heading, _ = _on_terminal(workplace, 80, "log")
+    assert "name" not in heading
+
+
+def test_a_short_run_took_milliseconds_and_a_running_one_what_it_took_so_far(workplace: Workplace) -> None:
+    workplace.record("true")
+    assert " ms" in workplace.whence("log").ok().out
+    workplace.start_whence("run", "--", "sleep", "600", stdout=-3, stderr=-3)
+    took = re.compile(r"running +\d+(\.\ds| ms)")
+    wait_until(lambda: took.search(workplace.whence("log", "--limit", "1").ok().out), what="what it took so far")
+    workplace.whence("stop", "@").ok()
+
+
+def test_an_input_that_no_run_made_leads_to_those_that_read_it(workplace: Workplace) -> None:
+    workplace.write("data.csv", "1\n")
+    run = workplace.record("true", options=("--input", "data.csv"))["id"]
+    done = workplace.whence("show", "./data.csv")
+    assert done.code == 3
+    assert run in done.err
+
+
+def test_a_file_that_several_runs_made_leads_to_all_of_them(workplace: Workplace) -> None:
+    runs = [workplace.record("sh", "-c", "echo 1 > o", options=("--output", "o"))["id"] for _ in range(2)]
+    done = workplace.whence("show", "./o")
+    assert done.code == 3
+    assert all(run in done.err for run in runs)
+
+
+def test_a_run_that_goes_on_shows_what_it_has_printed(workplace: Workplace) -> None:
+    command = ("sh", "-c", "echo 0123456; touch ready; exec sleep 600")
+    workplace.start_whence("run", "--", *command, stdout=-3, stderr=-3)
+    wait_until(lambda: (workplace.path / "ready").exists(), what="the command")
+    wait_until(lambda: "printed" in workplace.whence("show").ok().out, what="the printed line")
+    assert "8 B" in workplace.whence("show").ok().out
+    workplace.whence("stop", "@").ok()
+
+
+def test_one_is_not_many_and_a_detail_is_shown(workplace: Workplace) -> None:
+    body = "run.log(loss=1.0); run.anomaly('spike', {'z': 9}); run.progress('half', 0.5)"
+    workplace.write("job.py", f"import whence\nwith whence.start() as run: {body}\n")
+    workplace.python("job.py").ok()
+    page = workplace.whence("show").ok().out
+    assert "1 point)" in page
+    assert 'spike: {"z":9}' in page
+    assert "50% half" in page
+
+
+def test_a_plan_to_restore_needs_no_folder(repository: Workplace) -> None:
+    repository.record("true")
+    assert "the folder: would hold" in repository.whence("restore", "@", "--plan").ok().err
+
+
+def test_a_tag_that_is_not_there_cannot_be_removed(workplace: Workplace) -> None:
+    workplace.record("true", options=("--tag", "paper"))
+    _refused(workplace.whence("tag", "@", "--remove", "zzz"), "'zzz'", "its tags are paper")
+
+
+def test_a_store_of_another_format_is_named_with_a_cure(workplace: Workplace) -> None:
+    workplace.record("true")
+    for content in ('{"format":9}', '{"format":"whence-store/9","id":"x","created":"y"}', "rubbish"):
+        (workplace.store / "store.json").chmod(0o600)
+        (workplace.store / "store.json").write_text(content)
+        done = workplace.whence("log")
+        assert done.code == 4
+        assert "hint: " in done.err and "newer whence" in done.err
+        assert "store.json" in done.err and "expected" in done.err
+
+
+def test_the_package_can_be_run_as_a_module(workplace: Workplace) -> None:
+    assert workplace.python("-m", "whence", "--version").ok().out.startswith("whence ")
+    assert workplace.python("-m", "whence", "nothing").code == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_input_folder_that_lies_unchanged_can_be_had(kept: bool, workplace: Workplace) -> None:
+    for name in ("a.csv", "deep/b.csv"):
+        workplace.write(f"data/{name}", f"{name}\n")
+    (workplace.path / "data/link").symlink_to("a.csv")
+    options = ("--input", "data", *(("--policy", "keep_inputs=copy") if kept else ()))
+    workplace.record("true", options=options)
+    workplace.whence("get", "@:data", "copy").ok()
+    assert (workplace.path / "copy/deep/b.csv").read_text() == "deep/b.csv\n"
+    assert (workplace.path / "copy/link").readlink().name == "a.csv"
+    workplace.write("data/deep/b.csv", "other\n")
+    done = workplace.whence("get", "@:data", "again")
+    assert done.code == (0 if kept else 3), done.err
+    assert (workplace.path / "again").exists() is kept
+    assert not list(workplace.path.glob(".tmp-*"))
+
+
+def test_completion_offers_what_may_stand_behind_an_option(workplace: Workplace) -> None:
+    words = "COMP_WORDS=(whence log --status fa); COMP_CWORD=3"
+    ask = f'eval "$(whence completion bash)"; {words}; _whence; echo "${{COMPREPLY[@]}}"'
+    assert workplace.run(["bash", "-c", ask]).ok().out == "failed\n"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_tracked_input_that_is_not_as_it_was_leads_to_the_code(gone: bool, repository: Workplace) -> None:
+    repository.write("data.csv", "1\n")
+    repository.commit()
+    run = repository.record("true", options=("--input", "data.csv"))["id"]
+    (repository.path / "data.csv").unlink() if gone else repository.write("data.csv", "other\n")
+    done = repository.whence("get", "@:data.csv", "copy.csv")
+    assert done.code == 3
+    assert f"`whence restore {run} DIR`" in done.err
+    repository.whence("restore", run, "../as-it-ran").ok()
+    assert (repository.path.parent / "as-it-ran/data.csv").read_text() == "1\n"
+
+
+def test_memory_that_was_not_measured_is_said(workplace: Workplace) -> None:
+    for _ in range(3):
+        record = workplace.record("true")
+        measured = record["resources"].get("peak_memory") is not None
+        memory = next(line for line in workplace.whence("show").ok().out.splitlines() if line.startswith("  memory"))
+        assert ("not measured" in memory) is not measured

@@ -1,0 +1,142 @@
+"""`whence log`, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+
+import pytest
+from workplace import Workplace, wait_until
+
+KEYS = {
+    "id", "name", "status", "outcome", "standing", "started", "ended", "command", "exit_code", "code", "environment",
+    "parent", "rerun_of",
+}  # fmt: skip
+
+
+@pytest.mark.scenario("L8", "P5")
+def test_a_line_a_run_newest_first(lab) -> None:
+    rows = lab.place.whence("log", "--json").ok().json_lines()
+    assert [row["id"] for row in rows] == [lab.dirty, lab.bad, lab.good]
+    assert all(set(row) >= KEYS for row in rows)
+    assert all(set(row["code"]) >= {"commit", "tree", "dirty"} for row in rows)
+    assert [row["status"] for row in rows] == ["succeeded", "failed", "succeeded"]
+    assert [row["exit_code"] for row in rows] == [0, 3, 0]
+
+
+def test_every_key_of_a_line_is_one_of_the_record(lab) -> None:
+    row = lab.place.whence("log", "--json", "--limit", "1").ok().json()
+    record = lab.place.show()
+
+    def within(part, whole) -> None:
+        for key, value in part.items():
+            assert key in whole, key
+            if isinstance(value, dict) and key not in ("tags", "metrics"):
+                within(value, whole[key])
+
+    within(row, record)
+
+
+def test_a_command_with_a_newline_takes_one_line(lab) -> None:
+    lines = lab.place.whence("log").ok().out.splitlines()
+    assert len(lines) == 4
+    assert lines[2].endswith("python train.py '3\\n'")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--limit", "2"], ["dirty", "bad"]),
+        (["--limit", "0"], ["dirty", "bad", "good"]),
+        (["status = failed"], ["bad"]),
+        (["status", "=", "failed"], ["bad"]),
+        (["--status", "failed"], ["bad"]),
+        (["config.lr = 0.1 and exit_code = 0"], ["dirty", "good"]),
+        (["tags.set = b"], []),
+        (["name exists and not status = failed"], ["good"]),
+        (["--original"], ["dirty", "bad", "good"]),
+        (["--reruns-of", "good"], []),
+    ],
+)
+def test_runs_are_chosen(words: list[str], found: list[str], lab) -> None:
+    rows = lab.place.whence("log", "--json", *words).ok().json_lines()
+    assert [row["id"] for row in rows] == [getattr(lab, name) for name in found]
+
+
+@pytest.mark.scenario("S30")
+def test_one_status_or_several_give_the_answers_of_the_query(lab) -> None:
+    def ids(*words: str) -> list[str]:
+        return [row["id"] for row in lab.place.whence("log", "--json", *words).ok().json_lines()]
+
+    assert ids("--status", "failed") == ids("status = failed")
+    assert ids("--status", "failed", "--status", "succeeded") == ids("status in (failed, succeeded)")
+
+
+@pytest.mark.scenario("S25")
+def test_the_dirty_runs_are_exactly_those_that_were_dirty(lab) -> None:
+    rows = lab.place.whence("log", "--json", "code.dirty = true").ok().json_lines()
+    assert [row["id"] for row in rows] == [lab.dirty]
+
+
+@pytest.mark.scenario("U4")
+def test_the_counts_are_those_of_a_walk_over_the_files(lab) -> None:
+    walked = {}
+    for path in lab.place.store.glob("runs/*/*/seal.json"):
+        seal = json.loads(path.read_bytes())
+        walked[seal["run"]] = seal["status"]
+    rows = lab.place.whence("log", "--json").ok().json_lines()
+    assert {row["id"]: row["status"] for row in rows} == walked
+
+
+def test_following_prints_runs_as_they_start_and_end(workplace: Workplace) -> None:
+    workplace.whence("run", "--name", "first", "--", "true").ok()
+    follower = workplace.start_whence("log", "-f", "--json", stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert json.loads(follower.stdout.readline())["name"] == "first"
+    workplace.whence("run", "--name", "second", "--", "sleep", "1.5").ok()
+    states = []
+    while not states or states[-1]["status"] != "succeeded" or states[-1]["phase"]:
+        states.append(json.loads(follower.stdout.readline()))
+    assert {state["name"] for state in states} == {"second"}
+    assert "running" in [state["status"] for state in states]
+    follower.send_signal(signal.SIGTERM)
+    follower.wait(60)
+    follower.stdout.close()
+
+
+@pytest.mark.scenario("V5")
+def test_a_store_that_may_only_be_read_is_listed(workplace: Workplace) -> None:
+    workplace.whence("run", "--", "true").ok()
+    before = workplace.whence("log").ok().out
+    workplace.run(["chmod", "-R", "a-w", workplace.store]).ok()
+    try:
+        assert workplace.whence("log").ok().out == before
+        workplace.whence("show").ok()
+    finally:
+        workplace.run(["chmod", "-R", "u+w", workplace.store]).ok()
+
+
+def test_a_damaged_run_does_not_hide_the_others(workplace: Workplace) -> None:
+    workplace.whence("run", "--name", "sound", "--", "true").ok()
+    workplace.whence("run", "--name", "torn", "--", "true").ok()
+    torn = workplace.run_folders()[1]
+    for path in torn.iterdir():
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(b"{")
+    done = workplace.whence("log", "--json").ok()
+    assert [row["name"] for row in done.json_lines()] == ["sound"]
+    assert f"run {torn.name} cannot be read" in done.err
+
+
+def test_a_living_run_is_listed_as_running(workplace: Workplace) -> None:
+    process = workplace.start_whence("run", "--", "sleep", "60")
+    wait_until(
+        lambda: "running" in workplace.whence("log").out and workplace.show()["status"] == "running",
+        what="the run to be seen running",
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    row = workplace.whence("log", "--json").ok().json()
+    assert (row["status"], row["signal"]) == ("killed", "SIGTERM")

@@ -1,0 +1,85 @@
+"""Odd places and names: archives of a month, names that are not UTF-8, stores elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import pytest
+from workplace import Workplace
+
+
+def test_a_month_in_an_archive_reads_like_folders(workplace: Workplace) -> None:
+    first = workplace.record(
+        "sh", "-c", "echo hello; echo x > out.log", options=("--output", "out.log", "--name", "old")
+    )
+    workplace.whence("note", "old", "kept").ok()
+    before = workplace.whence("show", "old", "--json").ok().json()
+    folder = workplace.run_folders()[0]
+    day = folder.parent.name
+    with zipfile.ZipFile(workplace.store / "runs" / f"{day[:7]}.zip", "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, f"{day}/{folder.name}/{path.relative_to(folder)}")
+    shutil.rmtree(folder.parent)
+    assert workplace.whence("log", "--json").ok().json()["id"] == first["id"]
+    after = workplace.whence("show", first["id"][-6:], "--json").ok().json()
+    assert {**after, "as_of": None} == {**before, "as_of": None}
+    assert workplace.whence("cat", "old:output").ok().out == "hello\n"
+    assert workplace.whence("get", "old:out.log", "-").ok().out == "x\n"
+    assert workplace.whence("note", "old", "again", "--json").ok().json()["subject"]["seal"] == before["seal"]
+
+
+@pytest.mark.scenario("B17", "J4")
+def test_names_that_are_no_utf8_are_shown_escaped_and_kept(workplace: Workplace) -> None:
+    name = b"in\xff\n.csv"
+    workplace.write(name.decode("utf-8", "surrogateescape"), "x")
+    done = workplace.whence("run", "--input", name, "--", "python", "-c", "pass", b"arg\xfe")
+    assert done.code == 0, done.err
+    page = workplace.whence("show").ok().out
+    assert "in\\xff\\n.csv" in page
+    assert len(workplace.whence("log").ok().out.splitlines()) == 2
+    assert json.loads(workplace.whence("log", "--json").ok().out)["command"][-1] == "arg\udcfe"
+    workplace.whence("get", b"@:" + name, "copy").ok()
+    assert (workplace.path / "copy").read_text() == "x"
+
+
+@pytest.mark.scenario("V6")
+def test_a_store_that_was_moved_reads_the_same(workplace: Workplace) -> None:
+    record = workplace.record("sh", "-c", "echo x > out.log", options=("--output", "out.log"))
+    moved = workplace.path.parent / "elsewhere"
+    shutil.move(workplace.store, moved)
+    env = {"WHENCE_STORE": str(moved)}
+    assert workplace.whence("show", "--json", env=env).ok().json()["id"] == record["id"]
+    assert workplace.whence("get", "@:out.log", "-", env=env).ok().out == "x\n"
+    workplace.whence("verify", env=env).ok()
+
+
+def test_a_store_is_found_from_a_folder_below(workplace: Workplace) -> None:
+    run = workplace.record("true")["id"]
+    below = workplace.path / "a" / "b"
+    below.mkdir(parents=True)
+    assert workplace.whence("log", "--json", cwd=below).ok().json()["id"] == run
+
+
+def test_a_narrow_encoding_is_no_fault(workplace: Workplace) -> None:
+    workplace.whence("run", "--name", "größe", "--", "true").ok()
+    done = workplace.whence("log", env={"PYTHONIOENCODING": "ascii"}).ok()
+    assert "gr\\xf6\\xdfe" in done.out
+
+
+def test_following_says_nothing_twice(workplace: Workplace) -> None:
+    import signal
+    import subprocess
+
+    for name in ("one", "two", "three"):
+        workplace.whence("run", "--name", name, "--", "true").ok()
+    follower = workplace.start_whence("log", "-f", "--json", "--limit", "1", stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert json.loads(follower.stdout.readline())["name"] == "three"
+    workplace.whence("run", "--name", "four", "--", "true").ok()
+    assert json.loads(follower.stdout.readline())["name"] == "four"
+    follower.send_signal(signal.SIGTERM)
+    follower.wait(60)
+    follower.stdout.close()

@@ -1,0 +1,335 @@
+"""Every option of every command has an effect: the table says how it shows, and nothing may be missing from it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from workplace import Workplace, wait_until
+
+from whence.cli.main import COMMANDS
+
+Effect = Callable[[Workplace], None]
+
+EFFECTS: dict[str, Effect] = {}
+"""`command --option` -> a function that fails when the option is ignored."""
+
+
+def shows(*options: str) -> Callable[[Effect], Effect]:
+    """The function shows what these options do."""
+
+    def enter(effect: Effect) -> Effect:
+        for option in options:
+            assert option not in EFFECTS, option
+            EFFECTS[option] = effect
+        return effect
+
+    return enter
+
+
+def options() -> Iterator[str]:
+    for command in COMMANDS:
+        parser: argparse.ArgumentParser = import_module(f"whence.cli.{command}").parser()
+        for action in parser._actions:  # argparse has no public list
+            if action.option_strings and action.dest != "help":
+                yield f"{command} {next(word for word in action.option_strings if word.startswith('--'))}"
+
+
+def short_forms() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for command in COMMANDS:
+        for action in import_module(f"whence.cli.{command}").parser()._actions:
+            for word in action.option_strings:
+                if not word.startswith("--") and action.dest != "help":
+                    found[f"{command} {word}"] = action.option_strings[0]
+    return found
+
+
+JSON = {
+    "status": ["status"],
+    "log": ["log"],
+    "show": ["show"],
+    "audit": ["audit"],
+    "verify": ["verify"],
+    "restore": ["restore", "@", "../restored"],
+    "get": ["get", "@:out.txt", "../copy.txt"],
+    "cat": ["cat", "@:output"],
+    "note": ["note", "@", "seen"],
+    "tag": ["tag", "@", "paper"],
+    "stop": ["stop", "@", "--plan"],
+    "du": ["du"],
+    "doctor": ["doctor"],
+    "schema": ["schema", "seal"],
+    "bump": ["bump", "patch", "--plan"],
+}
+
+
+@pytest.fixture
+def place(repository: Workplace) -> Workplace:
+    """A repository with one run, which made `out.txt` from `data.csv` and printed a line."""
+    repository.write("data.csv", "1\n")
+    repository.write("settings.json", '{"lr": 0.1}')
+    repository.write(".gitignore", "out.txt\nready\n")
+    repository.commit()
+    options = ("--name", "first", "--input", "data.csv", "--output", "out.txt")
+    repository.record("sh", "-c", "echo printed; echo x > out.txt", options=options)
+    return repository
+
+
+@pytest.mark.scenario("P7")
+def test_no_option_is_without_a_test_and_no_test_without_an_option() -> None:
+    assert {*EFFECTS, *(f"{command} --json" for command in JSON)} == set(options())
+
+
+@pytest.mark.scenario("P7")
+@pytest.mark.parametrize("option", EFFECTS)
+def test_an_option_does_what_its_help_says(option: str, place: Workplace) -> None:
+    EFFECTS[option](place)
+
+
+@pytest.mark.scenario("P5", "P7")
+@pytest.mark.parametrize("command", JSON)
+def test_json_is_what_is_printed_when_it_is_asked_for(command: str, place: Workplace) -> None:
+    if command == "stop":
+        _sleeping(place, "touch ready; exec sleep 600")
+    done = place.whence(*JSON[command], "--json")
+    assert done.code in (0, 1), done.err
+    try:
+        json.loads(done.out)
+    except json.JSONDecodeError:
+        assert [json.loads(line) for line in done.out.splitlines()]
+
+
+@pytest.mark.scenario("P7")
+def test_a_short_form_is_the_option_that_it_stands_for(place: Workplace) -> None:
+    assert short_forms() == {"log -n": "--limit", "log -f": "--follow", "cat -f": "--follow"}
+    place.record("true")
+    assert len(place.whence("log", "-n", "1", "--json").ok().json_lines()) == 1
+
+
+@pytest.mark.scenario("P7")
+@pytest.mark.parametrize("words", [["cat", "@:output", "-f", "--json"], ["get", "@:out.txt", "-", "--json"]])
+def test_options_that_exclude_each_other_are_refused_rather_than_ignored(words: list[str], place: Workplace) -> None:
+    done = place.whence(*words)
+    assert (done.code, done.out) == (2, "")
+    assert "--json" in done.err
+
+
+# whence run
+
+
+@shows("run --tag")
+def _(place: Workplace) -> None:
+    assert place.record("true", options=("--tag", "a", "--tag", "b=2"))["tags"] == {"a": "", "b": "2"}
+
+
+@shows("run --field")
+def _(place: Workplace) -> None:
+    assert place.record("true", options=("--field", "batch=7"))["ext"] == {"batch": "7"}
+
+
+@shows("run --config")
+def _(place: Workplace) -> None:
+    assert place.record("true", options=("--config", "settings.json"))["config"]["values"] == {"lr": 0.1}
+
+
+@shows("run --param")
+def _(place: Workplace) -> None:
+    assert place.record("true", options=("--param", "a.b=2"))["config"]["values"] == {"a": {"b": 2}}
+
+
+@shows("run --input")
+def _(place: Workplace) -> None:
+    assert [i["path"] for i in place.record("true", options=("--input", "data.csv"))["inputs"]] == ["data.csv"]
+
+
+@shows("run --output")
+def _(place: Workplace) -> None:
+    (made,) = place.record("sh", "-c", "echo 1 > net.bin", options=("--output", "model:net.bin"))["artifacts"]
+    assert (made["path"], made["kind"]) == ("net.bin", "model")
+
+
+@shows("run --policy")
+def _(place: Workplace) -> None:
+    place.write("new.py")
+    assert place.whence("run", "--policy", "dirty=refuse", "--", "true").code == 125
+
+
+@shows("run --name", "run --purpose", "run --hypothesis")
+def _(place: Workplace) -> None:
+    options = ("--name", "n1", "--purpose", "to see", "--hypothesis", "it helps")
+    record = place.record("true", options=options)
+    assert (record["name"], record["purpose"], record["hypothesis"]) == ("n1", "to see", "it helps")
+    assert place.show("n1")["id"] == record["id"]
+
+
+@shows("run --code-url", "run --code-commit")
+def _(place: Workplace) -> None:
+    url, commit = "https://example.org/a/b", "0" * 40
+    declared = place.record("true", options=("--code-url", url, "--code-commit", commit))["code"]["declared"]
+    found = {item["name"]: (item["value"], item["checked"]) for item in declared}
+    assert found == {"code.url": (url, "unchecked"), "code.commit": (commit, "differs")}
+
+
+@shows("run --record-json")
+def _(place: Workplace) -> None:
+    place.whence("run", "--record-json", "../line.json", "--", "true").ok()
+    line = json.loads((place.path.parent / "line.json").read_text())
+    assert line["id"] == place.show()["id"]
+
+
+@shows("run --dry-run")
+def _(place: Workplace) -> None:
+    place.whence("run", "--dry-run", "--", "touch", "here").ok()
+    assert (place.path / "here").exists() and len(place.run_folders()) == 1
+
+
+# Looking
+
+
+@shows("status --policy")
+def _(place: Workplace) -> None:
+    place.write("new.py")
+    assert "dirty = refuse" in place.whence("status", "--policy", "dirty=refuse").ok().out
+    assert "dirty = refuse" not in place.whence("status").ok().out
+
+
+def _ids(place: Workplace, *words: str) -> list[str]:
+    return [line["id"] for line in place.whence("log", *words, "--json").ok().json_lines()]
+
+
+@shows("log --limit", "log --status")
+def _(place: Workplace) -> None:
+    first, failed = place.show()["id"], place.record("false")["id"]
+    assert _ids(place) == [failed, first]
+    assert _ids(place, "--limit", "1") == [failed]
+    assert _ids(place, "--status", "succeeded") == [first]
+
+
+@shows("log --original", "log --reruns-of")
+def _(place: Workplace) -> None:
+    first = place.show()["id"]
+    place.write("job.py", "import whence\nwith whence.start(): pass\n")
+    place.python("job.py", env={"SLURM_JOB_ID": "7"}).ok()
+    original = place.show()["id"]
+    place.python("job.py", env={"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}).ok()
+    again = place.show()["id"]
+    assert _ids(place, "--original") == [original, first]
+    assert _ids(place, "--reruns-of", original) == [again]
+
+
+@shows("log --follow")
+def _(place: Workplace) -> None:
+    follower = place.start_whence("log", "--follow", "--json", stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert json.loads(follower.stdout.readline())["name"] == "first"
+    place.record("true", options=("--name", "second"))
+    assert json.loads(follower.stdout.readline())["name"] == "second"
+
+
+@shows("show --all")
+def _(place: Workplace) -> None:
+    words = [word for n in range(60) for word in ("--param", f"p{n:02}={n}")]
+    place.record("true", options=words)
+    assert "p59" in place.whence("show", "--all").ok().out
+    assert "p59" not in place.whence("show").ok().out
+
+
+@shows("audit --all")
+def _(place: Workplace) -> None:
+    remarks = place.whence("audit", "@", "--all").out.count("remark ")
+    assert remarks > place.whence("audit", "@").out.count("remark ") == 0
+
+
+@shows("cat --follow")
+def _(place: Workplace) -> None:
+    process = place.start_whence("run", "--", "sh", "-c", "echo one; read line", stdin=subprocess.PIPE, stdout=-3)
+    wait_until(lambda: len(place.run_folders()) == 2 and place.show()["started"], what="the run")
+    follower = place.start_whence("cat", "@:output", "--follow", stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == b"one\n"
+    assert follower.poll() is None, "it goes on until the run has ended"
+    process.communicate(b"\n")
+    assert follower.wait(60) == 0
+
+
+# Doing
+
+
+@shows("restore --patch")
+def _(place: Workplace) -> None:
+    place.write("train.py", "print('edited')\n")
+    place.record("true")
+    assert "+print('edited')" in place.whence("restore", "@", "--patch").ok().out
+
+
+@shows("restore --plan")
+def _(place: Workplace) -> None:
+    place.whence("restore", "@", "../restored", "--plan").ok()
+    assert not (place.path.parent / "restored").exists()
+
+
+@shows("tag --remove")
+def _(place: Workplace) -> None:
+    place.whence("tag", "@", "paper", "draft").ok()
+    place.whence("tag", "@", "--remove", "draft").ok()
+    assert place.show()["tags"] == {"paper": ""}
+
+
+def _sleeping(place: Workplace, command: str) -> subprocess.Popen[bytes]:
+    process = place.start_whence("run", "--", "sh", "-c", command, stdout=-3, stderr=-3)
+    wait_until(lambda: (place.path / "ready").exists(), what="the command")
+    return process
+
+
+@shows("stop --signal", "stop --plan")
+def _(place: Workplace) -> None:
+    process = _sleeping(place, "touch ready; exec sleep 600")
+    place.whence("stop", "@", "--plan").ok()
+    assert place.show()["status"] == "running", "a plan sends nothing"
+    place.whence("stop", "@", "--signal", "INT").ok()
+    process.wait()
+    assert place.show()["signal"] == "SIGINT"
+
+
+@shows("stop --wait")
+def _(place: Workplace) -> None:
+    _sleeping(place, "trap '' TERM; touch ready; while :; do sleep 0.1; done")
+    assert place.whence("stop", "@", "--wait", "0.2").code == 1
+    assert place.show()["status"] == "running"
+    place.whence("stop", "@", "--signal", "KILL").ok()
+
+
+@shows("doctor --close")
+def _(place: Workplace) -> None:
+    place.record(
+        "sh", "-c", "echo w > late.pt", options=("--output", "late.pt"), env={"WHENCE_POLICY_SEAL_WITHIN": "0"}
+    )
+    place.whence("doctor").ok()
+    assert place.show()["artifacts"][0]["digest"] is None, "looking writes nothing"
+    place.whence("doctor", "--close").ok()
+    assert place.show()["artifacts"][0]["digest"]
+
+
+@shows("bump --plan")
+def _(place: Workplace) -> None:
+    place.whence("bump", "patch", "--plan").ok()
+    assert place.git("tag") == ""
+
+
+@shows("completion --references")
+def _(place: Workplace) -> None:
+    assert "first" in place.whence("completion", "--references").ok().out
+
+
+def test_every_option_is_on_the_page_of_commands() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
+    sections = {part.partition("\n")[0]: part for part in page.split("## whence ")}
+    for option in options():
+        command, _, word = option.partition(" ")
+        assert f"`{word}" in sections[command] or command == "completion", option

@@ -1,0 +1,107 @@
+"""`whence show`, and what a reference may be, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jsonschema
+import pytest
+from workplace import Workplace
+
+
+def test_the_page_is_grouped_as_a_reviewer_reads(lab) -> None:
+    page = lab.place.whence("show", lab.good).ok().out
+    titles = ["what", "code", "configuration", "data", "environment", "results", "what is missing"]
+    assert [line for line in page.splitlines() if line in titles] == titles
+    for fact in ("train.py", "lr", "0.1", "data.csv", "model.json", "fingerprint", "[launch]", "[end]", "sealed"):
+        assert fact in page
+
+
+@pytest.mark.scenario("P5")
+def test_the_json_is_the_record_of_the_published_schema(lab) -> None:
+    schema = lab.place.whence("schema", "record").ok().json()
+    record = lab.place.show(lab.good)
+    jsonschema.Draft202012Validator(schema).validate(record)
+    assert record["as_of"] is not None
+    assert record["standing"] == "active"
+
+
+def test_a_value_with_a_newline_never_makes_a_line(lab) -> None:
+    page = lab.place.whence("show", lab.bad).ok().out
+    assert "bad\\npurpose" in page
+    assert not any(line.startswith("name") for line in page.splitlines())
+
+
+def test_a_run_is_meant_by_place_id_tail_name_or_content(lab) -> None:
+    for reference in ("@~2", lab.good, lab.good[-8:], lab.good[-4:], "good"):
+        assert lab.place.show(reference)["id"] == lab.good
+    assert lab.place.show("@")["id"] == lab.dirty == lab.place.show("@~0")["id"]
+
+
+UNKNOWN = {
+    "before the first": "@~99",
+    "no such id": "01a1fcf6-350c-7bf0-8831-4bb34402024e",
+    "no such name": "nothing-of-the-kind",
+    "a tail that is too short": "abc",
+    "no such file": "./missing.bin",
+    "no such content": "sha256:" + "0" * 64,
+}
+
+
+@pytest.mark.scenario("P4")
+@pytest.mark.parametrize("reference", UNKNOWN.values(), ids=UNKNOWN)
+def test_an_unknown_reference_ends_with_3_and_a_hint(reference: str, lab) -> None:
+    done = lab.place.whence("show", reference)
+    assert done.code == 3
+    assert done.out == ""
+    assert reference in done.err
+    assert "hint: " in done.err
+
+
+def test_a_name_that_is_nearly_right_is_suggested(lab) -> None:
+    done = lab.place.whence("show", "goood")
+    assert done.code == 3
+    assert lab.good in done.err
+
+
+def test_an_ambiguous_reference_lists_the_candidates(workplace: Workplace) -> None:
+    ids = [workplace.record("true", options=("--name", "twice"))["id"] for _ in range(2)]
+    done = workplace.whence("show", "twice")
+    assert done.code == 3
+    assert "twice: 2 runs match, expected one" in done.err
+    assert all(run in done.err for run in ids)
+
+
+def test_a_file_leads_to_the_run_that_made_it(workplace: Workplace) -> None:
+    run = workplace.record("sh", "-c", "echo unique > made.txt", options=("--output", "made.txt"))["id"]
+    assert workplace.show("./made.txt")["id"] == run
+    assert workplace.show(str(workplace.path / "made.txt"))["id"] == run
+
+
+def test_a_digest_leads_to_the_run_that_made_it(workplace: Workplace) -> None:
+    record = workplace.record("sh", "-c", "echo unique > made.txt", options=("--output", "made.txt"))
+    assert workplace.show(record["artifacts"][0]["digest"])["id"] == record["id"]
+
+
+@pytest.mark.scenario("S31", "H11")
+def test_a_child_stands_on_the_page_of_its_parent(workplace: Workplace) -> None:
+    workplace.whence("run", "--name", "outer", "--", "whence", "run", "--name", "inner", "--", "false")
+    inner, outer = workplace.show("inner"), workplace.show("outer")
+    assert inner["parent"] == outer["id"]
+    assert outer["children"] == [inner["id"]]
+
+
+def test_a_run_copied_with_its_acts_carries_them(workplace: Workplace) -> None:
+    run = workplace.record("true")["id"]
+    workplace.whence("note", run, "looks fine").ok()
+    for path in (workplace.store / "acts").rglob("*.json"):
+        path.unlink()
+    assert [note["text"] for note in workplace.show(run)["notes"]] == ["looks fine"]
+
+
+def test_times_are_utc_and_every_fact_says_when(lab) -> None:
+    record = lab.place.show(lab.good)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", record[key]) for key in ("created", "started", "ended"))
+    assert record["code"]["when"] == record["config"]["when"] == record["environment"]["when"] == "launch"
+    assert json.dumps(record)

@@ -1,0 +1,112 @@
+"""What a hostile world does to a run: pipes in the place of files, descriptors closed under us, devices as targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from workplace import Workplace
+
+PYTHON = sys.executable
+
+
+def test_the_line_of_a_run_can_be_written_to_a_device_a_pipe_and_a_link(repository: Workplace) -> None:
+    target = repository.write("target.json", "before")
+    link = repository.path / "link.json"
+    link.symlink_to(target)
+    pipe = repository.path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    for place in (link, pipe):
+        assert repository.whence("run", "--record-json", place, "--", "true").code == 0
+    reader.join(60)
+    assert json.loads(read[0])["status"] == "succeeded"
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["status"] == "succeeded"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_an_input_that_becomes_a_pipe_holds_nobody(repository: Workplace) -> None:
+    repository.write("data", "1")
+    record = repository.record("sh", "-c", "rm data; mkfifo data", options=("--input", "data"))
+    assert record["status"] == "succeeded"
+    assert record["inputs"][0]["changed"] in ("yes", "unknown")
+    assert record["seal"]
+
+
+CLOSES = """
+import os, whence
+with whence.start() as run:
+    run.log({"a": 1})
+    os.closerange(3, 100)
+    victim = open("victim.txt", "w")
+    for n in range(20):
+        run.log({"a": n})
+        run.note("n")
+    victim.write("mine")
+    victim.close()
+"""
+
+
+def test_a_program_that_closes_every_descriptor_finds_none_of_our_bytes_in_its_files(repository: Workplace) -> None:
+    repository.script("closes.py", CLOSES)
+    assert repository.python("closes.py").code == 0
+    assert (repository.path / "victim.txt").read_text() == "mine"
+    assert repository.show()["status"] == "succeeded"
+
+
+NEVER_RAISES = """
+import sys, whence
+class Odd:
+    def __str__(self): raise RuntimeError("no")
+    __repr__ = __str__
+with whence.start() as run:
+    sys.stderr.close()
+    run.log({"x": "not a number"})
+    run.tag(odd=Odd())
+    run.output("x", kind="no-such-kind")
+    run.note(Odd())
+    whence.log({"x": Odd()})
+"""
+
+
+@pytest.mark.scenario("X12")
+def test_nothing_that_is_said_after_the_start_raises(repository: Workplace) -> None:
+    repository.script("odd.py", NEVER_RAISES)
+    done = repository.python("odd.py")
+    assert done.code == 0, done.err
+    record = repository.show()
+    assert record["status"] == "succeeded"
+    assert record["losses"]
+
+
+@pytest.mark.parametrize("store", ["/proc/whence-store", "/dev/null/store"])
+def test_a_store_that_cannot_be_made_is_named(repository: Workplace, store: str) -> None:
+    done = repository.whence("run", "--", "touch", "started", env={"WHENCE_STORE": store})
+    assert done.code == 125
+    assert store.rpartition("/")[0] in done.err
+    assert "Traceback" not in done.err
+    assert not Path(repository.path, "started").exists()
+
+
+def test_an_answer_that_cannot_be_written_is_an_error(repository: Workplace) -> None:
+    repository.record("true")
+    with open("/dev/full", "w") as full:  # noqa: PTH123  a device
+        done = subprocess.run(
+            [Path(PYTHON).with_name("whence"), "log"],
+            cwd=repository.path,
+            env=repository.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert b"No space left on device" in done.stderr

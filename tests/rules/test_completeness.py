@@ -1,0 +1,169 @@
+"""Audit's judgement: a clean record has no finding, and each fault exactly one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from whence.records.base import Missing
+from whence.records.code import Code, Declared, Entry, LeftOut
+from whence.records.configuration import ConfigFile, Configuration
+from whence.records.data import Artifact, Input
+from whence.records.environment import Environment, Lock
+from whence.records.record import Loss, Record
+from whence.records.run import Error
+from whence.rules.completeness import EMPTY_TREE, Finding, findings
+
+DIGEST = "sha256:" + "0" * 64
+FIELDS = {"site": {"type": "str", "required": True}, "note": {"type": "str"}}
+
+CLEAN = Record(
+    id="01a1fcf6-350c-7bf0-8831-4bb34402024e",
+    status="succeeded",
+    started="2026-11-21T06:40:29.120000Z",
+    ended="2026-11-21T06:40:30.120000Z",
+    exit_code=0,
+    ext={"site": "north"},
+    code=Code(vcs="git", tree="a" * 40, id="git-tree:" + "a" * 40, entry=Entry(kind="file", path="a.py"), dirty=True),
+    config=Configuration(values={"lr": 0.1}),
+    environment=Environment(fingerprint=DIGEST, lock=Lock(path="l", format="uv", digest=DIGEST, size=1, agrees=True)),
+    inputs=[Input(name="d.csv", path="d.csv", kind="file", digest=DIGEST, changed="no")],
+    artifacts=[Artifact(name="m.pt", path="m.pt", kind="model", digest=DIGEST, kept=True)],
+    seal=DIGEST,
+)
+
+
+def judged(record: Record, **extra: Any) -> list[Finding]:
+    return [finding for finding in findings(record, fields=FIELDS, **extra) if finding.counts]
+
+
+def test_a_clean_record_has_no_finding() -> None:
+    assert findings(CLEAN, fields=FIELDS) == []
+
+
+def _with(**changes: Any) -> Callable[[Record], Record]:
+    return lambda record: msgspec.structs.replace(record, **changes)
+
+
+def _code(**changes: Any) -> Callable[[Record], Record]:
+    return lambda record: msgspec.structs.replace(record, code=msgspec.structs.replace(record.code, **changes))
+
+
+def _environment(**changes: Any) -> Callable[[Record], Record]:
+    return lambda r: msgspec.structs.replace(r, environment=msgspec.structs.replace(r.environment, **changes))
+
+
+def _input(**changes: Any) -> Callable[[Record], Record]:
+    return lambda r: msgspec.structs.replace(r, inputs=[msgspec.structs.replace(r.inputs[0], **changes)])
+
+
+def _artifact(**changes: Any) -> Callable[[Record], Record]:
+    return lambda r: msgspec.structs.replace(r, artifacts=[msgspec.structs.replace(r.artifacts[0], **changes)])
+
+
+FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
+    "a producer that has not ended": (_with(status="running", seal=None), "weak", "status"),
+    "a lost run without a seal": (_with(status="lost", seal=None), "weak", "seal"),
+    "a failure without a reason": (_with(status="failed", exit_code=1), "missing", "error"),
+    "a failure with an empty reason": (_with(status="failed", error=Error(type="E", message=" ")), "missing", "error"),
+    "no code": (_with(code=None), "missing", "code"),
+    "no code, and why": (_with(code=None, missing=[Missing(what="code", because="git hung")]), "missing", "code"),
+    "no snapshot": (_code(tree=None), "missing", "code.tree"),
+    "a snapshot of nothing": (_code(tree=EMPTY_TREE), "weak", "code.tree"),
+    "a partial snapshot": (_code(stored="partial"), "weak", "code.stored"),
+    "a snapshot that was never completed": (_code(stored="pending"), "weak", "code.stored"),
+    "code from a terminal": (_code(entry=Entry(kind="interactive")), "weak", "code.entry"),
+    "code from stdin": (_code(entry=Entry(kind="stdin")), "weak", "code.entry"),
+    "code captured late": (_code(when="end"), "late", "code"),
+    "a file left out": (
+        _code(files_left_out=[LeftOut(path="big.bin", size=9, digest=DIGEST, because="too big")]),
+        "weak",
+        "code.files_left_out.big.bin",
+    ),
+    "a declared commit that differs": (
+        _code(declared=[Declared(name="commit", value="a", checked="differs", observed="b")]),
+        "weak",
+        "code.declared.commit",
+    ),
+    "a configuration that was not parsed": (
+        _with(config=Configuration(files=[ConfigFile(path="c", digest=DIGEST, size=1, format="yaml", error="line 1")])),
+        "weak",
+        "config.files.c",
+    ),
+    "a late configuration": (_with(config=Configuration(when="end")), "late", "config"),
+    "no environment": (_with(environment=None), "missing", "environment"),
+    "no fingerprint": (_environment(fingerprint=None), "missing", "environment"),
+    "a lock that differs": (
+        _environment(lock=Lock(path="l", format="uv", digest=DIGEST, size=1, agrees=False, mismatches=["numpy"])),
+        "weak",
+        "environment.lock.l",
+    ),
+    "no inputs": (_with(inputs=[]), "missing", "inputs"),
+    "an input without a digest": (_input(digest=None, because="unread"), "missing", "inputs.d.csv"),
+    "an input that changed": (_input(changed="yes"), "weak", "inputs.d.csv"),
+    "an input stated late": (_input(when="end"), "late", "inputs.d.csv"),
+    "an output that was never written": (_artifact(missing=True, digest=None), "missing", "artifacts.m.pt"),
+    "an output without a digest": (_artifact(digest=None), "missing", "artifacts.m.pt"),
+    "an output of no kind": (_artifact(kind="other"), "weak", "artifacts.m.pt"),
+    "an output that is not final": (_artifact(final=False), "weak", "artifacts.m.pt"),
+    "a capture that failed": (
+        _with(missing=[Missing(what="environment.packages", because="timed out")]),
+        "missing",
+        "environment.packages",
+    ),
+    "lost detail": (_with(losses=[Loss(what="metric points", because="disk full")]), "missing", "metric points"),
+    "a required field": (_with(ext={}), "missing", "ext.site"),
+}
+
+
+@pytest.mark.scenario("L2", "L4")
+@pytest.mark.parametrize(("seed", "level", "what"), FAULTS.values(), ids=FAULTS)
+def test_each_fault_has_exactly_one_finding(seed: Callable[[Record], Record], level: str, what: str) -> None:
+    found = judged(seed(CLEAN))
+    assert [(finding.level, finding.what) for finding in found] == [(level, what)]
+    assert found[0].because
+    assert found[0].fix
+
+
+@pytest.mark.scenario("L4")
+def test_several_faults_have_as_many_findings() -> None:
+    record = _code(stored="partial")(_with(inputs=[], ext={})(CLEAN))
+    assert [finding.what for finding in judged(record)] == ["code.stored", "inputs", "ext.site"]
+
+
+def test_damage_and_late_files_are_findings() -> None:
+    found = judged(CLEAN, faults=["main.jsonl:3: …"], late=["main.points.jsonl: 12 bytes"])
+    assert [(finding.level, finding.what) for finding in found] == [
+        ("weak", "journal"),
+        ("late", "main.points.jsonl: 12 bytes"),
+    ]
+
+
+@pytest.mark.scenario("H6")
+def test_a_run_that_was_never_driven_is_no_violation() -> None:
+    assert judged(Record(id=CLEAN.id, status="created", ext={"site": "x"})) == []
+
+
+def test_a_refused_run_owes_only_its_reason() -> None:
+    refused = Record(
+        id=CLEAN.id, status="failed", error=Error(type="refused", message="no input"), seal=DIGEST, ext={"site": "x"}
+    )
+    assert judged(refused) == []
+
+
+def test_what_a_machine_cannot_have_is_a_remark() -> None:
+    found = findings(
+        _with(missing=[Missing(what="environment.accelerators", because="there is none")])(CLEAN), fields=FIELDS
+    )
+    assert [(finding.level, finding.what) for finding in found] == [("remark", "environment.accelerators")]
+
+
+@pytest.mark.parametrize("said", ["none", "unknown"])
+def test_a_run_that_is_said_to_have_no_inputs_is_complete(said: str) -> None:
+    found = findings(_with(inputs=[], tags={"inputs": said})(CLEAN), fields=FIELDS)
+    assert [(finding.level, finding.what, finding.because) for finding in found] == [
+        ("remark", "inputs", f"declared: {said}")
+    ]

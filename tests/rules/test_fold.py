@@ -1,0 +1,180 @@
+"""The fold: what each event adds to the record, and what it refuses."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whence.records import events
+from whence.records.base import Missing
+from whence.records.configuration import Configuration, Seed
+from whence.records.data import Artifact, Input
+from whence.records.run import Error, Host, Process, User
+from whence.records.seal import ClosedBy, Seal
+from whence.rules.fold import Folded, Stated, fold
+
+RUN = "019aa4b2-8e2b-7000-8000-0000000000aa"
+
+
+def created(**more: object) -> events.RunCreated:
+    return events.RunCreated(
+        id=RUN,
+        command=["true"],
+        cwd="/x",
+        mode="command",
+        host=Host(name="lab"),
+        user=User(name="ada"),
+        process=Process(pid=1),
+        recorder="whence",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+STARTED = events.RunStarted(process=Process(pid=2))
+
+
+def folded(*main: events.Event, **others: list[events.Event]) -> Folded:
+    stated = {"main": main, **{name.replace("_", "-"): told for name, told in others.items()}}
+    journals = {
+        name: [Stated(f"2026-11-21T06:00:{n:02d}.000000Z", event) for n, event in enumerate(told)]
+        for name, told in stated.items()
+    }
+    result = fold(journals, metrics={})
+    assert result is not None
+    return result
+
+
+def test_a_journal_that_does_not_begin_with_its_creation_is_no_run() -> None:
+    assert fold({"main": [Stated("", STARTED)]}, metrics={}) is None
+    assert fold({}, metrics={}) is None
+
+
+def test_the_last_tag_and_field_of_a_key_win() -> None:
+    record = folded(
+        created(tags={"a": "1", "b": "1"}, ext={"x": 1}),
+        events.TagSet(tags={"a": "2"}),
+        events.FieldSet(when="during", values={"x": 2, "y": 3}),
+    ).record
+    assert record.tags == {"a": "2", "b": "1"}
+    assert record.ext == {"x": 2, "y": 3}
+
+
+def test_status_follows_start_and_end() -> None:
+    assert folded(created()).record.status == "created"
+    assert folded(created(), STARTED).record.status == "running"
+    done = folded(created(), STARTED, events.RunEnded(status="failed", exit_code=3)).record
+    assert (done.status, done.exit_code, done.started, done.ended) == (
+        "failed",
+        3,
+        "2026-11-21T06:00:01.000000Z",
+        "2026-11-21T06:00:02.000000Z",
+    )
+
+
+def test_what_the_table_refuses_is_left_out_and_named() -> None:
+    ended = events.RunEnded(status="succeeded", exit_code=0)
+    result = folded(created(), ended, STARTED, ended, events.RunEnded(status="failed", exit_code=1))
+    assert result.record.status == "succeeded"
+    assert result.faults == (
+        "main: run.ended is not allowed when the run is created",
+        "main: run.ended is not allowed when the run is ended",
+    )
+
+
+def test_only_main_states_the_lifecycle() -> None:
+    result = folded(created(), STARTED, rank_1=[events.RunEnded(status="failed")])
+    assert result.record.status == "running"
+    assert result.faults == ("rank-1: run.ended: only main may state it",)
+
+
+def test_configurations_of_several_writers_are_merged_key_by_key() -> None:
+    first = Configuration(
+        values={"optim": {"lr": 0.1, "name": "sgd"}}, seeds=[Seed(name="seed", value=1, origin="file")]
+    )
+    then = Configuration(values={"optim": {"lr": 0.2}}, seeds=[Seed(name="seed", value=2, origin="declared")])
+    config = folded(
+        created(),
+        events.ConfigResolved(config=first),
+        events.ConfigChanged(when="during", values={"epochs": 3}),
+        worker_1=[events.ConfigResolved(config=then)],
+    ).record.config
+    assert config is not None
+    assert config.values == {"optim": {"lr": 0.2, "name": "sgd"}, "epochs": 3}
+    assert [seed.value for seed in config.seeds] == [2]
+
+
+def test_a_pending_input_is_completed_and_checked() -> None:
+    pending = Input(name="d", path="d.csv", kind="file", pending=True)
+    record = folded(
+        created(),
+        events.InputDeclared(input=pending),
+        events.InputDigested(when="during", name="d", path="d.csv", digest="sha256:x", size=3),
+        events.InputChecked(when="end", name="d", path="d.csv", changed="yes", digest_after="sha256:y"),
+    ).record
+    (entry,) = record.inputs
+    assert (entry.digest, entry.pending, entry.changed, entry.digest_after) == ("sha256:x", False, "yes", "sha256:y")
+
+
+def test_the_first_statement_of_an_input_that_has_a_digest_stays() -> None:
+    launch = Input(name="d", path="d.csv", kind="file", digest="sha256:x")
+    later = Input(name="d", path="d.csv", kind="file", digest="sha256:x", when="during")
+    record = folded(created(), events.InputDeclared(input=launch), worker_1=[events.InputDeclared(input=later)]).record
+    assert record.inputs == [launch]
+
+
+def test_a_check_of_an_input_that_nobody_named_is_a_fault() -> None:
+    result = folded(created(), events.InputChecked(when="end", name="d", path="d", changed="no"))
+    assert result.faults == ("main: input.checked: ('d', 'd'): no such input was named before",)
+
+
+def test_the_outputs_of_a_failed_run_are_kept_and_flagged() -> None:
+    artifact = Artifact(name="m", path="m.pt")
+    before = folded(created(), STARTED, events.ArtifactProduced(artifact=artifact), events.RunEnded(status="failed"))
+    after = folded(created(), STARTED, events.RunEnded(status="killed"), events.ArtifactProduced(artifact=artifact))
+    assert [a.unfinished for a in before.record.artifacts + after.record.artifacts] == [True, True]
+
+
+def test_a_seal_by_another_process_says_what_became_of_the_run() -> None:
+    seal = Seal(
+        run=RUN,
+        at="2026-11-21T07:00:00.000000Z",
+        status="lost",
+        ended="2026-11-21T06:30:00.000000Z",
+        code_digest=None,
+        files=[],
+        journals=[],
+        closed_by=ClosedBy(host="lab", pid=9, user="ada", evidence="its lock was free"),
+    )
+    result = fold(
+        {"main": [Stated("t", created()), Stated("t", STARTED)]}, metrics={}, seal=seal, seal_digest="sha256:s"
+    )
+    assert result is not None
+    assert (result.record.status, result.record.ended) == ("lost", "2026-11-21T06:30:00.000000Z")
+    assert result.record.closed_by == seal.closed_by
+
+
+FACTS = st.sampled_from(
+    [
+        STARTED,
+        events.RunEnded(status="succeeded", exit_code=0),
+        events.RunEnded(status="failed", error=Error(type="x", message="y")),
+        events.RunSealed(),
+        events.NoteAdded(text="n"),
+        events.TagSet(tags={"k": "v"}),
+        events.CaptureFailed(missing=Missing(what="w", because="b")),
+        events.ArtifactProduced(artifact=Artifact(name="a", path="a")),
+        events.InputDeclared(input=Input(name="i", path="i", kind="file")),
+        events.InputChecked(when="end", name="i", path="i", changed="no"),
+        events.RecordLost(what="w", because="b"),
+    ]
+)
+
+
+@given(st.lists(FACTS, max_size=12))
+def test_any_order_of_events_folds_and_a_final_status_never_changes(history: list[events.Event]) -> None:
+    last = None
+    for n in range(len(history) + 1):
+        status = folded(created(), *history[:n]).record.status
+        if last in ("succeeded", "failed"):
+            assert status == last
+        last = status

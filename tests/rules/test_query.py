@@ -1,0 +1,154 @@
+"""The query language: what it means, and what its mistakes say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from whence.errors import UsageError
+from whence.rules.matching import matches
+from whence.rules.query import All, QueryError, parse
+
+RECORD: dict[str, Any] = {
+    "id": "01a1",
+    "name": "warm-up off",
+    "status": "succeeded",
+    "duration": 100.0,
+    "started": "2026-11-21T06:40:29.120000Z",
+    "exit_code": 0,
+    "command": ["python", "train.py"],
+    "tags": {"fold": "3", "paper": ""},
+    "ext": {"site": "north"},
+    "host": {"name": "lab3"},
+    "error": {"type": "ValueError", "message": "loss is NaN"},
+    "code": {"dirty": True, "commit": "ab" * 20, "dirty_paths": [{"path": "a.py", "state": "modified"}]},
+    "metrics": {
+        "acc": {"last": 0.93, "max": 0.97},
+        "val/acc": {"last": 0.9, "max": 0.95},
+        "loss.total": {"last": 3},
+        "diverged": {"last": "NaN"},
+    },
+    "config": {
+        "values": {"lr": 0.1, "optim": {"name": "adam"}, "optim.decay": 2, "layers": [64, 32]},
+        "origins": {},
+        "argv": ["--lr", "0.1"],
+        "seeds": [{"name": "seed", "value": 3}],
+    },
+    "environment": {"python": {"version": "3.11.7"}, "packages": [{"name": "numpy", "version": "2.1.0"}]},
+    "inputs": [
+        {"name": "train.csv", "path": "data/train.csv", "digest": "sha256:ab", "size": 2000},
+        {"name": "test.csv", "path": "data/test.csv", "digest": "sha256:cd", "size": 10},
+    ],
+    "parent": None,
+}
+
+HOLD = {
+    "text": 'name = "warm-up off"',
+    "a word": "status = succeeded",
+    "two signs mean one": "status == succeeded",
+    "a flag": "code.dirty = true",
+    "no flag": "code.dirty != false",
+    "a number": "exit_code = 0",
+    "a metric is its last value": "metrics.acc > 0.9",
+    "another part of a metric": "metrics.acc.max >= 0.97",
+    "a slash in a name": "metrics.val/acc < 0.95",
+    "a quoted part": 'metrics."val/acc".max = 0.95',
+    "a dot in a name": "metrics.loss.total = 3",
+    "the text for not-a-number": "metrics.diverged = NaN",
+    "a value of the configuration": "config.lr = 0.1",
+    "a nested value": "config.optim.name = adam",
+    "a flattened value": "config.optim.decay = 2",
+    "any item of a list": "config.layers = 32",
+    "the configuration's own fields": "config.argv = --lr",
+    "a seed by its name": "config.seeds.seed = 3",
+    "one of several": "config.lr in (0.1, 0.01)",
+    "none of several": "status not in (failed, lost)",
+    "an item by its name": "input.train.csv = sha256:ab",
+    "a part of an item": "data.train.csv.size < 10KiB",
+    "any input": "inputs ~ train",
+    "a field of any input": "inputs.path = data/test.csv",
+    "a package is its version": "env.packages.numpy = 2.1.0",
+    "versions are ordered": "env.packages.numpy >= 2.0.10",
+    "versions are no numbers": "env.python.version > 3.9",
+    "an error is its message": "error ~ NaN",
+    "a part of an error": "error.type = ValueError",
+    "no such error": "error !~ memory",
+    "a host is its name": "host = lab3",
+    "a tag's text that is a number": "tags.fold > 2",
+    "a tag without a value is there": "tags.paper exists",
+    "what nobody set is missing": "tags.other missing",
+    "null is missing": "parent missing",
+    "a project's field": "ext.site = north",
+    "a word of the command": "command = train.py",
+    "a duration": "duration < 2h",
+    "a shorter one": "duration > 90s",
+    "a day": "started = 2026-11-21",
+    "a day is not over before it ends": "started <= 2026-11-21",
+    "a minute": "started = 2026-11-21T06:40",
+    "after a minute began": "started >= 2026-11-21T06:40",
+    "another zone": "started = 2026-11-21T07:40+01:00",
+    "a path that differs": "code.dirty_paths.path = a.py",
+    "and binds closer than or": "name = x and status = lost or exit_code = 0",
+    "parentheses": "exit_code = 0 and (name = x or status = succeeded)",
+    "not": "not status = failed",
+    "signs without blanks": "exit_code=0 and(status=succeeded)",
+    "an escaped quote": r'not name = "a \" b"',
+    "nothing asked": "  ",
+}
+
+DO_NOT_HOLD = {
+    "a missing field is not equal": "tags.other = 3",
+    "nor unequal": "tags.other != 3",
+    "nor in a list": "tags.other not in (1, 2)",
+    "nor ordered": "metrics.other > 0",
+    "not-a-number has no order": "metrics.diverged > 0",
+    "a later minute": "started > 2026-11-21T06:40",
+    "the day before": "started < 2026-11-21",
+    "a number that is a version": "env.python.version = 3.11",
+    "a flag is no text": "code.dirty = yes",
+    "a mapping has no value": "tags = 3",
+    "an input's name is not its digest": "input.train.csv = train.csv",
+}
+
+
+@pytest.mark.parametrize("query", HOLD.values(), ids=HOLD)
+def test_a_query_holds(query: str) -> None:
+    assert matches(parse(query), RECORD)
+
+
+@pytest.mark.parametrize("query", DO_NOT_HOLD.values(), ids=DO_NOT_HOLD)
+def test_a_query_does_not_hold(query: str) -> None:
+    assert not matches(parse(query), RECORD)
+
+
+def test_the_empty_query_is_every_run() -> None:
+    assert parse("") == All()
+    assert matches(parse(""), {})
+
+
+MISTAKES = {
+    "an unknown field": ("stats = x", 0, "unknown field 'stats'", "did you mean status?"),
+    "an unknown part": ("code.dirt = true", 0, "unknown field 'code.dirt'", "did you mean code.dirty?"),
+    "no operator": ("status", 6, "expected an operator after status, found the end", None),
+    "no value": ("metrics.acc >", 13, "expected a value", None),
+    "no field": ("= 3", 0, "expected a field", None),
+    "an open quote": ('a = "x', 4, "this quote is never closed", None),
+    "an open list": ("name in (a, b", 13, "expected ')'", None),
+    "an open parenthesis": ("(name = a", 9, "expected ')'", None),
+    "two queries": ("name = a b = c", 9, "expected `and`, `or` or the end, found 'b'", None),
+    "null": ("name = null", 7, "nothing is equal to null", "ask `FIELD missing` or `FIELD exists`"),
+    "a wrong expression": ("name ~ '['", 7, "not a regular expression", None),
+}
+
+
+@pytest.mark.parametrize(("query", "position", "message", "hint"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_its_place(query: str, position: int, message: str, hint: str | None) -> None:
+    with pytest.raises(QueryError) as raised:
+        parse(query)
+    assert raised.value.position == position
+    assert raised.value.message.startswith(f"query, character {position + 1}: {message}")
+    assert raised.value.message.endswith(f"{query[:position]}»{query[position:]}")
+    assert isinstance(raised.value, UsageError)
+    if hint:
+        assert raised.value.hint == hint

@@ -1,0 +1,130 @@
+"""Points: every number comes back, and a torn or broken line costs no other."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whence.records.encoding import number_text
+from whence.records.result import Metric
+from whence.store.points import PointsWriter, faulty_lines, iterate, summarise
+
+STEPS = st.none() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.dictionaries(st.text(st.characters(codec=None), max_size=9), st.floats(), min_size=1, max_size=4)
+
+
+def plain(value: float) -> float | str:
+    return value if math.isfinite(value) else number_text(value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(points=st.lists(st.tuples(STEPS, VALUES), max_size=6), data=st.data())
+def test_points_come_back_and_any_truncation_is_a_prefix(tmp_path_factory, points, data) -> None:
+    folder = tmp_path_factory.mktemp("points")
+    writer = PointsWriter.create(folder, "main")
+    for step, values in points:
+        writer.write(values, step, 1.5)
+    writer.close()
+    written = (folder / "main.points.jsonl").read_bytes()
+    expected = [(step, 1.5, {name: plain(value) for name, value in values.items()}) for step, values in points]
+    assert list(iterate(written)) == expected
+    cut = list(iterate(written[: data.draw(st.integers(0, len(written)))]))
+    assert cut == expected[: len(cut)]
+
+
+def test_a_line_is_written_as_the_format_says(tmp_path: Path) -> None:
+    writer = PointsWriter.create(tmp_path, "main")
+    writer.write({"loss": 0.25, "acc": math.nan}, 12, 1795243229.12)
+    writer.write({"null": 1.0}, None, 2.0)
+    writer.write({"inf": math.inf}, None, 2.0)
+    assert (tmp_path / "main.points.jsonl").read_bytes().splitlines() == [
+        b'[12,1795243229.12,{"loss":0.25,"acc":"NaN"}]',
+        b'[null,2.0,{"null":1.0}]',
+        b'[null,2.0,{"inf":"Infinity"}]',
+    ]
+    writer.close()
+    writer.close()
+
+
+@pytest.mark.scenario("X11")
+def test_a_summary_takes_file_order_whatever_the_steps() -> None:
+    data = b'[5,1,{"a":3}]\n[2,2,{"a":1,"b":"NaN"}]\noops\n[2,3,{"a":"Infinity"}]\n[1,4,{"a":2.0}]\n[9,5,{"a":'
+    assert summarise(data) == {
+        "a": Metric(last=2.0, min=1.0, max=3.0, mean=2.0, first=3.0, count=4, step=1),
+        "b": Metric(last="NaN", min=None, max=None, mean=None, first="NaN", count=1, step=2),
+    }
+    assert faulty_lines(data) == [3]
+
+
+def test_a_summary_over_several_files_is_that_of_one(tmp_path: Path) -> None:
+    lines = [b'[%d,1,{"a":%d}]\n' % (n, n * n) for n in range(10)]
+    assert summarise(b"".join(lines[:4]), b"".join(lines[4:])) == summarise(b"".join(lines))
+
+
+def test_a_summary_of_many_lines_equals_a_plain_loop() -> None:
+    values = [math.sin(n) for n in range(120_000)]
+    data = b"".join(b'[%d,1.0,{"a":%s,"b":1}]\n' % (n, repr(v).encode()) for n, v in enumerate(values))
+    metric = summarise(data)["a"]
+    assert (metric.min, metric.max, metric.count, metric.step) == (min(values), max(values), 120_000, 119_999)
+    assert metric.mean == pytest.approx(math.fsum(values) / len(values))
+
+
+def test_numbers_too_large_for_a_mean_do_not_stop_the_summary() -> None:
+    metric = summarise(b'[1,1,{"a":1.7e308}]\n[2,2,{"a":1.7e308}]\n')["a"]
+    assert (metric.last, metric.mean) == (1.7e308, "Infinity")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from whence.store.points import PointsWriter
+writer = PointsWriter.create(Path(sys.argv[1]), "main")
+for step in range(10**9):
+    writer.write({"loss": step / 2}, step, 1.0)
+    if step == 1000:
+        print("going", flush=True)
+"""
+
+
+@pytest.mark.scenario("X10")
+def test_every_point_before_a_sigkill_is_there(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == b"going\n"
+        os.kill(writer.pid, signal.SIGKILL)
+    data = (tmp_path / "main.points.jsonl").read_bytes()
+    points = list(iterate(data))
+    assert data.endswith(b"\n") and len(points) > 1000
+    assert [step for step, _, _ in points] == list(range(len(points)))
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from whence.store.points import PointsWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = PointsWriter.create(Path(sys.argv[1]), "main")
+writer.write({"a": 1.0}, 1, 1.0)
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (25, hard))
+try:
+    writer.write({"a": 2.0}, 2, 1.0)
+except OSError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+writer.write({"a": 3.0}, 3, 1.0)
+"""
+
+
+def test_a_point_after_a_short_write_goes_to_a_new_file(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, check=True)
+    assert "short write" in done.stdout
+    assert list(iterate((tmp_path / "main-2.points.jsonl").read_bytes())) == [(3, 1.0, {"a": 3.0})]
+    assert [step for step, _, _ in iterate((tmp_path / "main.points.jsonl").read_bytes())] == [1]

@@ -1,0 +1,212 @@
+"""A spooled run reaches the store, whoever is killed and however long the store does not take it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import stored
+
+from whence.records.events import NoteAdded, RunSealed, RunStarted
+from whence.store.check import check_store
+from whence.store.journal import JournalWriter
+from whence.store.layout import Store
+from whence.store.points import PointsWriter, iterate
+from whence.store.runs import load_run
+from whence.store.spool import Spool, find_spool, forward_leftovers, needs_spool, open_spool
+from whence.system.processes import identity
+
+RECORDER = """
+import sys, time
+from pathlib import Path
+import stored
+from whence.records.events import RunStarted
+from whence.store.journal import JournalWriter
+from whence.store.layout import open_store
+from whence.store.points import PointsWriter
+from whence.store.spool import open_spool
+from whence.system.processes import identity
+store, run = open_store(Path(sys.argv[2])), sys.argv[3]
+spool = open_spool(Path(sys.argv[1]), store, run)
+writer = JournalWriter.create(spool.folder, "main", time.time_ns)
+writer.append(stored.created(run))
+writer.append(RunStarted(process=identity()))
+points = PointsWriter.create(spool.folder, "main")
+if sys.argv[4] == "forwarded":
+    spool.ensure_forwarder(dict(PATH="/usr/bin:/bin"))
+for step in range(1000):
+    points.write({"loss": step / 2}, step, 1.0)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "local"
+
+
+@pytest.fixture
+def run() -> str:
+    return stored.an_id()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """A net under the test: it fails after two minutes instead of hanging."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def forwarder_of(spool: Spool) -> int:
+    """The process that forwards this spool."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                argv = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"-c" in argv and os.fsencode(spool.place) in argv and b"whence.store.forwarder" in b" ".join(argv):
+                return int(entry.name)
+    raise AssertionError("no forwarder")
+
+
+@pytest.fixture
+def recorder(store: Store, root: Path, run: str) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(mode: str) -> subprocess.Popen[bytes]:
+        environ = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.defpath}
+        argv = [sys.executable, "-c", RECORDER, root, store.path, run, mode]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, env=environ)
+        started.append(process)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def write_run(folder: Path, run: str) -> tuple[JournalWriter, PointsWriter]:
+    writer = JournalWriter.create(folder, "main", time.time_ns)
+    writer.append(stored.created(run))
+    writer.append(RunStarted(process=identity()))
+    return writer, PointsWriter.create(folder, "main")
+
+
+def test_only_a_store_on_the_network_is_spooled_unless_policy_says_so(store: Store) -> None:
+    assert [needs_spool(store, choice) for choice in ("auto", "always", "never")] == [False, True, False]
+
+
+@pytest.mark.scenario("V2")
+def test_a_spooled_run_is_in_the_store_with_its_seal_and_the_spool_is_gone(store: Store, root: Path, run: str) -> None:
+    spool = open_spool(root, store, run)
+    writer, points = write_run(spool.folder, run)
+    assert spool.ensure_forwarder(os.environ)
+    until(spool.is_forwarded)
+    until(lambda: (store.run_folder(run) / "main.points.jsonl").exists())
+    assert load_run(store, run).record.status == "running"
+    points.write({"loss": 0.5}, 1, 1.0)
+    writer.append(stored.ended())
+    writer.append(RunSealed())
+    sealed = stored.seal_folder(spool.folder, run)
+    writer.close()
+    points.close()
+    until(lambda: not spool.place.exists())
+    loaded = load_run(store, run)
+    assert (loaded.record.status, loaded.seal_digest, loaded.late) == ("succeeded", sealed, [])
+    assert loaded.record.metrics["loss"].count == 1
+    assert check_store(store).damage == ()
+
+
+@pytest.mark.scenario("X10", "X12")
+@pytest.mark.slow
+def test_a_killed_recorder_loses_nothing_and_reads_as_lost(store: Store, root: Path, run: str, recorder) -> None:
+    process = recorder("forwarded")
+    process.kill()
+    spool = open_spool(root, store, run).place
+    until(lambda: not spool.exists())
+    loaded = load_run(store, run)
+    assert loaded.record.status == "lost"
+    assert loaded.record.metrics["loss"].count == 1000
+
+
+@pytest.mark.scenario("X12")
+@pytest.mark.slow
+def test_a_killed_forwarder_is_replaced(store: Store, root: Path, run: str, recorder) -> None:
+    process = recorder("forwarded")
+    spool = find_spool(root, store, run)
+    assert spool is not None
+    until(spool.is_forwarded)
+    os.kill(forwarder_of(spool), signal.SIGKILL)
+    until(lambda: not spool.is_forwarded())
+    assert load_run(store, run).record.status in ("running", "created")
+    assert spool.ensure_forwarder(os.environ)
+    process.kill()
+    until(lambda: not spool.place.exists())
+    assert load_run(store, run).record.metrics["loss"].count == 1000
+
+
+@pytest.mark.scenario("X12")
+@pytest.mark.slow
+def test_what_recorder_and_forwarder_left_behind_is_forwarded_by_the_next(store, root, run, recorder) -> None:
+    process = recorder("alone")
+    assert forward_leftovers(root, store) == [], "a living recorder keeps its spool"
+    process.kill()
+    process.wait()
+    assert forward_leftovers(root, store) == [run]
+    assert forward_leftovers(root, store) == []
+    loaded = load_run(store, run)
+    assert (loaded.record.status, loaded.record.metrics["loss"].count) == ("lost", 1000)
+
+
+@pytest.mark.scenario("X12")
+@pytest.mark.slow
+def test_a_store_that_vanishes_for_a_while_neither_stops_nor_loses_the_run(store: Store, root: Path, run: str) -> None:
+    spool = open_spool(root, store, run)
+    writer, points = write_run(spool.folder, run)
+    assert spool.ensure_forwarder(os.environ)
+    until(lambda: (store.run_folder(run) / "main.points.jsonl").exists())
+    away = store.runs.parent / "away"
+    store.runs.rename(away)
+    store.runs.write_text("in the way")
+    for step in range(100):
+        points.write({"loss": 1.0}, step, 1.0)
+        writer.append(NoteAdded(text=f"note {step}"))
+    time.sleep(2.5)
+    store.runs.unlink()
+    away.rename(store.runs)
+    writer.append(stored.ended())
+    writer.append(RunSealed())
+    stored.seal_folder(spool.folder, run)
+    writer.close()
+    points.close()
+    until(lambda: not spool.place.exists())
+    loaded = load_run(store, run)
+    assert loaded.record.metrics["loss"].count == 100 and len(loaded.record.notes) == 100
+    assert check_store(store).damage == ()
+
+
+def test_forwarding_again_changes_nothing(store: Store, root: Path, run: str) -> None:
+    from whence.store.forwarder import Forwarding
+
+    spool = open_spool(root, store, run)
+    writer, points = write_run(spool.folder, run)
+    for _ in range(3):
+        Forwarding(spool.place).forward()
+        points.write({"a": 1.0}, 1, 1.0)
+    Forwarding(spool.place).forward()
+    for name in ("main.jsonl", "main.points.jsonl"):
+        assert (store.run_folder(run) / name).read_bytes() == (spool.folder / name).read_bytes()
+    assert len(list(iterate((store.run_folder(run) / "main.points.jsonl").read_bytes()))) == 3
+    writer.close()
+    points.close()

@@ -1,0 +1,97 @@
+"""Stores and runs for the tests of `store`: made with its own writers, without a command."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from whence.ids import new_id
+from whence.records.encoding import encode, timestamp
+from whence.records.events import Event, NoteAdded, RunCreated, RunEnded, RunSealed, RunStarted
+from whence.records.run import Host, Process, User
+from whence.rules.fold import fold
+from whence.store.journal import JournalWriter
+from whence.store.layout import Store, create_store
+from whence.store.points import PointsWriter
+from whence.store.runs import FolderFiles, by_writer, read_journals, read_metrics
+from whence.store.seal import close_run
+from whence.system.files import make_folders
+from whence.system.processes import identity
+
+
+def a_store(path: Path) -> Store:
+    return create_store(path, now_ns=time.time_ns(), random=os.urandom(10))
+
+
+def an_id(seconds: float | None = None) -> str:
+    return new_id(int((time.time() if seconds is None else seconds) * 1000), os.urandom(10))
+
+
+def created(run: str, process: Process | None = None) -> RunCreated:
+    return RunCreated(
+        id=run,
+        command=["true"],
+        cwd="/",
+        mode="command",
+        host=Host(name="lab"),
+        user=User(name="ada"),
+        process=process or identity(host=os.uname().nodename),
+        recorder="whence 0, CPython 3",
+    )
+
+
+def ended() -> RunEnded:
+    return RunEnded(status="succeeded", exit_code=0, duration=0.5)
+
+
+def open_writer(store: Store, run: str, writer: str = "main") -> JournalWriter:
+    make_folders(store.run_folder(run))
+    return JournalWriter.create(store.run_folder(run), writer, time.time_ns)
+
+
+def record_of(folder: Path) -> bytes:
+    files = FolderFiles(folder)
+    names = files.names()
+    folded = fold(by_writer(read_journals(files, names, None)), metrics=read_metrics(files, names, None))
+    assert folded is not None
+    return encode(folded.record) + b"\n"
+
+
+def seal(store: Store, run: str, status: str = "succeeded") -> str:
+    return seal_folder(store.run_folder(run), run, status)
+
+
+def seal_folder(folder: Path, run: str, status: str = "succeeded") -> str:
+    return close_run(
+        folder,
+        run=run,
+        status=status,
+        at=timestamp(time.time_ns()),
+        code_digest=None,
+        pending=[],
+        record=record_of(folder),
+    )
+
+
+def a_sealed_run(store: Store, *events: Event, run: str = "", points: Sequence[float] = (0.5, 0.25)) -> str:
+    """A run with a journal, points and printed output, sealed; its id."""
+    run = run or an_id()
+    with_points = bool(points)
+    writer = open_writer(store, run)
+    writer.append(created(run))
+    writer.append(RunStarted(process=identity()))
+    for event in events or (NoteAdded(text="warm-up off"),):
+        writer.append(event)
+    if with_points:
+        log = PointsWriter.create(store.run_folder(run), "main")
+        for step, value in enumerate(points):
+            log.write({"loss": value}, step, 1795243229.12 + step)
+        log.close()
+    (store.run_folder(run) / "output.log").write_bytes(b"epoch 1\nepoch 2\n")
+    writer.append(ended())
+    writer.append(RunSealed())
+    writer.close()
+    seal(store, run)
+    return run
