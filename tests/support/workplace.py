@@ -205,12 +205,22 @@ def _git_configuration(home: Path) -> Path:
 
 
 def wait_until(true: Callable[[], Any], *, what: str, limit: float = LIMIT) -> Any:
-    """Wait for a fact of the outside world; its value. `what` is named when it never comes."""
+    """Wait for a fact of the outside world; its value. `what` is named when it never comes.
+
+    A file that is not there yet, or was renamed while `true` looked at it, is a fact that has not come.
+    """
     deadline = time.monotonic() + limit
-    while not (value := true()):
+    while not (value := _unless_missing(true)):
         assert time.monotonic() < deadline, f"waited {limit:.0f} s in vain for: {what}"
         time.sleep(0.02)
     return value
+
+
+def _unless_missing(true: Callable[[], Any]) -> Any:
+    try:
+        return true()
+    except FileNotFoundError:
+        return None
 
 
 def kill(process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> int:
