@@ -84,6 +84,23 @@ def test_a_reference_that_is_gone_or_moved_is_named(place: Place) -> None:
     assert found["runs"] == [first] and f"refs/whence/{first}: not there" in found["what"]
 
 
+def test_the_reference_of_the_commits_own_tree_is_held_against_the_record(workplace: Workplace) -> None:
+    workplace.repository(**{"train.py": "a = 1\n"})
+    workplace.write("train.py", "a = 2\n")
+    record = workplace.record("true")
+    run, base = record["id"], record["code"]["base"]
+    assert base == workplace.git("rev-parse", "HEAD^{tree}") != record["code"]["tree"]
+    assert damage(workplace) == []
+    git = ("--git-dir", workplace.store / "code.git")
+    workplace.git(*git, "update-ref", f"refs/whence-base/{run}", f"refs/whence/{run}")
+    [found] = damage(workplace)
+    expected = f"refs/whence-base/{run}: found {record['code']['tree']}, expected the tree {base}"
+    assert (found["runs"], found["what"]) == ([run], expected)
+    workplace.git(*git, "update-ref", "-d", f"refs/whence-base/{run}")
+    [found] = damage(workplace)
+    assert found["what"] == f"refs/whence-base/{run}: not there, expected a commit of the tree {base}"
+
+
 def test_a_missing_or_changed_file_of_the_code_is_named_with_its_path_and_run(place: Place) -> None:
     work, first, second = place
     blob_of(work, first, "pkg/train.py").unlink()

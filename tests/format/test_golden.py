@@ -57,5 +57,13 @@ def test_a_golden_record_is_folded_again_to_what_it_was(golden: tuple[Workplace,
     assert said(again, facts) == facts
 
 
+def test_a_golden_record_holds_together_though_later_versions_have_more_fields(
+    golden: tuple[Workplace, dict[str, Any]],
+) -> None:
+    workplace, _ = golden
+    # The code is not among what was kept of them.
+    assert {item["where"] for item in workplace.whence("verify", "--json").json()["damage"]} <= {"code.git"}
+
+
 def test_there_is_a_golden_record_of_every_ending() -> None:
     assert {case.name for case in CASES} >= {"succeeded", "failed", "refused", "killed", "lost", "block", "odd_names"}

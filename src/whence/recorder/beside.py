@@ -75,6 +75,7 @@ def complete_code(launch: Launch, when: When) -> None:
             tree=launch.snapshot.tree,
             stored="complete" if done.stored == "complete" else "partial",
             digest=done.digest,
+            base=done.base,
             because=done.because,
         )
     )

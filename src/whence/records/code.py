@@ -109,6 +109,8 @@ class Code(Struct, frozen=True, kw_only=True):
     """Git tree id of the raw bytes (a SWHID without its prefix), present in `code.git`."""
     git_tree: str | None = None
     """What git itself computes for the same folder, filters applied."""
+    base: str | None = None
+    """The commit's own raw tree, where the snapshot is another one and `code.git` holds both."""
     digest: str | None = None
     """`sha256:` of the snapshot's manifest; seals and acts quote it."""
     commit: str | None = None

@@ -78,6 +78,8 @@ class CodeStored(Event, frozen=True, kw_only=True, tag="code.stored"):
     stored: Literal["complete", "partial"]
     digest: str | None = None
     """Of the manifest, when it was not known at the launch of a big folder."""
+    base: str | None = None
+    """The commit's own tree, which is kept too where the snapshot is another one."""
     because: str | None = None
 
 

@@ -170,7 +170,7 @@ def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.CodeStored", stated.event)
     if draft.code is not None and draft.code.tree == event.tree:
         digest = draft.code.digest or event.digest
-        draft.code = msgspec.structs.replace(draft.code, stored=event.stored, digest=digest)
+        draft.code = msgspec.structs.replace(draft.code, stored=event.stored, digest=digest, base=event.base)
     if event.because is not None:
         draft.missing.append(Missing(what="code.tree", because=event.because, when=event.when))
 

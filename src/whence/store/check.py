@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -23,7 +23,7 @@ from ..records.record import Record
 from ..records.seal import JournalEnd, Seal, SealedFile
 from ..system.files import hash_file
 from .acts import act_files, is_act, read_act
-from .code_check import CodeOfRun, check_code
+from .code_check import CodeOfRun, check_code, code_of_run
 from .damage import Damage
 from .journal import POINTS_SUFFIX, JournalText, read_journal
 from .layout import Store
@@ -286,13 +286,13 @@ def _check_meaning(check: _Check, run: str, where: str, files: RunFiles, loaded:
         check.add(f"{where}/main.jsonl", fault, [run])
     if loaded.faults:
         return
-    stored = decode(files.read(RECORD), dict[str, Any])
-    folded = decode(encode(_unpacked(loaded.record)), dict[str, Any])
-    if stored.get("environment"):
-        stored["environment"] = {**stored["environment"], "packages": []}
+    # Read as a record, so that one of an older version, without the newer fields, still says the same.
+    stored = _unpacked(decode(files.read(RECORD), Record, where=f"{where}/{RECORD}"))
+    folded = decode(encode(_unpacked(loaded.record)), Record)
     # A record that its writer made before somebody else sealed the run knows nothing of the closer.
-    skipped = {"closed_by", "ended"} if stored.get("closed_by") is None else set[str]()
-    wrong = sorted(name for name, value in stored.items() if name not in skipped and folded.get(name) != value)
+    skipped = {"closed_by", "ended"} if stored.closed_by is None else set[str]()
+    names = sorted(set(Record.__struct_fields__) - skipped)
+    wrong = [name for name in names if getattr(stored, name) != getattr(folded, name)]
     if wrong:
         check.add(f"{where}/{RECORD}", f"{', '.join(wrong)}: not what the journals say", [run])
 
@@ -306,9 +306,7 @@ def _unpacked(record: Record) -> Record:
 
 
 def _name_digests(check: _Check, run: str, record: Record) -> None:
-    if record.code is not None and record.code.tree is not None:
-        complete = record.code.stored == "complete"
-        check.codes.append(CodeOfRun(run=run, tree=record.code.tree, complete=complete))
+    check.codes += code_of_run(run, record.code)
     kept = {item.digest for item in (*record.artifacts, *record.inputs) if item.kept}
     folders = [item.digest for item in record.artifacts if item.kept and item.form == "folder"]
     folders += [item.digest for item in record.inputs if item.kept and item.kind == "folder"]

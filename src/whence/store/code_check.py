@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from ..records.code import Code
 from ..system.git import GitError, StoreGit
 from .code_repository import BASES, REFS
 from .damage import Damage
@@ -35,9 +36,19 @@ class CodeOfRun(msgspec.Struct, frozen=True, kw_only=True):
     """A tree that a run's record rests on."""
 
     run: str
+    ref: str
+    """What keeps it."""
     tree: str
     complete: bool
     """Whether every blob of the tree must be there."""
+
+
+def code_of_run(run: str, code: Code | None) -> Iterator[CodeOfRun]:
+    """The snapshot, and the commit's own tree where the record says that it is kept too."""
+    if code is not None and code.tree is not None:
+        yield CodeOfRun(run=run, ref=f"{REFS}/{run}", tree=code.tree, complete=code.stored == "complete")
+    if code is not None and code.base is not None:
+        yield CodeOfRun(run=run, ref=f"{BASES}/{run}", tree=code.base, complete=True)
 
 
 def check_code(
@@ -46,7 +57,9 @@ def check_code(
     """What is not as these runs need it; with `everything` also damage that no run needs. Reads all of `code.git`."""
     if not (store.code_git / "HEAD").is_file():
         yield Damage(
-            where=WHERE, what="has no HEAD, expected a bare repository", runs=tuple(sorted(code.run for code in codes))
+            where=WHERE,
+            what="has no HEAD, expected a bare repository",
+            runs=tuple(sorted({code.run for code in codes})),
         )
         return
     git = StoreGit(store.code_git, environ)
@@ -69,19 +82,11 @@ def _check_references(git: StoreGit, codes: Sequence[CodeOfRun]) -> tuple[list[C
     roots: list[CodeOfRun] = []
     faults: list[Damage] = []
     for code in codes:
-        name = f"{REFS}/{code.run}"
-        if name in commits and trees[commits[name]] == code.tree:
+        found = trees[commits[code.ref]] or "a damaged commit" if code.ref in commits else None
+        if found == code.tree:
             roots.append(code)
         else:
-            found = trees[commits[name]] or "a damaged commit" if name in commits else None
-            faults.append(Damage(where=WHERE, what=_lost(name, found, code.tree, trees[code.tree]), runs=(code.run,)))
-        base = f"{BASES}/{code.run}"
-        if base not in commits:
-            continue
-        if tree := trees[commits[base]]:
-            roots.append(CodeOfRun(run=code.run, tree=tree, complete=True))
-        else:
-            what = f"{base}: found a damaged commit, expected that of the commit's own tree"
+            what = _lost(code.ref, found, code.tree, trees[code.tree])
             faults.append(Damage(where=WHERE, what=what, runs=(code.run,)))
     return roots, faults
 

@@ -24,6 +24,8 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True):
     stored: str
     """`complete` or `partial`."""
     digest: str | None
+    base: str | None = None
+    """The commit's own tree, if it is another one and kept."""
     because: str | None = None
 
 
@@ -45,13 +47,14 @@ class Completion:
             if absent:
                 because = f"{len(absent)} unchanged files were gone before they could be copied: {absent[0].path}"
                 return Completed(stored="partial", digest=snapshot.digest, because=because)
-            if plan.head_tree is not None and plan.head_tree != snapshot.tree:
-                self._keep_base(plan, snapshot.run, plan.head_tree)
+            base = plan.head_tree if plan.head_tree != snapshot.tree else None
+            if base is not None:
+                self._keep_base(plan, snapshot.run, base)
             self._pack_refs()
             digest = snapshot.digest or self._late_digest(plan, snapshot)
         except (GitError, OSError) as error:
             return Completed(stored="partial", digest=snapshot.digest, because=str(error))
-        return Completed(stored="complete", digest=digest)
+        return Completed(stored="complete", digest=digest, base=base)
 
     def _absent(self, snapshot: Snapshot) -> list[Blob]:
         """The files whose blob is not in `code.git` itself."""
