@@ -53,6 +53,8 @@ def test_a_file_is_kept_and_parsed(tmp_path: Path, name: str, content: str, form
         ("c.toml", "a = 1\nb = ", "Invalid value (at end of document)"),
         ("c.ini", "a = 1", "File contains no section headers. file: '<string>', line: 1 'a = 1'"),
         ("c.json", b"\xff{}", "not UTF-8 at byte 0"),
+        ("c.json", "[" * 100_000, "nested too deep"),
+        ("c.yaml", "[" * 100_000, "nested too deep"),
     ],
 )
 def test_a_file_that_cannot_be_parsed_is_kept_with_the_reason(
@@ -112,6 +114,12 @@ HARD_FILES = {
     "a folded block.yaml": "lr: 1\npassword: >-\n  Qz!\n  hunter22\n",
     "below credentials.yaml": "lr: 1\ncredentials:\n  x: Qz!\n",
     "an anchor.yaml": "lr: 1\nshared: &s hunter22\npassword: *s\n",
+    "a key named twice.json": '{"lr": 1, "password": "hunter, 22; Qz!", "pass\\u0077ord": "Qz!"}',
+    "a section named twice.json": '{"a": {"pass\\u0077ord": "Qz!"}, "a": {"lr": 1}}',
+    "a list under a section named twice.json": '{"a": {"password": ["Qz!", "hunter22"]}, "a": {"lr": 1}}',
+    "a key named twice.yaml": 'lr: 1\npassword: [Qz!, hunter22]\npassword: "hunter\\x32\\x32"\n',
+    "a section named twice.yaml": 'a: {"pass\\x77ord": Qz!}\na: {lr: 1}\n',
+    "an anchor in a section named twice.yaml": "a: &x {password: {b: Qz!}}\na: {lr: 1}\nc: {<<: *x, password: 1}\n",
     "refused.json": '{"lr": 1, "password": ["Qz!", \n"hunter22"',
     "refused.yaml": "lr: 1\npassword: |\n  Qz!\n :\n]",
     "no section.ini": "lr = 1\npasswd=\n  Qz!\n",
@@ -137,6 +145,16 @@ def test_a_file_whose_masked_bytes_say_something_else_is_kept_as_its_values(tmp_
     assert (file.file.masked, file.file.rendered) == (True, True)
     assert msgspec.json.decode(file.content) == file.file.values
     assert file.file.values["split"] == "test"
+
+
+def test_of_a_key_that_is_named_twice_the_last_value_counts(tmp_path: Path) -> None:
+    for name, content in (
+        ("c.json", '{"lr": 1, "m": {"a": 1}, "m": {"d": 3}, "lr": 2}'),
+        ("c.yaml", "lr: 1\nm: {a: 1}\nm: {d: 3}\nlr: 2\n"),
+    ):
+        file = read(tmp_path, name, content)
+        assert (file.file.values, file.values) == ({"lr": 2, "m": {"d": 3}}, {"lr": 2, "m": {"d": 3}})
+        assert (file.content, file.file.masked) == (content.encode(), False)
 
 
 @dataclass

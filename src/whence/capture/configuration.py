@@ -3,6 +3,8 @@
 All of it is one nested `values`. Files are merged at the top in the order they were named, objects over them,
 parameters last; where both sides hold a mapping it is merged, anything else is replaced. `origins` has the dotted
 name of every value. A file that cannot be parsed is kept all the same, with the reason.
+
+Of a key that a file names twice the last value counts, as for every parser; for secrets all of them are looked at.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
@@ -69,15 +71,17 @@ def read_config_file(path: str, *, cwd: str, secrets: Secrets, merge: bool = Tru
     form = _FORMATS.get(os.path.splitext(path)[1].lower(), "text")
     parsed, error = _parse(form, content)
     plain = to_plain(parsed)
-    masked, secrets = _masked_values({"": plain}, secrets)
     unread = form == "text" or error is not None
-    kept = _masked_text(content, secrets) if unread else _masked_file(content, form, plain, masked[""], secrets)
+    said = plain if unread else _all_said(form, content)
+    whole, secrets = _masked_values({"": said}, secrets)
+    masked = secrets.mask_values({"": plain})[""]
+    kept = _masked_text(content, secrets) if unread else _masked_file(content, form, masked, said, whole[""], secrets)
     file = ConfigFile(
         path=path,
         digest=digest_of(kept.content),
         size=len(kept.content),
         format=form,
-        values=masked[""],
+        values=masked,
         masked=kept.content != content,
         rendered=kept.rendered,
         error=error,
@@ -107,17 +111,32 @@ def _hidden(plain: Any, masked: Any) -> set[str]:
     return {text for one, other in pairs for text in _hidden(one, other)}
 
 
-def _masked_file(content: bytes, form: Format, plain: Any, masked: Any, secrets: Secrets) -> _Kept:
-    """The file with its secrets replaced, if it then reads as the masked values; else these, as JSON.
+def _masked_file(content: bytes, form: Format, values: Any, said: Any, masked: Any, secrets: Secrets) -> _Kept:
+    """The file with its secrets replaced, if all that it says then reads as it does `masked`; else its masked values,
+    as JSON.
 
     A secret may be spelled with escapes, over several lines or with a bracket before it: only reading again is proof.
     """
     replaced = _masked_bytes(content, secrets)
-    if replaced == content and masked == plain:
+    if replaced == content and masked == said:
         return _Kept(content)
-    parsed, error = _parse(form, replaced)
-    certain = error is None and to_plain(parsed) == masked
-    return _Kept(replaced) if certain else _Kept(encode(masked), rendered=True)
+    certain = _parse(form, replaced)[1] is None and _all_said(form, replaced) == masked
+    return _Kept(replaced) if certain else _Kept(encode(values), rendered=True)
+
+
+def _all_said(form: Format, content: bytes) -> Any:
+    """The values of a file that can be parsed, with every value of a key that it names twice, in a list."""
+    text = content.decode("utf-8-sig")
+    if form == "json":
+        return to_plain(importlib.import_module("json").loads(text, object_pairs_hook=_collected))
+    return to_plain(_yaml(text, repeated=True) if form == "yaml" else _PARSERS[form](text))
+
+
+def _collected(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    values: dict[Any, list[Any]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return {key: found[0] if len(found) == 1 else found for key, found in values.items()}
 
 
 def _masked_text(content: bytes, secrets: Secrets) -> _Kept:
@@ -155,6 +174,8 @@ def _parse(form: Format, content: bytes) -> tuple[Any, str | None]:
         return None, f"not UTF-8 at byte {error.start}"
     except (ValueError, _Unparsed) as error:
         return None, " ".join(str(error).split())
+    except RecursionError:
+        return None, "nested too deep"
 
 
 class _Unparsed(Exception):
@@ -188,17 +209,27 @@ def _ini(text: str) -> Any:
     return defaults | {name: dict(parser.items(name)) for name in parser.sections()}
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str, *, repeated: bool = False) -> Any:
     # Loaded by name: 8 ms that only a YAML file costs, and its types are in a distribution of their own.
     yaml: Any = importlib.import_module("yaml")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        documents = list(yaml.load_all(text, Loader=loader))
+        documents = list(yaml.load_all(text, Loader=_collecting(loader) if repeated else loader))
     except yaml.YAMLError as error:
         raise _Unparsed(str(error)) from None
-    except RecursionError:
-        raise _Unparsed("nested too deep") from None
     return documents[0] if len(documents) == 1 else documents or None
+
+
+def _collecting(loader: Any) -> Any:
+    """A loader that keeps every value of a repeated key."""
+
+    def construct_mapping(self: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+        loader.construct_mapping(self, node, deep)  # Checks the keys, and puts in what `<<` names.
+        return _collected(
+            (self.construct_object(key, True), self.construct_object(value, deep)) for key, value in node.value
+        )
+
+    return type("Collecting", (loader,), {"construct_mapping": construct_mapping})
 
 
 _PARSERS: dict[Format, Callable[[str], Any]] = {"json": _json, "toml": _toml, "ini": _ini, "yaml": _yaml}
