@@ -14,8 +14,8 @@ from ..rules.completeness import Finding, findings
 from ..rules.query import All, parse
 from ..store.layout import Store
 from ..store.runs import run_ids
-from .content import resolve_shown
 from .listing import Choice
+from .makers import resolve_shown
 from .view import KnownActs, view_run
 
 

@@ -12,7 +12,8 @@ from ..records.record import Record
 from ..store.layout import Store
 from ..store.objects import read_object
 from ..store.runs import RunFiles, open_run
-from .content import content_of, read_content
+from .content import content_of
+from .fetching import read_content
 from .view import view_run
 
 CHUNK = 1 << 20

@@ -13,7 +13,8 @@ from ..rules.query import All, parse
 from ..rules.secrets import Secrets
 from ..store.layout import Store
 from .annotate import add_note, set_tags
-from .content import fetch, find_content
+from .content import find_content
+from .fetching import fetch
 from .listing import Choice, as_builtins, records
 from .references import resolve_run
 from .view import view_record

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..actions.content import Content, Written, fetch, find_content, make_folder, read_content
+from ..actions.content import Content, find_content
+from ..actions.fetching import Written, fetch, make_folder, read_content
 from ..errors import UsageError
 from .arguments import CommandParser, Place
 from .output import json_document, raw, say

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..actions.content import resolve_shown
+from ..actions.makers import resolve_shown
 from ..actions.view import View, kin_of, view_run, with_kin, with_what_was_printed
 from ..records.code import Code
 from ..records.configuration import Configuration

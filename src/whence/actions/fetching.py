@@ -1,0 +1,215 @@
+"""Writing content out of the store, verified.
+
+Bytes that were recorded by reference only are looked for where they lay; they count only if their digest agrees.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from ..capture.hashing import NoCache, Work, measure_folder
+from ..digests import digest_of
+from ..errors import StoreError, UnresolvedError, UsageError, WhenceError
+from ..records.data import ManifestEntry
+from ..records.encoding import decode
+from ..store.layout import Store
+from ..store.objects import damaged, has, object_path, read_object
+from ..system.files import copy_new, temporary_name
+from .content import Content, digest_of_path
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What `fetch` did."""
+
+    path: Path
+    digest: str
+    origin: Path | None
+    """The file that was copied, when the store itself holds no copy."""
+    already: bool = False
+    """The same bytes were there before."""
+
+
+class ExistsError(WhenceError):
+    """Other bytes are where ours should go; nothing is overwritten."""
+
+
+def fetch(store: Store, content: Content, dest: Path) -> Written:
+    """Write the bytes to a path that has none, in a folder that is there, and read them back.
+
+    Raises ExistsError, UsageError, UnresolvedError, FormatError, and StoreError for what cannot be written.
+    """
+    if not content.folder and dest.is_dir():
+        dest = dest / Path(content.name).name
+    if not content.folder and dest.exists():
+        return _compare(content, dest)
+    if not dest.parent.is_dir():
+        raise UsageError(
+            f"{dest}: expected a folder at {dest.parent}", hint="make it; or a DEST that ends in / is made"
+        )
+    try:
+        return _fetch_folder(store, content, dest) if content.folder else _fetch_file(store, content, dest)
+    except OSError as error:
+        raise StoreError(f"{dest}: cannot be written: {error.strerror}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with those above it, if it is not there. Raises StoreError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be made a folder: {error.strerror}") from error
+
+
+def _fetch_file(store: Store, content: Content, target: Path) -> Written:
+    source, origin = _source(store, content)
+    _copy_verified(source, target, content.digest, lambda found, size: _disagrees(store, content, source, found, size))
+    return Written(path=target, digest=content.digest, origin=origin)
+
+
+def read_content(store: Store, content: Content) -> bytes:
+    """The bytes, verified; of a folder the manifest. Raises as `fetch` does."""
+    if has(store, content.digest):
+        return read_object(store, content.digest)
+    source, _ = _source(store, content)
+    data = source.read_bytes()
+    if digest_of(data) != content.digest:
+        raise _disagrees(store, content, source, digest_of(data), len(data))
+    return data
+
+
+def _source(store: Store, content: Content) -> tuple[Path, Path | None]:
+    """The file to copy from; and again, if it is not the store's own."""
+    if has(store, content.digest):
+        return object_path(store, content.digest), None
+    if content.path is not None and content.path.is_file():
+        if not os.access(content.path, os.R_OK):
+            raise UnresolvedError(f"{content.path}: cannot be read, and the store holds no copy of {content.digest}")
+        return content.path, content.path
+    raise _no_copy(content)
+
+
+def _no_copy(content: Content) -> UnresolvedError:
+    where = f"; it lay at {content.path}, where it is not any more" if content.path else ""
+    return UnresolvedError(
+        f"{content.name}: the store holds no copy of {content.digest}{where}",
+        hint=f"it was recorded by reference only (`keep_outputs`, `keep_inputs` and their limits){_in_code(content)}",
+    )
+
+
+def _disagrees(store: Store, content: Content, source: Path, found: str, size: int) -> WhenceError:
+    if source == content.path:
+        return _changed(source, found, content)
+    return damaged(store, content.digest, found, size)
+
+
+def _changed(path: Path, found: str, content: Content) -> UnresolvedError:
+    return UnresolvedError(
+        f"{path}: holds other bytes now ({found}), expected {content.digest}",
+        hint=f"it was recorded by reference only, and has changed since{_in_code(content)}",
+    )
+
+
+def _in_code(content: Content) -> str:
+    """Where a tracked file that a run read still is."""
+    return f"; if it was part of the code: `whence restore {content.run} DIR`" if content.run else ""
+
+
+def _compare(content: Content, target: Path) -> Written:
+    found = digest_of_path(target)
+    if found != content.digest:
+        raise ExistsError(
+            f"{target}: holds other bytes ({found}), expected {content.digest} or nothing",
+            hint="name another destination; nothing was overwritten",
+        )
+    return Written(path=target, digest=content.digest, origin=None, already=True)
+
+
+def _copy_verified(source: Path, target: Path, digest: str, fault: Callable[[str, int], WhenceError]) -> None:
+    """Copy under a temporary name, and give it its own name only if the digest is the right one."""
+    temporary = Path(temporary_name(target.parent))
+    try:
+        found, size = copy_new(source, temporary, mode=0o666)
+        if found != digest:
+            raise fault(found, size)
+        _claim(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _claim(temporary: Path, target: Path) -> None:
+    """Give the file its name unless another has taken it meanwhile."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise ExistsError(f"{target}: appeared meanwhile; nothing was overwritten") from None
+    except OSError:
+        # A file system without hard links.
+        temporary.rename(target)
+
+
+def _fetch_folder(store: Store, content: Content, target: Path) -> Written:
+    """Every file of a folder, into a folder that is not there yet; from where it lay when the store has no copy."""
+    if target.exists():
+        raise ExistsError(f"{target}: is there, expected nothing", hint="name another destination")
+    kept = has(store, content.digest)
+    manifest = read_object(store, content.digest) if kept else _manifest_there(content)
+    entries = decode(manifest, list[ManifestEntry], where=content.digest)
+    temporary = Path(temporary_name(target.parent))
+    temporary.mkdir()
+    try:
+        for entry in entries:
+            _fetch_entry(store, entry, temporary / entry.path, content.path and content.path / entry.path)
+        temporary.rename(target)
+    except BaseException:
+        _remove(temporary)
+        raise
+    whole = all(entry.digest is None or has(store, entry.digest) for entry in entries)
+    return Written(path=target, digest=content.digest, origin=None if whole else content.path)
+
+
+def _remove(folder: Path) -> None:
+    from shutil import rmtree  # It costs every command a millisecond, and few get a folder.
+
+    rmtree(folder)
+
+
+def _manifest_there(content: Content) -> bytes:
+    """The manifest of the folder as it lies there now. Raises UnresolvedError unless it is the recorded one."""
+    folder = content.path
+    if folder is None or not folder.is_dir():
+        raise _no_copy(content)
+    work = Work(measure_folder(str(folder), NoCache()))
+    work.advance()
+    if work.result.digest != content.digest or work.result.manifest is None:
+        raise _changed(folder, work.result.digest, content)
+    return work.result.manifest
+
+
+def _link_target(store: Store, path: str, digest: str, origin: Path | None) -> str:
+    """Where a link of a folder leads."""
+    if not has(store, digest) and origin is not None and origin.is_symlink():
+        target = os.readlink(origin)
+        if digest_of(os.fsencode(target)) != digest:
+            raise _changed(origin, digest_of(os.fsencode(target)), Content(name=path, digest=digest))
+        return target
+    return os.fsdecode(read_object(store, digest))
+
+
+def _fetch_entry(store: Store, entry: ManifestEntry, target: Path, origin: Path | None) -> None:
+    if entry.kind == "folder":
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if entry.digest is None:
+        raise UnresolvedError(f"{entry.path}: was not read when the folder was recorded")
+    if entry.kind == "link":
+        target.symlink_to(_link_target(store, entry.path, entry.digest, origin))
+        return
+    part = Content(name=entry.path, digest=entry.digest, path=origin)
+    source, _ = _source(store, part)
+    _copy_verified(source, target, entry.digest, lambda found, size: _disagrees(store, part, source, found, size))
+    target.chmod(entry.mode & 0o777)

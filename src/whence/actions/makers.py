@@ -1,0 +1,72 @@
+"""Whose bytes they are: the runs that recorded content as an output, or as an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import FormatError, UnresolvedError
+from ..records.record import Record
+from ..store.layout import Store
+from ..store.runs import run_ids
+from .content import digest_of_path
+from .references import CANDIDATES, ContentReference, PartReference, PathReference, RunReference, described, resolve
+from .view import KnownActs, view_record
+
+
+def resolve_shown(store: Store, text: str, *, cwd: Path, now_ns: int) -> str:
+    """The run that a word leads to: itself, or the one that made the content. Raises UnresolvedError."""
+    match resolve(store, text, cwd=cwd):
+        case RunReference(run=run) | PartReference(run=run):
+            return run
+        case ContentReference(digest=digest):
+            return _maker(store, digest, text, now_ns)
+        case PathReference(path=path):
+            return _maker(store, digest_of_path(path), text, now_ns)
+
+
+def makers_of(store: Store, digest: str, *, now_ns: int) -> list[str]:
+    """The runs that recorded these bytes as an output, newest first. Reads every record."""
+    return _runs_with(store, lambda record: any(made.digest == digest for made in record.artifacts), now_ns)
+
+
+def _readers_of(store: Store, digest: str, now_ns: int) -> list[str]:
+    """The runs that recorded these bytes as an input, newest first."""
+    return _runs_with(store, lambda record: any(read.digest == digest for read in record.inputs), now_ns)
+
+
+def _runs_with(store: Store, includes: Callable[[Record], bool], now_ns: int) -> list[str]:
+    """Runs that cannot be read are left out; `verify` names them."""
+    acts = KnownActs(store)
+    found: list[str] = []
+    for run in run_ids(store, newest_first=True):
+        try:
+            record = view_record(store, run, now_ns=now_ns, acts=acts)
+        except FormatError:
+            continue
+        if includes(record):
+            found.append(run)
+    return found
+
+
+def _maker(store: Store, digest: str, text: str, now_ns: int) -> str:
+    makers = makers_of(store, digest, now_ns=now_ns)
+    if len(makers) == 1:
+        return makers[0]
+    if makers:
+        raise UnresolvedError(
+            f"{text}: {len(makers)} runs made these bytes, expected one",
+            candidates=tuple(described(store, run) for run in makers[:CANDIDATES]),
+            hint="name the run",
+        )
+    readers = _readers_of(store, digest, now_ns)
+    if readers:
+        raise UnresolvedError(
+            f"{text}: no run made these bytes, expected one; read as an input by",
+            candidates=tuple(described(store, run) for run in readers[:CANDIDATES]),
+            hint="name the run",
+        )
+    raise UnresolvedError(
+        f"{text}: no run of {store.path} recorded these bytes ({digest}) as an output",
+        hint="`whence log` lists the runs",
+    )
