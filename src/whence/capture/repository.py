@@ -8,43 +8,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from ..records.base import Missing
-from ..records.code import DirtyPath
-from ..rules.remotes import without_credentials
+from ..rules.remotes import chosen, without_credentials
 from ..system.files import hash_file
 from ..system.git import Git, GitError
 from ..system.repository import find_worktree, git_dir
+from .git_listings import Status, Tracked, filter_names, parse_attributes, parse_config, parse_index, parse_status
 
-_NULL = "(initial)"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _CONVERTING = ("text", "eol", "crlf", "filter", "ident", "working-tree-encoding")
-_CHANGING = frozenset({"set", "auto", "lf", "crlf", "input"})
-_INERT = frozenset({"unspecified", "unset"})
 _LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
           "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_NAMESPACE")  # fmt: skip
 """Variables that speak of one repository and must not reach a nested one (git rev-parse --local-env-vars)."""
-
-
-State = Literal["modified", "staged", "staged+modified", "deleted", "renamed", "mode", "type"]
-
-
-class Tracked(NamedTuple):
-    """A line of the index."""
-
-    path: str
-    mode: int
-    blob: str
-    hidden: bool
-    """Git was told to look away: assume-unchanged or skip-worktree."""
-    sparse: bool
-    """skip-worktree: not being there is normal."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,21 +40,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     object_format: str
     shallow: bool
     head_tree: str | None
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What `git status` said."""
-
-    commit: str | None
-    branch: str | None
-    changed: dict[str, DirtyPath]
-    """Every tracked path that differs from the commit."""
-    content: frozenset[str]
-    """Those of them whose file is there."""
-    staged_only: frozenset[str]
-    untracked: tuple[str, ...]
-    nested: tuple[str, ...]
-    """Untracked folders that are repositories."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +68,13 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     def upstream(self) -> str | None:
         """The remote that the branch follows."""
         return (self.config.get(f"branch.{self.status.branch}.remote") or [None])[-1]
+
+    @property
+    def url(self) -> str | None:
+        """The address of the remote that speaks for the repository."""
+        remotes = self.remotes
+        name = chosen(remotes, self.upstream)
+        return remotes[name] if name else None
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,10 +109,6 @@ def _remotes(config: Mapping[str, list[str]]) -> dict[str, str]:
     return found
 
 
-class _Found(msgspec.Struct):
-    missing: list[Missing] = []
-
-
 def read_repository(folder: Path, environ: Mapping[str, str], *, nested: bool = False) -> View | Missing | None:
     """The repository of the folder; nothing where there is none, a `Missing` where git will not say.
 
@@ -164,17 +133,17 @@ def _first_line(text: str) -> str:
 
 
 def _read(folder: Path, environ: Mapping[str, str]) -> View:
-    found = _Found()
-    git = Git(folder, environ)
+    git, refused = Git(folder, environ), ()
     place = _find_place(git)
     if isinstance(place, str):
-        git, place = _read_refused(folder, environ, place, found)
+        git, place, refusal = _read_refused(folder, environ, place)
+        refused = (refusal,)
     config = parse_config(git.answer("config", "--list", "-z"))
     git = git.without_filters(filter_names(config))
     if place.root is None:
         return View(
             place=place, status=_head_status(git), tracked=(), gitlinks={}, converted={}, config=config, git=git,
-            missing=(*found.missing, Missing(what="code.tree", because="a bare repository has no working folder")),
+            missing=(*refused, Missing(what="code.tree", because="a bare repository has no working folder")),
         )  # fmt: skip
     git.folder = place.root
     status = parse_status(git.answer(
@@ -186,7 +155,7 @@ def _read(folder: Path, environ: Mapping[str, str]) -> View:
     status = _without_intact_pointers(git, place, tracked, converted, status)
     return View(
         place=place, status=status, tracked=tracked, gitlinks=gitlinks, converted=converted, config=config, git=git,
-        missing=tuple(found.missing),
+        missing=refused,
     )  # fmt: skip
 
 
@@ -213,7 +182,7 @@ def _find_place(git: Git) -> Place | str:
     )
 
 
-def _read_refused(folder: Path, environ: Mapping[str, str], said: str, found: _Found) -> tuple[Git, Place]:
+def _read_refused(folder: Path, environ: Mapping[str, str], said: str) -> tuple[Git, Place, Missing]:
     """A repository of another account: git's check guards against programs that its configuration names, and we run
     none of them, so it is read by naming its folder; that it was so is recorded."""
     root = find_worktree(folder)
@@ -225,8 +194,7 @@ def _read_refused(folder: Path, environ: Mapping[str, str], said: str, found: _F
     if isinstance(place, str):
         raise GitError(place)
     because = f"git refuses this repository ({_first_line(said)}); it was read without running anything of it"
-    found.missing.append(Missing(what="code.safe_directory", because=because))
-    return git, place
+    return git, place, Missing(what="code.safe_directory", because=because)
 
 
 def _head_status(git: Git) -> Status:
@@ -235,102 +203,8 @@ def _head_status(git: Git) -> Status:
     return Status(
         commit=done.out.decode().strip() or None if done.ok else None,
         branch=os.fsdecode(name.out).strip() or None if name.ok else None,
-        changed={}, content=frozenset(), staged_only=frozenset(), untracked=(), nested=(),
+        changed={}, content=frozenset(), untracked=(), nested=(),
     )  # fmt: skip
-
-
-def parse_config(listing: bytes) -> dict[str, list[str]]:
-    """Keys as git prints them (section and name in lower case) -> values, the last one winning."""
-    config: dict[str, list[str]] = {}
-    for item in listing.split(b"\0")[:-1]:
-        key, _, value = os.fsdecode(item).partition("\n")
-        config.setdefault(key, []).append(value)
-    return config
-
-
-def filter_names(config: Iterable[str]) -> tuple[str, ...]:
-    """The filters that the configuration knows."""
-    return tuple(dict.fromkeys(k[len("filter.") : k.rindex(".")] for k in config if k.startswith("filter.")))
-
-
-def parse_status(listing: bytes) -> Status:
-    """`git status --porcelain=v2 --branch -z` (git-status(1), *Porcelain Format Version 2*)."""
-    commit = branch = None
-    changed: dict[str, DirtyPath] = {}
-    content: set[str] = set()
-    staged: set[str] = set()
-    untracked: list[str] = []
-    nested: list[str] = []
-    items = iter(listing.split(b"\0")[:-1])
-    for item in items:
-        kind, _, rest = os.fsdecode(item).partition(" ")
-        if kind == "#":
-            name, _, value = rest.partition(" ")
-            if name == "branch.oid":
-                commit = None if value == _NULL else value
-            elif name == "branch.head":
-                branch = None if value == "(detached)" else value
-        elif kind == "?":
-            (nested if rest.endswith("/") else untracked).append(rest.rstrip("/"))
-        elif kind in "12u":
-            before = os.fsdecode(next(items)) if kind == "2" else None
-            dirty, there, staged_only = _changed_path(kind, rest, before)
-            changed[dirty.path] = dirty
-            if there:
-                content.add(dirty.path)
-            if staged_only:
-                staged.add(dirty.path)
-    return Status(
-        commit=commit, branch=branch, changed=changed, content=frozenset(content), staged_only=frozenset(staged),
-        untracked=tuple(untracked), nested=tuple(nested),
-    )  # fmt: skip
-
-
-_FIELDS = {"1": 7, "2": 8, "u": 9}
-"""Words between the kind and the path."""
-
-
-def _changed_path(kind: str, rest: str, before: str | None) -> tuple[DirtyPath, bool, bool]:
-    words = rest.split(" ", _FIELDS[kind])
-    path, x, y = words[-1], words[0][0], words[0][1]
-    if kind == "u":
-        return DirtyPath(path=path, state="conflict"), words[5] != "000000", False
-    there = words[4] != "000000"
-    return DirtyPath(path=path, state=_state(kind, x, y, words, there), before=before), there, y == "."
-
-
-def _state(kind: str, x: str, y: str, words: list[str], there: bool) -> State:
-    head_mode, index_mode, file_mode = words[2], words[3], words[4]
-    if not there:
-        return "deleted"
-    if kind == "2":
-        return "renamed"
-    if "T" in (x, y):
-        return "type"
-    if x == "." and index_mode != file_mode and index_mode != "000000":
-        return "mode"
-    if y == "." and head_mode != index_mode and words[5] == words[6]:
-        return "mode"
-    if x != "." and y != ".":
-        return "staged+modified"
-    return "staged" if y == "." else "modified"
-
-
-def parse_index(listing: bytes) -> tuple[tuple[Tracked, ...], dict[str, str]]:
-    """`git ls-files -s -v -z`: the files once each (a path in conflict too), and the commits of nested repositories."""
-    tracked: dict[str, Tracked] = {}
-    gitlinks: dict[str, str] = {}
-    for item in os.fsdecode(listing).split("\0"):
-        if not item:
-            continue
-        facts, _, path = item.partition("\t")
-        flag, mode, blob, _ = facts.split(" ")
-        if mode == "160000":
-            gitlinks[path] = blob
-        else:
-            sparse = flag in "Ss"
-            tracked[path] = Tracked(path, int(mode, 8), blob, flag.islower() or sparse, sparse)
-    return tuple(tracked.values()), gitlinks
 
 
 def _converted(
@@ -348,7 +222,7 @@ def _converted(
         return {}
     paths = b"\0".join(os.fsencode(t.path) for t in tracked)
     listing = git.answer("check-attr", "-z", "--stdin", *_CONVERTING, stdin=paths + b"\0", seconds=60) if paths else b""
-    return _parse_attributes(listing, everywhere)
+    return parse_attributes(listing, everywhere)
 
 
 def _has_attributes(
@@ -409,16 +283,3 @@ def _has_lines(path: str) -> bool:
         return any(line.strip() and not line.startswith(b"#") for line in Path(path).read_bytes().split(b"\n"))
     except OSError:
         return False
-
-
-def _parse_attributes(listing: bytes, everywhere: bool) -> dict[str, str]:
-    """`git check-attr -z`: path NUL attribute NUL value NUL. With autocrlf every path that is not `-text` counts."""
-    converted: dict[str, str] = {}
-    fields = os.fsdecode(listing).split("\0")
-    for start in range(0, len(fields) - 3 + 1, 3):
-        path, name, value = fields[start : start + 3]
-        if name == "filter" and value not in _INERT:
-            converted[path] = value
-        elif value not in _INERT or (everywhere and name == "text" and value == "unspecified"):
-            converted.setdefault(path, "")
-    return converted
