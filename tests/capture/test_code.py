@@ -13,7 +13,7 @@ import pytest
 from codeworld import CodeWorld, contents, fingerprint
 from workplace import Workplace
 
-from whence.capture.code import capture_repository
+from whence.capture.checkout import capture_repository
 from whence.store.collection import Terms
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from workplace import Workplace
 
-from whence.capture.code import CapturedCode, capture_code
+from whence.capture.captured_code import CapturedCode
+from whence.capture.code import capture_code
 from whence.ids import new_id
 from whence.records.code import Code
 from whence.store.collection import Terms

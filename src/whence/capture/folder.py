@@ -1,4 +1,4 @@
-"""The files of a folder that no version control looks after.
+"""The code of a folder that no version control looks after: its files.
 
 Folders that hold installed or derived things are not entered, and neither is the store. The walk is bounded: by
 number of files here, by bytes when they are read. In a home folder or at the root of the file system only the files
@@ -11,6 +11,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..records.base import Missing
+from ..records.code import Code, Entry
+from ..rules.snapshot import Plan, Planned
+from .captured_code import CapturedCode, placed
+from .version import project_version
+
 NOT_ENTERED = frozenset({
     ".git", ".hg", ".svn", ".bzr", ".jj", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache",
     ".pytest_cache", ".hypothesis", ".tox", ".nox", ".ipynb_checkpoints", ".cache", ".eggs", ".pixi", ".conda",
@@ -21,7 +27,7 @@ NOT_ENTERED = frozenset({
 MOST_FILES = 20_000
 
 
-def walk(root: Path, *, store: Path | None, flat: bool) -> Iterator[str]:
+def _walk(root: Path, *, store: Path | None, flat: bool) -> Iterator[str]:
     """Paths below root, relative, in no order; links are not followed. `flat`: only what lies right in it."""
     pending = [""]
     while pending:
@@ -47,3 +53,29 @@ def _entered(entry: os.DirEntry[str], store: Path | None) -> bool:
         return False
     # A virtual environment or another store, under any name.
     return not any(Path(entry.path, mark).is_file() for mark in ("pyvenv.cfg", "store.json"))
+
+
+def folder_code(where: Path, entry: Entry, home: Path | None, store: Path | None) -> CapturedCode:
+    """The code of a folder without version control, as it is; `home` and `store` are told apart from a project."""
+    missing: list[Missing] = []
+    flat = where.parent == where or (home is not None and os.path.realpath(where) == os.path.realpath(home))
+    if flat:
+        because = f"{where} is not a project's folder: only the files right in it are kept, hidden ones not"
+        missing.append(Missing(what="code.tree", because=because))
+    entries: list[Planned] = []
+    for path in _walk(where, store=store, flat=flat):
+        if len(entries) >= MOST_FILES:
+            because = f"the folder has more than {MOST_FILES} files; the others are not in the snapshot"
+            missing.append(Missing(what="code.tree", because=because))
+            break
+        entries.append(Planned(path, 0o100644, None, False))
+    entry = placed(entry, os.fspath(where))
+    version = project_version(where, where)
+    code = Code(
+        vcs="none",
+        root=os.fspath(where),
+        entry=entry,
+        version=version[0] if version else None,
+        version_from=version[1] if version else None,
+    )
+    return CapturedCode(code=code, plan=Plan(root=os.fspath(where), entries=tuple(entries)), missing=tuple(missing))

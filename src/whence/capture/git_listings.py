@@ -44,7 +44,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_config(listing: bytes) -> dict[str, list[str]]:
-    """Keys as git prints them (section and name in lower case) -> their values in order; where one counts it is the last."""
+    """Keys as git prints them (section and name in lower case) -> values in order: where one counts, the last."""
     config: dict[str, list[str]] = {}
     for item in listing.split(b"\0")[:-1]:
         key, _, value = os.fsdecode(item).partition("\n")

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from ..capture.code import CapturedCode, capture_code
+from ..capture.captured_code import CapturedCode
+from ..capture.code import capture_code
 from ..capture.configuration import read_config_file, resolve
 from ..capture.container import observe_container
 from ..capture.environment import capture_environment

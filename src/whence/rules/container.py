@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from ..records.code import Code, Declared
 from ..records.environment import Container
+from .declared import expectation
 from .secrets import Mask
 
 IMAGE_NAME = "WHENCE_IMAGE_NAME"
@@ -129,10 +130,7 @@ def declared_values(observed: Container | None, environ: Mapping[str, str]) -> l
 
 
 def _held_against(name: str, value: str, observed: str | None) -> Declared:
-    if observed is None:
-        return Declared(name=name, value=value, checked="unchecked")
-    agrees = (digest_in(value) or value) == observed
-    return Declared(name=name, value=value, checked="agrees" if agrees else "differs", observed=observed)
+    return expectation(name, value, observed, agrees=(digest_in(value) or value) == observed)
 
 
 def disagreement(observed: Container | None, declared: Container | None) -> str | None:

@@ -1,0 +1,36 @@
+"""What was declared about the code, held against what was observed: expectations to check, never facts to copy."""
+
+from __future__ import annotations
+
+from ..records.code import Code, Declared
+from .remotes import parse_remote, without_credentials
+
+
+def declared_code(code: Code, url: str | None, commit: str | None) -> list[Declared]:
+    """The address and the commit that were handed in, as far as they were."""
+    declared: list[Declared] = []
+    if commit is not None:
+        agrees = code.commit is not None and len(commit) >= 7 and code.commit.startswith(commit.lower())
+        declared.append(expectation("code.commit", commit, code.commit, agrees))
+    if url is not None:
+        clean = without_credentials(url)
+        observed = code.url or next(iter(code.remotes.values()), None)
+        agrees = clean == code.url or any(_same_place(clean, other) for other in code.remotes.values())
+        declared.append(expectation("code.url", clean, observed, agrees))
+    return declared
+
+
+def expectation(name: str, value: str, observed: str | None, agrees: bool) -> Declared:
+    """A declared value with its verdict; without anything observed there is none."""
+    checked = "unchecked" if observed is None else "agrees" if agrees else "differs"
+    return Declared(name=name, value=value, checked=checked, observed=observed)
+
+
+def _same_place(url: str, remote: str) -> bool:
+    """Whether both addresses mean one repository: `git@host:a/b.git`, `https://host/a/b`, or a page below it."""
+    one, other = parse_remote(url), parse_remote(remote)
+    if one is None or other is None or one.host != other.host:
+        return False
+    return one.path == other.path or one.path.startswith(
+        (f"{other.path}/blob/", f"{other.path}/tree/", f"{other.path}/-/")
+    )
