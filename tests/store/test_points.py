@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whence.recorder.measures import measured_step, measures
 from whence.records.encoding import number_text
 from whence.records.result import Metric
 from whence.store.points import PointsWriter, faulty_lines, iterate, summarise
@@ -38,6 +39,82 @@ def test_points_come_back_and_any_truncation_is_a_prefix(tmp_path_factory, point
     assert list(iterate(written)) == expected
     cut = list(iterate(written[: data.draw(st.integers(0, len(written)))]))
     assert cut == expected[: len(cut)]
+
+
+ANYTHING = st.one_of(
+    st.floats(),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=3),
+    st.sampled_from([2**53, -(2**53) - 1, 2**70]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    values=st.dictionaries(st.one_of(st.text(st.characters(codec=None), max_size=5), st.integers()), ANYTHING),
+    step=st.one_of(ANYTHING, STEPS),
+)
+def test_the_short_way_writes_the_line_of_the_long_way_or_nothing(tmp_path_factory, values, step) -> None:
+    folder = tmp_path_factory.mktemp("points")
+    short, long = PointsWriter.create(folder, "short"), PointsWriter.create(folder, "long")
+    if short.write_plain(values, step, 1.5):
+        numbers, faults = measures(values)
+        assert not faults
+        long.write(numbers, measured_step(step), 1.5)
+    for writer in (short, long):
+        writer.close()
+    assert (folder / "short.points.jsonl").read_bytes() == (folder / "long.points.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("step", [3, None])
+def test_floats_and_small_integers_go_the_short_way(tmp_path: Path, step: int | None) -> None:
+    writer = PointsWriter.create(tmp_path, "main")
+    assert writer.write_plain({"loss": 0.25, "null": 7}, step, 1.5)
+    writer.close()
+    assert not writer.write_plain({"loss": 0.25}, step, 1.5)
+    assert list(iterate((tmp_path / "main.points.jsonl").read_bytes())) == [(step, 1.5, {"loss": 0.25, "null": 7})]
+
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from whence.store.points import PointsWriter
+writer = PointsWriter.create(Path(sys.argv[1]), "main")
+if child := os.fork():
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert writer.write_plain({"a": 1.0}, 1, 1.0)
+else:
+    os._exit(writer.write_plain({"a": 2.0}, 2, 1.0))
+"""
+
+
+def test_a_forked_child_writes_no_point_of_its_parent(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FORKED, tmp_path], check=True)
+    assert [step for step, _, _ in iterate((tmp_path / "main.points.jsonl").read_bytes())] == [1]
+
+
+CHANGED = """
+import sys, threading
+from pathlib import Path
+from whence.store.points import PointsWriter
+sys.setswitchinterval(1e-6)
+writer, values, stop = PointsWriter.create(Path(sys.argv[1]), "main"), {f"a{n}": 1.0 for n in range(5000)}, []
+def change():
+    while not stop:
+        values[f"b{len(values)}"] = 1.0
+threading.Thread(target=change).start()
+try:
+    print(all(writer.write_plain(values, step, 1.0) for step in range(1000)))
+finally:
+    stop.append(True)
+"""
+
+
+def test_values_that_another_thread_changes_raise_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CHANGED, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_line_is_written_as_the_format_says(tmp_path: Path) -> None:
@@ -88,7 +165,7 @@ from pathlib import Path
 from whence.store.points import PointsWriter
 writer = PointsWriter.create(Path(sys.argv[1]), "main")
 for step in range(10**9):
-    writer.write({"loss": step / 2}, step, 1.0)
+    writer.write_plain({"loss": step / 2}, step, 1.0) if step % 2 else writer.write({"loss": step / 2}, step, 1.0)
     if step == 1000:
         print("going", flush=True)
 """

@@ -77,7 +77,10 @@ class Run:
 
     def log(self, values: Mapping[str, Any] | None = None, /, step: Any = None, **more: Any) -> None:
         """Record metrics: numbers by name, nested by dots; steps in any order, repeated, or none. Returns at once."""
-        self._say("metrics", lambda session: session.log({**(values or {}), **more} if more else values or {}, step))
+        given = more if values is None else values
+        both = bool(more) and given is not more
+        if self._ended or both or not self.session.recording.log_plain(given, step):
+            self._say("metrics", lambda session: session.log({**given, **more} if both else given, step))
 
     def note(self, text: str) -> None:
         """Say something in words."""
@@ -238,6 +241,9 @@ class DryRun(Run):
     def folder(self) -> Path:
         """Of no run; nothing is there."""
         return Path(os.devnull)
+
+    def log(self, values: Mapping[str, Any] | None = None, /, step: Any = None, **more: Any) -> None:
+        """Nowhere to."""
 
     def _say(self, what: str, act: Callable[[Session], None]) -> None:
         return

@@ -7,8 +7,10 @@ what could not be written is counted, said once on stderr, and stated as `record
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import StoreError
 from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnded, RunStarted
@@ -77,11 +79,20 @@ class Recording:
         except (JournalLost, OSError) as error:
             self._lose(f"the event {event.__struct_config__.tag}", error)
 
-    def log(self, values: Mapping[str, float | str], step: float | None, time: float) -> None:
-        """Append a metric point: one line, one write."""
+    def log_plain(self, values: Any, step: object) -> bool:
+        """Append a metric point of the plainest kind, as it was handed in; false for any other: `log` takes all."""
+        points = self._points
+        try:
+            return points is not None and points.write_plain(values, step, time.time())
+        except OSError as error:
+            self._lose("metric points", error)
+            return True
+
+    def log(self, values: Mapping[str, float | str], step: float | None, at: float) -> None:
+        """Append a metric point: one line, one write; `at` is Unix seconds."""
         try:
             points = self._points or self._open_points()
-            points.write(values, step, time)
+            points.write(values, step, at)
         except OSError as error:
             self._lose("metric points", error)
 

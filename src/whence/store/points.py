@@ -6,10 +6,11 @@ A line is one append of whole bytes, so threads need no lock and a SIGKILL loses
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator, Mapping
 from math import fsum, inf
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -24,14 +25,19 @@ Value = float | str
 
 Point = tuple[Step, float, dict[str, Value]]
 
-_encode_lines = msgspec.json.Encoder().encode_lines
+_encode = msgspec.json.Encoder().encode
+_EXACT = 1 << 53
+"""Integers up to this one, either sign, are exact as a float."""
 _decoder = msgspec.json.Decoder(Point)
 _CHUNK = 4 << 20
 """Bytes decoded at once: bounds memory to some 30 MB."""
 
 
 class PointsWriter:
-    """Appends points to files that it made: `<writer>.points.jsonl`, and a numbered one after a failed write."""
+    """Appends points to files that it made: `<writer>.points.jsonl`, and a numbered one after a failed write.
+
+    A forked child does not inherit it: its copy is closed.
+    """
 
     def __init__(self, folder: Path, writer: str, fd: int) -> None:
         self._folder = folder
@@ -39,26 +45,49 @@ class PointsWriter:
         self._fd = fd
         self._number = 1
         self._good = True
-        self._pid = os.getpid()
+        _OPEN.add(self)
 
     @classmethod
     def create(cls, folder: Path, writer: str) -> PointsWriter:
         """Start the file. Raises OSError, also when it is there: no two writers share a name."""
         return cls(folder, writer, _create(folder / (writer + POINTS_SUFFIX)))
 
+    def write_plain(self, values: dict[Any, Any], step: object, time: float) -> bool:
+        """Append what nearly every call says: finite floats and small integers by name, under an integer step or none.
+
+        `values` is whatever was handed in. False, and nothing written, for anything else, and after a failed write:
+        `write` knows them all. Raises OSError when the line did not get through. Costs half a microsecond beside the
+        system call.
+        """
+        if type(values) is not dict or not values or not self._good or self._fd < 0:
+            return False
+        if type(step) is not int and step is not None:
+            return False
+        try:
+            for name, value in values.items():
+                # Not finite: the difference is not 0. Looking for `null` in the line would cost more than all the rest.
+                if type(name) is not str or (value - value != 0 if type(value) is float else not _is_small(value)):
+                    return False
+            line = _encode((step, time, values))
+        except (UnicodeEncodeError, OverflowError, RuntimeError):
+            # The last: another thread changes the mapping.
+            return False
+        self._append(line + b"\n")
+        return True
+
     def write(self, values: Mapping[str, float | str], step: Step, time: float) -> None:
         """Append one line with one write; `time` is Unix seconds. Raises OSError when the line did not get through."""
         try:
-            line = _encode_lines(((step, time, values),))
+            line = _encode((step, time, values))
             # A float that is not finite comes out as null, and so does a step that is not there.
             whole = b"null" not in line or (step is None and line.count(b"null") == 1)
         except UnicodeEncodeError:
             line, whole = b"", False
         if not whole:
-            line = encode([step, time, dict(values)]) + b"\n"
+            line = encode([step, time, dict(values)])
         if not self._good:
             self._continue()
-        self._append(line)
+        self._append(line + b"\n")
 
     def _append(self, line: bytes) -> None:
         try:
@@ -82,6 +111,21 @@ class PointsWriter:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd, self._good = -1, True
+
+
+_OPEN: weakref.WeakSet[PointsWriter] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for writer in list(_OPEN):
+        writer.close()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _is_small(value: object) -> bool:
+    return type(value) is int and -_EXACT <= value <= _EXACT
 
 
 def _create(path: Path) -> int:
