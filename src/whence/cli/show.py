@@ -122,6 +122,7 @@ def _what(record: Record) -> Rows:
     yield from _some("took", seconds_text(record.duration))
     yield from _ending(record)
     yield from _some("by", " on ".join(filter(None, (_user(record), record.host.name if record.host else None))))
+    yield Row("sealed", record.seal or "not yet")
     yield from _some("standing", record.standing)
     yield from _some("outcome", record.outcome)
     for key, value in record.tags.items():
@@ -367,10 +368,6 @@ def _gaps(record: Record) -> Rows:
         yield Row("observation", printable(gap))
     if not record.observation.complete:
         yield Row("observation", f"{record.observation.mechanism}: what was read and written may be more")
-    if record.seal is None:
-        yield Row("seal", "none yet")
-    else:
-        yield Row("sealed", record.seal)
 
 
 def _beyond(view: View) -> Iterator[str]:
