@@ -8,7 +8,7 @@ from ..actions.references import resolve_run
 from ..actions.verify import verify
 from ..store.check import Report
 from .arguments import REFERENCE, CommandParser, Place
-from .output import json_document, line, printable, say, styled
+from .output import counted, json_document, line, printable, say, styled
 
 
 def parser() -> CommandParser:
@@ -55,5 +55,6 @@ def _print(report: Report) -> None:
         line(f"late     {printable(late)}")
     for note in report.notes:
         line(f"note     {printable(note)}")
-    counts = f"{report.runs} runs, {report.objects} objects, {report.acts} acts"
+    runs = counted(report.runs, "run", "runs")
+    counts = f"{runs}, {counted(report.objects, 'object', 'objects')}, {counted(report.acts, 'act', 'acts')}"
     say(f"{counts}: {f'{len(report.damage)} damaged' if report.damage else 'sound'}")
