@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import StoreError, UnresolvedError, UsageError
 from ..records.record import Record
+from ..rules.expected import unseen_outputs
 from ..store.layout import Store
 from ..store.objects import has, object_path
 from ..system.files import hash_file
@@ -78,6 +79,9 @@ def _parts(record: Record) -> Iterator[_Part]:
     for artifact in record.artifacts:
         because = "it was declared and never written" if artifact.missing else artifact.because
         yield _Part(artifact.name, artifact.path, artifact.digest, artifact.form == "folder", because)
+    for output, why in unseen_outputs(record):
+        because = f"it was not captured: {why}" if why else "it is looked at when the run ends"
+        yield _Part(output.name, output.path, None, False, because)
     for item in record.inputs:
         yield _Part(item.name, item.path, item.digest, item.kind == "folder", item.because)
     for file in record.config.files if record.config else ():

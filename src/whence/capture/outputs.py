@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ..records.base import When
-from ..records.data import Artifact, ArtifactKind, Stat
+from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
 from ..rules.kinds import guess
 from ..system.files import stat_identity
 from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
@@ -39,6 +39,11 @@ class Expected:
         self._kind: ArtifactKind | None = kind
         before = [] if written else self._find()
         self._before = {item.path: _identity(item) for item in before if item.kind != "folder"}
+
+    def declared(self, when: When) -> ExpectedOutput:
+        """What is to be known of it before it is looked at."""
+        nothing = self._nothing()
+        return ExpectedOutput(when=when, name=nothing.name, path=nothing.path, kind=self._kind)
 
     def _find(self) -> list[Found]:
         found = find(self._spec, cwd=self._cwd, name=self._name, mounts=Mounts(None), mask_url=str)

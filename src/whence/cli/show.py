@@ -17,6 +17,7 @@ from ..records.encoding import encode
 from ..records.environment import Environment
 from ..records.record import Record
 from ..records.result import Metric
+from ..rules.expected import unseen_outputs
 from .arguments import REFERENCE, CommandParser, Place
 from .log import status_text
 from .output import (
@@ -307,6 +308,10 @@ def _results(record: Record) -> Rows:
         yield Row(printable(name), _metric(metric), "during")
     for artifact in record.artifacts:
         yield Row(printable(artifact.name), printable(_artifact(artifact)), artifact.when)
+    for output, because in unseen_outputs(record):
+        why = f"NOT CAPTURED: declared as output, and {because}" if because else "expected: looked at when the run ends"
+        path = "" if output.path == output.name else f"{output.path}  "
+        yield Row(printable(output.name), printable(path + why), output.when)
     if record.output:
         output = record.output
         lost = f", {size_text(output.cut)} left out in the middle" if output.cut else ""

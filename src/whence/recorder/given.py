@@ -73,7 +73,7 @@ class Given:
         expected = Expected(spec, cwd=self._cwd, name=name, kind=kind, written=True)
         outputs = expected.produced(when="during")
         if not all(_small(output) for output in outputs):
-            self._owed.outputs.append(expected)
+            self._expect(expected)
             return
         for output in outputs:
             output.advance()
@@ -81,11 +81,15 @@ class Given:
             self._owed.stated.append(output)
         if self._keeping.failed:
             self._keeping.failed.clear()
-            self._owed.outputs.append(expected)
+            self._expect(expected)
 
     def expect(self, spec: str) -> None:
         """An output that is still to be written."""
-        self._owed.outputs.append(Expected(spec, cwd=self._cwd))
+        self._expect(Expected(spec, cwd=self._cwd))
+
+    def _expect(self, expected: Expected) -> None:
+        self._recording.state(events.OutputDeclared(output=expected.declared("during")))
+        self._owed.outputs.append(expected)
 
     def settle(self, enough: Callable[[], bool]) -> None:
         """The end of a guest: what was owed is digested, and said again where it changed. (Main's end is `closing`.)"""

@@ -126,7 +126,9 @@ def capture_beside(launch: Launch) -> None:
 def _expect_outputs(launch: Launch) -> None:
     for spec in launch.request.outputs:
         kind, path = split_kind(spec)
-        launch.outputs.append(Expected(path, cwd=str(launch.cwd), kind=kind))
+        expected = Expected(path, cwd=str(launch.cwd), kind=kind)
+        launch.outputs.append(expected)
+        launch.recording.state(events.OutputDeclared(output=expected.declared("launch")))
 
 
 def _attempt(launch: Launch, what: str, capture: Callable[[], None]) -> None:

@@ -81,6 +81,16 @@ ArtifactKind = Literal[
 ]
 
 
+class ExpectedOutput(Struct, frozen=True, kw_only=True):
+    """An output that was declared before it was looked at, which happens at the end of the run."""
+
+    when: When = "launch"
+    name: str
+    path: str
+    """May be a pattern: then each file that matches becomes an artifact."""
+    kind: ArtifactKind | None = None
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """Something that the run produced. The same bytes from two runs are two artifacts with one digest."""
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .base import Missing, Struct, When
 from .code import Code
 from .configuration import Configuration
-from .data import Artifact, Input
+from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment
 from .record import Observation
 from .result import Output
@@ -142,6 +142,12 @@ class InputChecked(Event, frozen=True, kw_only=True, tag="input.checked"):
     because: str | None = None
 
 
+class OutputDeclared(Event, frozen=True, kw_only=True, tag="output.declared"):
+    """What the run is to write: so that it is known even if nobody lives to look at it."""
+
+    output: ExpectedOutput
+
+
 class ArtifactProduced(Event, frozen=True, kw_only=True, tag="artifact.produced"):
     """A later event of the same name replaces what the fold shows; both stay in the journal."""
 
@@ -247,9 +253,9 @@ KINDS: dict[str, type[Event]] = {
     str(struct.__struct_config__.tag): struct
     for struct in (
         RunCreated, CodeCaptured, CodeStored, CodeChanged, EnvironmentCaptured, ConfigResolved, ConfigChanged,
-        InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, ArtifactProduced, CaptureFailed,
-        RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised, ProcessAttached, ProcessEnded,
-        OutputCaptured, ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
+        InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, OutputDeclared, ArtifactProduced,
+        CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised, ProcessAttached,
+        ProcessEnded, OutputCaptured, ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
     )
 }  # fmt: skip
 """Every kind that format 1 knows, in the order of docs/format.md."""

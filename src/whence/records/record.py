@@ -5,7 +5,7 @@ from typing import Any, Literal
 from .base import Missing, Struct
 from .code import Code
 from .configuration import Configuration
-from .data import Artifact, Input
+from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment
 from .result import Anomaly, Metric, Note, Output, Progress
 from .run import Difference, Error, Host, Process, Rank, Resources, Status, User
@@ -88,6 +88,8 @@ class Record(Struct, frozen=True, kw_only=True):
     config: Configuration | None = None
     environment: Environment | None = None
     inputs: list[Input] = []
+    expected_outputs: list[ExpectedOutput] = []
+    """What was declared as output before it was looked at; `artifacts` says what became of it."""
     artifacts: list[Artifact] = []
     metrics: dict[str, Metric] = {}
     transforms: list[Any] = []

@@ -16,6 +16,7 @@ from ..records.code import Code, LeftOut
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
+from .expected import unseen_outputs
 from .kinds import KINDS
 
 Level = Literal["missing", "weak", "late", "remark"]
@@ -288,7 +289,16 @@ def _input(item: Input) -> Found:
 
 
 def _artifacts(record: Record) -> Found:
-    if not record.artifacts:
+    unseen = unseen_outputs(record)
+    for output, because in unseen:
+        if because is not None:
+            yield Finding(
+                level="missing",
+                what=f"artifacts.{output.name}",
+                because=f"was declared as output, and not captured: {because}",
+                fix="run it again: what lies there now may be of another time",
+            )
+    if not record.artifacts and not unseen:
         yield Finding(
             level="remark",
             what="artifacts",

@@ -15,7 +15,7 @@ from ..records import events
 from ..records.base import Missing
 from ..records.code import Code
 from ..records.configuration import Configuration
-from ..records.data import Artifact, Input
+from ..records.data import Artifact, ExpectedOutput, Input
 from ..records.environment import Environment, Package
 from ..records.events import Event
 from ..records.record import Loss, Observation, Record, Writer
@@ -52,6 +52,7 @@ class _Draft(msgspec.Struct):
     config: Configuration | None = None
     environment: Environment | None = None
     inputs: dict[tuple[str, str], Input] = {}
+    expected: dict[tuple[str, str], ExpectedOutput] = {}
     artifacts: dict[str, Artifact] = {}
     missing: list[Missing] = []
     notes: list[Note] = []
@@ -270,6 +271,11 @@ def _amend(known: dict[K, Input], key: K, faults: list[str], where: str, **chang
         faults.append(f"{where}: {key}: no such input was named before")
 
 
+def _expected(draft: _Draft, _: str, stated: Stated) -> None:
+    output = cast("events.OutputDeclared", stated.event).output
+    draft.expected.setdefault((output.name, output.path), output)
+
+
 def _artifact(draft: _Draft, _: str, stated: Stated) -> None:
     artifact = cast("events.ArtifactProduced", stated.event).artifact
     if draft.state in ("ended", "sealed") and draft.status != "succeeded":
@@ -352,6 +358,7 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
     events.InputObserved: _input,
     events.InputDigested: _input_digested,
     events.InputChecked: _input_checked,
+    events.OutputDeclared: _expected,
     events.ArtifactProduced: _artifact,
     events.CaptureFailed: _capture_failed,
     events.NoteAdded: _note,
@@ -384,6 +391,7 @@ def _record(
         config=draft.config,
         environment=environment,
         inputs=list(draft.inputs.values()),
+        expected_outputs=list(draft.expected.values()),
         artifacts=list(draft.artifacts.values()),
         metrics=dict(metrics),
         notes=draft.notes,

@@ -1,0 +1,40 @@
+"""Outputs that were declared, and what became of them when nobody lived to look at them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from ..records.data import ExpectedOutput
+from ..records.record import Record
+
+
+class Unseen(NamedTuple):
+    """A declared output of which nothing else is recorded."""
+
+    output: ExpectedOutput
+    because: str | None
+    """Why not; nothing while the run may still look at it."""
+
+
+def unseen_outputs(record: Record) -> list[Unseen]:
+    """Those of a run that started. What lies at such a path now may be of a later time: nobody takes its digest."""
+    if record.started is None:
+        return []
+    because = _because(record)
+    return [Unseen(output, because) for output in record.expected_outputs if not _is_seen(output, record)]
+
+
+def _is_seen(output: ExpectedOutput, record: Record) -> bool:
+    return any(
+        output.name == artifact.name or output.path == artifact.path or fnmatchcase(artifact.path, output.path)
+        for artifact in record.artifacts
+    )
+
+
+def _because(record: Record) -> str | None:
+    if record.status == "lost":
+        return "the run was lost before it was looked at"
+    if record.closed_by is not None:
+        return "the recorder was killed before it was looked at"
+    return "nothing was stated of it before the seal" if record.seal is not None else None

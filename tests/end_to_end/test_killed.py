@@ -1,0 +1,86 @@
+"""Recorders that are killed: what the record still says, and what it says that it lacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workplace import Workplace, kill, wait_until
+
+PYTHON = sys.executable
+
+
+def started(workplace: Workplace, *words: str, options: tuple[str, ...] = ()) -> tuple[Any, Path]:
+    """A recorded command that has started, and the folder of its run."""
+    process = workplace.start_whence("run", *options, "--", *words, stdout=-3, stderr=-3)
+    folder = wait_until(workplace.run_folders, what="a run folder")[0]
+    wait_until(lambda: b'"run.started"' in (folder / "main.jsonl").read_bytes(), what="the start")
+    return process, folder
+
+
+def start_of(folder: Path) -> dict[str, Any]:
+    lines = [json.loads(line) for line in (folder / "main.jsonl").read_bytes().splitlines()]
+    return next(line for line in lines if line["kind"] == "run.started")
+
+
+def kill_all(process: Any, folder: Path) -> None:
+    """The keeper first, so that nobody records the end of the others."""
+    os.kill(start_of(folder)["writer"]["pid"], signal.SIGKILL)
+    os.kill(start_of(folder)["process"]["pid"], signal.SIGKILL)
+    kill(process)
+
+
+def lost(workplace: Workplace) -> dict[str, Any]:
+    return wait_until(lambda: (r := workplace.show())["status"] == "lost" and r, what="the run to read as lost")
+
+
+def closed(workplace: Workplace) -> dict[str, Any]:
+    lost(workplace)
+    workplace.whence("doctor", "--close")
+    record = workplace.show()
+    assert record["seal"] and record["closed_by"]
+    assert workplace.whence("verify").ok()
+    return record
+
+
+@pytest.mark.scenario("I1")
+def test_an_output_that_was_declared_is_known_though_everything_was_killed(repository: Workplace) -> None:
+    options = ("--output", "model:best=out/*.pt", "--output", "table.csv")
+    process, folder = started(repository, "sh", "-c", "echo a >table.csv; echo; sleep 600", options=options)
+    wait_until((repository.path / "table.csv").exists, what="the output")
+    text = repository.whence("show", "@").ok().out
+    assert "expected: looked at when the run ends" in text
+    kill_all(process, folder)
+    expected = [("best", "out/*.pt", "model"), ("table.csv", "table.csv", None)]
+    for record in (lost(repository), closed(repository)):
+        assert [(one["name"], one["path"], one["kind"]) for one in record["expected_outputs"]] == expected
+        assert record["artifacts"] == []
+        assert "NOT CAPTURED: declared as output, and the run was lost" in repository.whence("show", "@").ok().out
+    findings = repository.whence("audit", "@", "--json").json()["findings"]
+    said = {item["what"]: (item["level"], item["because"]) for item in findings}
+    because = "was declared as output, and not captured: the run was lost before it was looked at"
+    assert said["artifacts.best"] == said["artifacts.table.csv"] == ("missing", because)
+    assert "it was not captured" in repository.whence("get", "@:table.csv", "there").err
+
+
+def test_an_output_of_a_block_that_is_looked_at_later_is_known_before(repository: Workplace) -> None:
+    body = "import os, signal, whence\nrun = whence.start(outputs=['a.pt'])\nrun.output('b.pt')\n"
+    repository.script("job.py", body + "os.kill(os.getpid(), signal.SIGKILL)\n")
+    repository.python("job.py")
+    assert [(one["name"], one["when"]) for one in lost(repository)["expected_outputs"]] == [
+        ("a.pt", "launch"),
+        ("b.pt", "during"),
+    ]
+
+
+def test_of_declared_outputs_that_were_captured_nothing_is_said_twice(repository: Workplace) -> None:
+    options = ("--output", "o/*.pt", "--output", "model:m=o/a.pt")
+    record = repository.record("sh", "-c", "mkdir o; echo a >o/a.pt; echo b >o/b.pt", options=options)
+    assert len(record["expected_outputs"]) == 2
+    for command in ("show", "audit"):
+        assert "declared as output" not in repository.whence(command, "@").out
