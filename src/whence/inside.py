@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from .capture.block_entry import block_entry
 from .capture.configuration import hydra_state
-from .capture.interpreter import Running
+from .capture.python_environment import Running
 from .errors import WhenceError
 from .recorder.attach import find_outer
 from .recorder.blockless import join_lazily

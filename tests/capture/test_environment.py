@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from whence.capture.environment import Captured, Running, capture_environment
+from whence.capture.environment import Captured, capture_environment
 from whence.capture.hostfiles import HostFiles
+from whence.capture.python_environment import Running
 from whence.digests import digest_of
 from whence.records.encoding import decode
 from whence.records.environment import Package, Software

@@ -21,7 +21,7 @@ from ..rules.packages import from_folder
 from ..system.processes import find_program
 from .attempts import Attempts
 from .hostfiles import regular_bytes
-from .interpreter import command_environment
+from .python_environment import command_environment
 
 LARGEST = 32 << 20
 """Bytes of files that are read; of a larger distribution what RECORD says is taken."""

@@ -25,22 +25,18 @@ from ..records.environment import (
 from ..rules.container import declared_container, disagreement, identity, masked
 from ..rules.hardware import hardware_class
 from ..rules.packages import portable
-from ..rules.policy import ALLOWED
 from ..rules.schedulers import scheduler
 from ..rules.secrets import Mask
-from ..rules.variables import chosen, modules
-from . import interpreter
+from ..rules.variables import ALLOWED, chosen, modules
 from .accelerators import Devices, read_accelerators
 from .attempts import Attempts
 from .container import observe_container
 from .hardware import read_hardware, read_system
 from .hostfiles import HostFiles
-from .interpreter import Running
 from .lockfiles import Locks, read_locks
 from .packages import Installed, read_installed
+from .python_environment import PythonEnvironment, Running, command_environment, running_environment
 from .settings import read_settings
-
-__all__ = ["Captured", "Running", "capture_environment"]
 
 SECONDS = 5.0
 """For every program that the capture starts, together; on a healthy machine it starts none or one."""
@@ -121,13 +117,13 @@ def _python(
     environ: Mapping[str, str],
     attempts: Attempts,
     running: Running | None,
-) -> interpreter.Environment | None:
+) -> PythonEnvironment | None:
     if running is not None:
-        return interpreter.running_environment(running, environ)
-    return interpreter.command_environment(program, argv, cwd, environ, attempts) if program else None
+        return running_environment(running)
+    return command_environment(program, argv, cwd, environ, attempts) if program else None
 
 
-def _installed(python: interpreter.Environment | None, mask: Mask, attempts: Attempts) -> Installed:
+def _installed(python: PythonEnvironment | None, mask: Mask, attempts: Attempts) -> Installed:
     if python is None:
         return Installed()
     read = attempts.attempt(
@@ -152,7 +148,7 @@ def _container(
 
 
 def _software(
-    python: interpreter.Environment | None,
+    python: PythonEnvironment | None,
     packages: list[Package],
     container: Container | None,
     declared: Container | None,

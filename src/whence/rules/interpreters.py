@@ -1,6 +1,6 @@
 """Which Python a command line runs, as far as its words say: launchers, `#!` lines, `pyvenv.cfg`.
 
-Everything here is text; `capture/interpreter.py` looks the answers up on disk.
+Everything here is text; `capture.interpreter` and `capture.python_environment` look the answers up on disk.
 """
 
 from __future__ import annotations
