@@ -84,3 +84,32 @@ def test_of_declared_outputs_that_were_captured_nothing_is_said_twice(repository
     assert len(record["expected_outputs"]) == 2
     for command in ("show", "audit"):
         assert "declared as output" not in repository.whence(command, "@").out
+
+
+@pytest.mark.scenario("I1")
+def test_what_a_lost_run_printed_is_stated_by_whoever_closes_it(repository: Workplace) -> None:
+    process, folder = started(repository, "sh", "-c", "echo printed; echo too >&2; sleep 600")
+    wait_until(lambda: b"too" in (folder / "output.log").read_bytes(), what="what was printed")
+    kill_all(process, folder)
+    output = closed(repository)["output"]
+    assert (output["when"], output["bytes"], output["kept"], output["cut"]) == ("later", 12, 12, 0)
+    assert output["because"] == "as it was found when the run was closed"
+    assert json.loads((folder / "record.json").read_bytes())["output"] == output
+    assert repository.whence("cat", "@:output").ok().out == "printed\ntoo\n"
+
+
+def test_of_a_long_output_of_a_lost_run_it_is_known_how_much_was_left_out(repository: Workplace) -> None:
+    body = "import time\nfor n in range(20_000): print(n)\nprint('all', flush=True)\ntime.sleep(600)\n"
+    repository.script("talk.py", body)
+    process, folder = started(repository, PYTHON, "talk.py", options=("--policy", "output_log_limit=1000"))
+
+    def segments() -> list[bytes]:
+        return [path.read_bytes() for path in folder.glob(".tmp-output.log-*")]
+
+    wait_until(lambda: any(b"all\n" in text for text in segments()), what="the end of the output")
+    kill_all(process, folder)
+    output = closed(repository)["output"]
+    printed = sum(len(f"{number}\n") for number in range(20_000)) + len("all\n")
+    assert (output["bytes"], output["kept"] + output["cut"]) == (printed, printed)
+    assert output["kept"] <= 1000
+    assert f"{output['cut']} bytes left out here" in repository.whence("cat", "@:output").out

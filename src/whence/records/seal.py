@@ -4,6 +4,7 @@ from typing import Literal
 
 from .base import Struct
 from .data import Stat
+from .result import Output
 
 
 class SealedFile(Struct, frozen=True, kw_only=True):
@@ -53,5 +54,7 @@ class Seal(Struct, frozen=True, kw_only=True):
     journals: list[JournalEnd]
     pending: list[Pending] = []
     closed_by: ClosedBy | None = None
+    output: Output | None = None
+    """What was found in `output.log` by whoever closed the run, where its writer did not live to say it."""
     check: str | None = None
     """Digest of the file's bytes before `,"check":`, always the last field: tells a damaged seal from damaged files."""

@@ -161,6 +161,7 @@ def _close(draft: _Draft, seal: Seal) -> None:
     draft.status = seal.status
     draft.facts["closed_by"] = seal.closed_by
     draft.facts.setdefault("ended", seal.ended)
+    draft.output = draft.output or seal.output
 
 
 def _code(draft: _Draft, _: str, stated: Stated) -> None:

@@ -15,7 +15,7 @@ from ..system.files import write_new
 from .journal import JournalText
 from .layout import Store
 from .liveness import last_sign
-from .printed import join_logs
+from .printed import found_output, join_logs
 from .runs import fold_texts, liveness, open_run, read_journals, read_metrics
 from .seal import RECORD, SEAL, close_run
 
@@ -44,6 +44,8 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str) -> str:
         )
     join_logs(folder)
     seal = _draft(run_id, live.status, at, folded.record, texts, by, folder)
+    if folded.record.output is None:
+        seal = msgspec.structs.replace(seal, output=found_output(folder))
     closed = fold_texts(store, texts, metrics, seal, None)
     record = closed.record if closed else folded.record
     return _close(folder, seal, record)
@@ -65,6 +67,7 @@ def _close(folder: Path, seal: Seal, record: Record) -> str:
     data = encode(record) + b"\n"
     if not write_new(folder / RECORD, data, sync=True):
         found = decode((folder / RECORD).read_bytes(), Record, where=str(folder / RECORD))
+        seal = msgspec.structs.replace(seal, output=found.output and seal.output)
         if found.closed_by is not None:
             seal = msgspec.structs.replace(seal, status=found.status, ended=found.ended, closed_by=found.closed_by)
     return close_run(
@@ -77,4 +80,5 @@ def _close(folder: Path, seal: Seal, record: Record) -> str:
         record=data,
         closed_by=seal.closed_by,
         ended=seal.ended,
+        output=seal.output,
     )

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..records.result import Output
 from ..system.files import TEMPORARY, write_all
 from ..system.locks import held
 
@@ -20,6 +21,7 @@ LOG = "output.log"
 """How the names of logs end; that of a rank begins with its own."""
 
 _PART = re.compile(re.escape(TEMPORARY) + r"((?:.+\.)?output\.log)-(?:\d+|joined)")
+_NOTICE = re.compile(rb"\n\[whence: (\d+) bytes left out here\]\n")
 _CHUNK = 1 << 20
 
 
@@ -58,6 +60,18 @@ def join_logs(folder: Path) -> None:
     with held(folder):
         for log in _unjoined(folder):
             join(log)
+
+
+def found_output(folder: Path) -> Output | None:
+    """What whoever closes a run may say of its joined log; nothing where none is there. Costs a read of it."""
+    try:
+        text = (folder / LOG).read_bytes()
+    except FileNotFoundError:
+        return None
+    left_out = _NOTICE.search(text)
+    cut = int(left_out[1]) if left_out else 0
+    kept = len(text) - len(notice(cut))
+    return Output(when="later", bytes=kept + cut, kept=kept, cut=cut, because="as it was found when the run was closed")
 
 
 def _unjoined(folder: Path) -> list[Path]:

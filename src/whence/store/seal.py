@@ -9,6 +9,7 @@ from pathlib import Path
 from ..digests import digest_of
 from ..records.checked import encode_checked
 from ..records.encoding import decode
+from ..records.result import Output
 from ..records.seal import ClosedBy, JournalEnd, Pending, Seal, SealedFile
 from ..system.files import TEMPORARY, hash_descriptor, write_new
 from .journal import POINTS_SUFFIX, SUFFIX, journal_order, read_journal, whole_length
@@ -28,6 +29,7 @@ def close_run(
     record: bytes,
     closed_by: ClosedBy | None = None,
     ended: str | None = None,
+    output: Output | None = None,
 ) -> str:
     """Write `record.json` and then `seal.json`, each unless it is there; the digest of the seal that holds.
 
@@ -45,6 +47,7 @@ def close_run(
         journals=journals,
         pending=list(pending),
         closed_by=closed_by,
+        output=output,
     )
     return write_seal(folder, encode_checked(seal))
 
