@@ -14,17 +14,18 @@ import omegaconf
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-import whence.capture.configuration as configuration
-from whence.capture.configuration import NO_HYDRA, flatten, hydra_state, parameter, read_config_file, resolve
+from whence.capture.config_files import ReadConfig, read_config_file
+from whence.capture.configuration import NO_HYDRA, hydra_state, parameter, resolve
 from whence.digests import digest_of
 from whence.errors import RefusedError
 from whence.records.configuration import Seed
+from whence.rules.plain import flatten
 from whence.rules.secrets import Secrets
 
 SECRETS = Secrets(b"k" * 32)
 
 
-def read(tmp_path: Path, name: str, content: str | bytes) -> configuration.ReadConfig:
+def read(tmp_path: Path, name: str, content: str | bytes) -> ReadConfig:
     (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return read_config_file(name, cwd=str(tmp_path), secrets=SECRETS)
 

@@ -18,6 +18,7 @@ from ..records.environment import Environment
 from ..records.record import Record
 from ..records.result import Metric
 from ..rules.expected import unseen_outputs
+from ..rules.plain import flatten
 from .arguments import REFERENCE, CommandParser, Place
 from .log import status_text
 from .output import (
@@ -218,17 +219,9 @@ def _config(record: Record) -> Rows:
 
 
 def _values(config: Configuration) -> Rows:
-    for name, value in _flat("", config.values):
+    for name, value in flatten(config.values).items():
         origin = config.origins.get(name)
         yield Row(printable(name), _json(value) + (f"  ({origin})" if origin else ""), config.when)
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]  JSON
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)  # pyright: ignore[reportUnknownArgumentType]
-    elif prefix:
-        yield prefix, value
 
 
 def _json(value: Any) -> str:
@@ -263,7 +256,7 @@ def _environment(record: Record) -> Rows:
     yield from _some("hardware class", environment.hardware_class, environment.when)
     yield from _software(environment)
     yield from _machine(environment)
-    for name, value in _flat("", environment.settings):
+    for name, value in flatten(environment.settings).items():
         yield Row(printable(name), _json(value))
     if environment.variables:
         yield Row("variables", f"{len(environment.variables)} recorded (whence cat RUN:environment)")

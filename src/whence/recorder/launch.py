@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from ..capture.captured_code import CapturedCode
 from ..capture.code import capture_code
-from ..capture.configuration import read_config_file, resolve
+from ..capture.config_files import read_config_file
+from ..capture.configuration import resolve
 from ..capture.container import observe_container
 from ..capture.environment import capture_environment
 from ..capture.host import capture_host, capture_user

@@ -54,6 +54,23 @@ def to_values(value: object) -> dict[str, Plain]:
     return {"value": plain}
 
 
+def as_mapping(value: Plain) -> dict[str, Plain]:
+    """The object that a plain value is; an empty one for any other."""
+    return cast("dict[str, Plain]", value) if isinstance(value, dict) else {}
+
+
+def flatten(values: Mapping[str, Plain], at: str = "") -> dict[str, Plain]:
+    """Dotted names to values; an empty mapping and a list are values."""
+    flat: dict[str, Plain] = {}
+    for key, value in values.items():
+        name = f"{at}.{key}" if at else key
+        if isinstance(value, dict) and value:
+            flat |= flatten(cast("dict[str, Plain]", value), name)
+        else:
+            flat[name] = value
+    return flat
+
+
 def _attributes(value: object) -> dict[str, object]:
     """Public attributes that are data: of a class with its bases', of an instance its own over its class's."""
     kind = cast("type[object]", value) if isinstance(value, type) else type(value)
