@@ -11,10 +11,14 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import scenarios
 from fences import Fences
 from workplace import Workplace, clean_environ
+
+hypothesis.settings.register_profile("whence", deadline=None)  # A busy machine is no fault.
+hypothesis.settings.load_profile("whence")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Workplace, wait_until
+from workplace import LIMIT, Workplace, wait_until
 
 SEED = int(os.environ.get("WHENCE_TEST_SEED", "0"))
 KILLS = int(os.environ.get("WHENCE_TEST_KILLS", "400"))
@@ -152,7 +152,7 @@ def try_one(workplace: Workplace, number: int) -> Tried:
         await_moment(tried.moment, tried, process, workplace.store)
         time.sleep(chance.random() * (0.25 if tried.moment == "launching" else 0.03))
         hit(tried.role, process, name)
-        process.wait(timeout=300)
+        process.wait(timeout=LIMIT)
     # The reader has ended: whoever held our outputs is gone, or has let go of them.
     wait_until(lambda: not list(processes(name)), what=f"the end of every process ({tried})")
     tried.ran = bool(journal(workplace.store, name))

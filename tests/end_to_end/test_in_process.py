@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from workplace import Workplace
+from workplace import LIMIT, Workplace
 
 
 def script(
@@ -32,7 +32,7 @@ def started(workplace: Workplace, body: str, **env: str) -> subprocess.Popen[byt
 
 
 def killed(job: subprocess.Popen[bytes]) -> int:
-    _, err = job.communicate(timeout=60)
+    _, err = job.communicate(timeout=LIMIT)
     assert b"Traceback" not in err, err
     return job.returncode
 

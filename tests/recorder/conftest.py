@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from workplace import LIMIT, wait_until
 
 SUPERVISE = Path(__file__).parent.parent / "support" / "supervise.py"
 
@@ -28,7 +29,7 @@ class Supervised:
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
         self.forget()
         options.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.run(self.argv(*command), capture_output=True, timeout=60, check=False, **options)
+        return subprocess.run(self.argv(*command), capture_output=True, timeout=LIMIT, check=False, **options)
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         self.forget()
@@ -46,6 +47,9 @@ class Supervised:
 
     def event(self, kind: str) -> dict[str, Any] | None:
         return next((event for event in self.events() if event["kind"] == kind), None)
+
+    def awaited(self, kind: str) -> dict[str, Any]:
+        return wait_until(lambda: self.event(kind), what=kind)
 
     @property
     def log(self) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from workplace import LIMIT
 
 PY = sys.executable
 
@@ -40,7 +41,7 @@ class Shell:
     def type(self, text: str) -> None:
         os.write(self.fd, text.encode())
 
-    def until(self, pattern: bytes, seconds: float = 20) -> bytes:
+    def until(self, pattern: bytes, seconds: float = LIMIT) -> bytes:
         """What was shown up to the pattern; the limit only ends a broken test."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.seen)):
@@ -126,11 +127,11 @@ def test_control_c_interrupts_and_the_shell_knows(shell: Shell, ours: Callable[[
     shell.type(f"for i in 1 2 3; do {line}; echo next; done; echo never\n")
     wait_for_start(supervised)
     shell.type("\x03")
-    wait_for(lambda: supervised.event("finished"))
+    supervised.awaited("finished")
     time.sleep(0.5)
     assert shell.do("echo alive").endswith(b"alive\r\ncode=0=\r\n")
     assert b"next" not in shell.seen
-    ended = wait_for(lambda: supervised.event("run.ended"))
+    ended = supervised.awaited("run.ended")
     assert (ended["status"], ended["signal"]) == ("interrupted", "SIGINT")
 
 
@@ -150,7 +151,7 @@ def test_control_z_stops_the_job_and_fg_goes_on(shell: Shell, ours: Callable[[st
     shell.type("two\n")
     shell.until(rb"two\r\n")
     shell.type("\x04")
-    wait_for(lambda: supervised.event("finished"))
+    supervised.awaited("finished")
     time.sleep(0.5)  # What is typed before the command has ended is the command's.
     assert shell.do("echo back").endswith(b"back\r\ncode=0=\r\n")
     assert supervised.event("run.ended")["status"] == "succeeded"
@@ -172,7 +173,7 @@ def test_a_job_in_the_background_leaves_the_terminal_alone(
     shell.until(rb"from behind\r\n")
     assert shell.modes()[:4] == before[:4]
     shell.do("wait")
-    assert wait_for(lambda: supervised.event("run.ended"))["exit_code"] == 4
+    assert supervised.awaited("run.ended")["exit_code"] == 4
     assert shell.do("echo typed").endswith(b"typed\r\ncode=0=\r\n")
 
 
@@ -202,7 +203,7 @@ def test_the_front_killed_gives_the_terminal_back(shell: Shell, ours: Callable[[
     shell.until(rb"Killed")
     shell.until(rb"still here")
     assert shell.modes()[:4] == before[:4]
-    assert wait_for(lambda: supervised.event("run.ended"))["exit_code"] == 5
+    assert supervised.awaited("run.ended")["exit_code"] == 5
 
 
 def test_the_keeper_killed_leaves_an_interactive_command_alone(
@@ -229,7 +230,7 @@ def test_a_hung_up_terminal_hangs_up_the_command(tmp_path: Any, ours: Callable[[
     shell.type(ours("sleep 60") + "\n")
     wait_for_start(supervised)
     os.close(shell.fd)
-    ended = wait_for(lambda: supervised.event("run.ended"))
+    ended = supervised.awaited("run.ended")
     assert (ended["status"], ended["signal"]) == ("killed", "SIGHUP")
     os.waitpid(shell.pid, 0)
 
@@ -239,7 +240,7 @@ def test_a_hang_up_that_is_ignored_is_survived(tmp_path: Any, ours: Callable[[st
     shell.type("nohup " + ours(f"sleep 1; echo done > {tmp_path}/done; exit 6") + "\n")
     wait_for_start(supervised)
     os.close(shell.fd)
-    assert wait_for(lambda: supervised.event("run.ended"))["exit_code"] == 6
+    assert supervised.awaited("run.ended")["exit_code"] == 6
     os.waitpid(shell.pid, 0)
 
 
@@ -250,17 +251,8 @@ def test_a_session_of_its_own_needs_no_terminal(supervised: Any) -> None:
     assert (found.returncode, found.stdout) == (3, b"x\n")
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen")
-
-
 def wait_for_start(supervised: Any) -> Any:
-    found = wait_for(lambda: supervised.event("run.started"))
+    found = supervised.awaited("run.started")
     time.sleep(0.2)
     return found
 

@@ -233,7 +233,7 @@ def test_only_the_owner_of_the_key_can_compare() -> None:
     assert SECRETS.mask("a") != Secrets(b"other").mask("a")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200))
 def test_masking_is_idempotent(text: str) -> None:
     once = SECRETS.mask_text(text)
@@ -244,7 +244,7 @@ def test_masking_is_idempotent(text: str) -> None:
 VALUE = st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+", min_size=9, max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(VALUE.filter(lambda text: text[0].isalpha()), st.sampled_from(NAMED))
 def test_no_named_secret_survives_in_any_position(value: str, name: str) -> None:
     option = "--" + name.replace("_", "-").replace(".", "-").lower()

@@ -52,7 +52,7 @@ def test_a_line_is_written_as_the_format_says(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(TEXT, max_size=6), values=st.dictionaries(TEXT, st.floats() | TEXT | st.booleans(), max_size=3))
 def test_every_event_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts, values) -> None:
     events = [NoteAdded(text=text) for text in texts] + [TagSet(tags={text: text for text in texts})]
@@ -68,7 +68,7 @@ def test_every_event_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFacto
     assert writer.last is not None and writer.last.digest == read.lines[-1].digest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(TEXT, min_size=1, max_size=5), data=st.data())
 def test_any_truncation_reads_as_a_prefix(tmp_path_factory: pytest.TempPathFactory, texts, data) -> None:
     whole = write(tmp_path_factory.mktemp("journal"), *texts)

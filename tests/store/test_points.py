@@ -26,7 +26,7 @@ def plain(value: float) -> float | str:
     return value if math.isfinite(value) else number_text(value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(points=st.lists(st.tuples(STEPS, VALUES), max_size=6), data=st.data())
 def test_points_come_back_and_any_truncation_is_a_prefix(tmp_path_factory, points, data) -> None:
     folder = tmp_path_factory.mktemp("points")
@@ -51,7 +51,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     values=st.dictionaries(st.one_of(st.text(st.characters(codec=None), max_size=5), st.integers()), ANYTHING),
     step=st.one_of(ANYTHING, STEPS),
