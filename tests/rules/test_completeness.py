@@ -15,7 +15,8 @@ from whence.records.data import Artifact, Input
 from whence.records.environment import Environment, Lock
 from whence.records.record import Loss, Record
 from whence.records.run import Error
-from whence.rules.completeness import EMPTY_TREE, Finding, findings
+from whence.rules.completeness import Finding, findings
+from whence.rules.git_objects import EMPTY_TREE
 
 DIGEST = "sha256:" + "0" * 64
 FIELDS = {"site": {"type": "str", "required": True}, "note": {"type": "str"}}

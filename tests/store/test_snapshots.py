@@ -16,7 +16,7 @@ from codeworld import CodeWorld, contents, run_id
 from workplace import Workplace
 
 from whence.errors import StoreError
-from whence.rules.snapshot import Blob, blob_id, build_trees
+from whence.rules.git_objects import Blob, blob_id, build_trees
 from whence.store import collection as module
 from whence.store.code_objects import ObjectWriter
 from whence.store.collection import Terms

@@ -10,6 +10,7 @@ import msgspec
 
 from ..records.base import Missing
 from ..records.code import Code, DirtyPath, Entry, LeftOut, Repository, Submodule
+from ..rules.git_objects import FILE
 from ..rules.remotes import page
 from ..rules.snapshot import Plan, Planned, Source, is_excluded
 from ..system.git import GitError
@@ -113,7 +114,7 @@ def _collect(view: View, prefix: str, found: _Collected, depth: int) -> None:
             found.dirty.append(msgspec.structs.replace(dirty, path=prefix + path, before=before))
     for path in status.untracked:
         if not _below(prefix + path, found.skipped):
-            found.entries.append(Planned(prefix + path, 0o100644, None, False))
+            found.entries.append(Planned(prefix + path, FILE, None, False))
             found.dirty.append(DirtyPath(path=prefix + path, state="untracked"))
     for path in dict.fromkeys((*view.gitlinks, *status.nested)):
         if not _below(prefix + path, found.skipped) and depth < 8:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..records.base import Missing
 from ..records.code import Code, Entry
+from ..rules.git_objects import FILE
 from ..rules.snapshot import Plan, Planned
 from .captured_code import CapturedCode, placed
 from .version import project_version
@@ -68,7 +69,7 @@ def folder_code(where: Path, entry: Entry, home: Path | None, store: Path | None
             because = f"the folder has more than {MOST_FILES} files; the others are not in the snapshot"
             missing.append(Missing(what="code.tree", because=because))
             break
-        entries.append(Planned(path, 0o100644, None, False))
+        entries.append(Planned(path, FILE, None, False))
     entry = placed(entry, os.fspath(where))
     version = project_version(where, where)
     code = Code(

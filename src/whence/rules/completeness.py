@@ -17,12 +17,10 @@ from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
 from .expected import unseen_outputs
+from .git_objects import EMPTY_TREE
 from .kinds import KINDS
 
 Level = Literal["missing", "weak", "late", "remark"]
-
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-"""The git tree without a file: a snapshot of nothing."""
 
 SAID = frozenset({"none", "unknown"})
 """`whence tag RUN inputs=none` (or outputs, or unknown) says that there are none to record: then it is a remark."""

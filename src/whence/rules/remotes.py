@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .snapshot import path_bytes
+from .git_objects import path_bytes
 
 _SCP = r"(?s)(?:(?P<user>[^@/:\s]+(?::[^@/\s]*)?)@)?(?P<host>\[[^\]/]+\]|[^:/@\s]+):(?P<path>(?!/?/).*)"
 """`user@host:path`, the short form of ssh (git-fetch(1), *GIT URLS*)."""

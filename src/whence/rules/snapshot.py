@@ -1,28 +1,22 @@
-"""The pure parts of a snapshot: what is planned, git's tree objects, the manifest, and what a code id leaves out.
+"""The pure parts of a snapshot: what is planned, the manifest, and what a code id leaves out.
 
-Paths are relative to the root of the snapshot, with `/`, undecodable bytes as surrogates. Modes are git's: 100644,
-100755 and 120000 (octal). Object identifiers are git's SHA-1, in hexadecimal.
+Paths are relative to the root of the snapshot, with `/`, undecodable bytes as surrogates.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
 from ..records.code import LeftOut
 from ..records.data import ManifestEntry
 from ..records.encoding import encode
-
-FILE = 0o100644
-PROGRAM = 0o100755
-LINK = 0o120000
+from .git_objects import LINK, Blob, path_bytes
 
 
 class Planned(NamedTuple):
@@ -65,14 +59,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Every filter that the user's configuration names; none must run."""
 
 
-class Blob(NamedTuple):
-    """A file of a finished snapshot."""
-
-    path: str
-    mode: int
-    blob: str
-
-
 _REFUSED = re.compile(r"(?is)\.git|git~1")
 _IGNORED = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 """Code points that HFS+ ignores in a name (git, `utf8.c`, `next_hfs_char`)."""
@@ -108,67 +94,6 @@ def without_refused(plan: Plan, size: Callable[[str], int]) -> Plan:
     )
 
 
-def path_bytes(path: str) -> bytes:
-    """The bytes of a path on disk."""
-    return path.encode("utf-8", "surrogateescape")
-
-
-def blob_id(content: bytes) -> str:
-    """The identifier that git gives these bytes."""
-    return object_id("blob", content)
-
-
-def object_id(kind: str, content: bytes) -> str:
-    """The identifier of a git object (SHA-1 of `kind`, a blank, the length, NUL and the content)."""
-    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False).hexdigest()
-
-
-def build_trees(blobs: Iterable[Blob]) -> tuple[str, dict[str, bytes]]:
-    """The identifier of the root tree, and every tree object by identifier.
-
-    A file and a folder of one name cannot both be there: the folder wins, as on disk it could only be one of them.
-    """
-    folders: dict[bytes, dict[bytes, tuple[int, bytes]]] = {b"": {}}
-    for path, mode, blob in blobs:
-        parent, _, name = path_bytes(path).rpartition(b"/")
-        if parent not in folders:
-            _open_folder(folders, parent)
-        folders[parent][name] = (mode, bytes.fromhex(blob))
-    return _close_folders(folders)
-
-
-def _open_folder(folders: dict[bytes, dict[bytes, tuple[int, bytes]]], path: bytes) -> None:
-    while path not in folders:
-        folders[path] = {}
-        path = path.rpartition(b"/")[0]
-
-
-def _close_folders(folders: dict[bytes, dict[bytes, tuple[int, bytes]]]) -> tuple[str, dict[str, bytes]]:
-    trees: dict[str, bytes] = {}
-    tree = ""
-    # Deepest first: the empty path has no slash and comes last.
-    for path in sorted(folders, key=lambda folder: folder.count(b"/") + bool(folder), reverse=True):
-        content = tree_content(folders[path])
-        tree = object_id("tree", content)
-        trees[tree] = content
-        if path:
-            parent, _, name = path.rpartition(b"/")
-            folders[parent][name] = (0o40000, bytes.fromhex(tree))
-    return tree, trees
-
-
-def tree_content(members: dict[bytes, tuple[int, bytes]]) -> bytes:
-    """A tree object: `mode name NUL id`, sorted as if names of folders ended with a slash."""
-    ordered = sorted(members.items(), key=lambda item: item[0] + b"/" if item[1][0] == 0o40000 else item[0])
-    return b"".join(b"%o %s\0%s" % (mode, name, identifier) for name, (mode, identifier) in ordered)
-
-
-def commit_content(tree: str) -> bytes:
-    """A commit without parents that keeps a tree; the same for every run of that tree."""
-    who = "whence <whence@localhost> 0 +0000"
-    return f"tree {tree}\nauthor {who}\ncommitter {who}\n\nsnapshot\n".encode()
-
-
 def manifest(blobs: Iterable[Blob], facts: Callable[[str], tuple[str, int]], left_out: Iterable[LeftOut]) -> bytes:
     """The folder's manifest of docs/format.md, section 1; `facts` gives digest and size of a blob.
 
@@ -201,10 +126,10 @@ DERIVED = ("__pycache__/", "*.pyc", ".ipynb_checkpoints/", ".pytest_cache/", ".m
 
 def is_excluded(path: str, code_exclude: Sequence[str]) -> bool:
     """Whether the code id leaves the path out: something derived, or what `code_exclude` matches."""
-    return matches(path, (*DERIVED, *code_exclude))
+    return _matches(path, (*DERIVED, *code_exclude))
 
 
-def matches(path: str, patterns: Sequence[str]) -> bool:
+def _matches(path: str, patterns: Sequence[str]) -> bool:
     """Whether a pattern of `code_exclude` matches: the path, its name, or a folder above it (`outputs/`, `*.log`)."""
     folder, _, name = path.rpartition("/")
     if folder and _folder_matches(folder, tuple(patterns)):
@@ -224,39 +149,3 @@ def _folder_matches(path: str, patterns: tuple[str, ...]) -> bool:
 def _matches_one(pattern: str, path: str, name: str) -> bool:
     anchored = "/" in pattern.rstrip("/")
     return fnmatchcase(path if anchored else name, pattern.strip("/"))
-
-
-def strip_notebook(content: bytes) -> bytes | None:
-    """A notebook without what running it changes: outputs, execution counts, cell ids, widget state.
-
-    Nothing when the bytes are not a notebook of format 4; then they stand for themselves.
-    """
-    try:
-        notebook: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    cells: Any = cast("dict[str, Any]", notebook).get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list):
-        return None
-    source: dict[str, Any] = {
-        "cells": [_strip_cell(cast("dict[str, Any]", c)) for c in cast("list[Any]", cells) if isinstance(c, dict)]
-    }
-    source["language"] = _language(cast("dict[str, Any]", notebook))
-    return json.dumps(source, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _strip_cell(cell: dict[str, Any]) -> dict[str, Any]:
-    source = cell.get("source", "")
-    if isinstance(source, list):
-        source = "".join(str(line) for line in cast("list[Any]", source))
-    metadata = cell.get("metadata")
-    attached: Any = cell.get("attachments")
-    tags: Any = cast("dict[str, Any]", metadata).get("tags", []) if isinstance(metadata, dict) else []
-    return {"type": cell.get("cell_type"), "source": source, "tags": tags, "attachments": attached}
-
-
-def _language(notebook: dict[str, Any]) -> Any:
-    """The kernel's language, without its version: that is the environment's business."""
-    metadata = notebook.get("metadata")
-    kernel: Any = cast("dict[str, Any]", metadata).get("kernelspec") if isinstance(metadata, dict) else None
-    return cast("dict[str, Any]", kernel).get("language") if isinstance(kernel, dict) else None

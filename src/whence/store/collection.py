@@ -16,7 +16,8 @@ import msgspec
 
 from ..digests import digest_of
 from ..records.code import LeftOut
-from ..rules.snapshot import FILE, LINK, PROGRAM, Blob, Plan, Planned, blob_id, manifest, path_bytes
+from ..rules.git_objects import FILE, LINK, PROGRAM, Blob, blob_id, path_bytes
+from ..rules.snapshot import Plan, Planned, manifest
 from ..system.files import hash_file
 from .code_objects import Content, ObjectWriter
 from .layout import Store

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ..digests import digest_of
-from ..rules.snapshot import Blob, Plan, commit_content, object_id
+from ..rules.git_objects import Blob, commit_content, object_id
+from ..rules.snapshot import Plan
 from ..system.files import make_folders, write_whole
 from ..system.git import GitError, StoreGit
 from .code_objects import ObjectWriter

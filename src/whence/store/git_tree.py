@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..rules.snapshot import Blob, Plan, build_trees, path_bytes
+from ..rules.git_objects import Blob, build_trees, path_bytes
+from ..rules.snapshot import Plan
 from ..system.files import make_folders
 from ..system.git import Git, GitError
 

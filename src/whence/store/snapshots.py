@@ -14,18 +14,9 @@ import msgspec
 
 from ..records.base import Missing
 from ..records.code import Code, LeftOut
-from ..rules.snapshot import (
-    FILE,
-    LINK,
-    Blob,
-    Plan,
-    blob_id,
-    build_trees,
-    commit_content,
-    is_excluded,
-    object_id,
-    strip_notebook,
-)
+from ..rules.git_objects import FILE, LINK, Blob, blob_id, build_trees, commit_content, object_id
+from ..rules.notebooks import strip_notebook
+from ..rules.snapshot import Plan, is_excluded
 from ..system.files import make_folders, open_regular, write_whole
 from ..system.git import GitError
 from .code_objects import ObjectWriter

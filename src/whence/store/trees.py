@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
-from ..rules.snapshot import LINK, PROGRAM, Blob
+from ..rules.git_objects import LINK, PROGRAM, Blob
 from ..system.git import GitError, StoreGit
 from .code_repository import BASES
 from .layout import Store

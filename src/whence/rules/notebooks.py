@@ -1,0 +1,42 @@
+"""Notebooks (nbformat 4) without what running them changes: what of them counts as code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+
+def strip_notebook(content: bytes) -> bytes | None:
+    """A notebook without what running it changes: outputs, execution counts, cell ids, widget state.
+
+    Nothing when the bytes are not a notebook of format 4; then they stand for themselves.
+    """
+    try:
+        notebook: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    cells: Any = cast("dict[str, Any]", notebook).get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        return None
+    source: dict[str, Any] = {
+        "cells": [_strip_cell(cast("dict[str, Any]", c)) for c in cast("list[Any]", cells) if isinstance(c, dict)]
+    }
+    source["language"] = _language(cast("dict[str, Any]", notebook))
+    return json.dumps(source, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _strip_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(str(line) for line in cast("list[Any]", source))
+    metadata = cell.get("metadata")
+    attached: Any = cell.get("attachments")
+    tags: Any = cast("dict[str, Any]", metadata).get("tags", []) if isinstance(metadata, dict) else []
+    return {"type": cell.get("cell_type"), "source": source, "tags": tags, "attachments": attached}
+
+
+def _language(notebook: dict[str, Any]) -> Any:
+    """The kernel's language, without its version: that is the environment's business."""
+    metadata = notebook.get("metadata")
+    kernel: Any = cast("dict[str, Any]", metadata).get("kernelspec") if isinstance(metadata, dict) else None
+    return cast("dict[str, Any]", kernel).get("language") if isinstance(kernel, dict) else None
