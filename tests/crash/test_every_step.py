@@ -23,7 +23,8 @@ from whence.store.check import check_store
 from whence.store.closing import close_lost_run
 from whence.store.layout import Store, find_store, open_store
 from whence.store.objects import object_path
-from whence.store.runs import LoadedRun, load_run, run_ids
+from whence.store.run_list import run_ids
+from whence.store.runs import LoadedRun, load_run
 from whence.system.files import TEMPORARY
 
 BY = ClosedBy(host="lab", pid=1, user="ada", evidence="test")

@@ -15,7 +15,8 @@ from workplace import Workplace
 
 from whence.records.encoding import encode
 from whence.store.layout import open_store
-from whence.store.runs import load_run, run_ids
+from whence.store.run_list import run_ids
+from whence.store.runs import load_run
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.parent for path in GOLDEN.glob("*/*/expected.json"))

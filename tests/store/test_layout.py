@@ -15,7 +15,8 @@ import stored
 
 from whence.errors import FormatError, StoreError
 from whence.store.layout import Store, create_store, find_store, open_store
-from whence.store.runs import load_run, run_ids
+from whence.store.run_list import run_ids
+from whence.store.runs import load_run
 
 MAKE = """
 import os, sys, time

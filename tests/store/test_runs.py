@@ -21,7 +21,8 @@ from whence.records.events import NoteAdded
 from whence.store.acts import acts_about, all_acts, write_act
 from whence.store.check import check_store
 from whence.store.layout import Store
-from whence.store.runs import load_run, open_run, run_ids
+from whence.store.run_list import open_run, run_ids
+from whence.store.runs import load_run
 
 OCTOBER = datetime(2026, 10, 5, 12, tzinfo=UTC).timestamp()
 

@@ -15,7 +15,8 @@ from whence.rules.fold import fold
 from whence.store.journal import JournalWriter
 from whence.store.layout import Store, create_store
 from whence.store.points import PointsWriter
-from whence.store.runs import FolderFiles, by_writer, read_journals, read_metrics
+from whence.store.run_files import FolderFiles
+from whence.store.run_fold import by_writer, read_journals, read_metrics
 from whence.store.seal import close_run
 from whence.system.files import make_folders
 from whence.system.processes import identity

@@ -13,7 +13,7 @@ from ..records.record import Record
 from ..rules.completeness import Finding, findings
 from ..rules.query import All, parse
 from ..store.layout import Store
-from ..store.runs import run_ids
+from ..store.run_list import run_ids
 from .listing import Choice
 from .makers import resolve_shown
 from .view import KnownActs, view_run

@@ -16,7 +16,8 @@ from ..records.act import Actor
 from ..records.data import Kind, Stat
 from ..records.seal import Seal
 from ..store.layout import Store
-from ..store.runs import load_run, run_ids
+from ..store.run_list import run_ids
+from ..store.runs import load_run
 from ..system.files import hash_file, stat_identity
 from .annotate import state_digests
 from .view import view_record

@@ -16,7 +16,8 @@ from ..records.run import TERMINAL
 from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
 from ..store.layout import Store
-from ..store.runs import load_run, open_run, run_ids
+from ..store.run_list import open_run, run_ids
+from ..store.runs import load_run
 from ..store.seal import SEAL
 from ..store.spool import forward_leftovers, spooled_runs
 from ..system.files import TEMPORARY, file_system

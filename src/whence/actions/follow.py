@@ -8,7 +8,8 @@ from ..errors import FormatError
 from ..records.record import Record
 from ..records.run import TERMINAL
 from ..store.layout import Store
-from ..store.runs import load_run, open_run, run_ids
+from ..store.run_list import open_run, run_ids
+from ..store.runs import load_run
 from ..store.seal import SEAL
 from .listing import Choice
 from .parts import read_part

@@ -13,7 +13,7 @@ from ..records.record import Record
 from ..rules.matching import matches
 from ..rules.query import All, Query
 from ..store.layout import Store
-from ..store.runs import run_ids
+from ..store.run_list import run_ids
 from .view import KnownActs, view_run
 
 

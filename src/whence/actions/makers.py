@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import FormatError, UnresolvedError
 from ..records.record import Record
 from ..store.layout import Store
-from ..store.runs import run_ids
+from ..store.run_list import run_ids
 from .content import digest_of_path
 from .references import CANDIDATES, ContentReference, PartReference, PathReference, RunReference, described, resolve
 from .view import KnownActs, view_record

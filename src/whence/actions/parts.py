@@ -11,7 +11,8 @@ from ..records.encoding import encode
 from ..records.record import Record
 from ..store.layout import Store
 from ..store.objects import read_object
-from ..store.runs import RunFiles, open_run
+from ..store.run_files import RunFiles
+from ..store.run_list import open_run
 from .content import content_of
 from .fetching import read_content
 from .view import view_run

@@ -21,7 +21,7 @@ from ..ids import SHORTEST_TAIL, created_at, is_id
 from ..records.encoding import decode
 from ..records.events import RunCreated
 from ..store.layout import Store
-from ..store.runs import open_run, run_ids
+from ..store.run_list import open_run, run_ids
 
 CANDIDATES = 20
 """The most candidates that an error lists."""

@@ -22,7 +22,7 @@ from ..rules.secrets import Secrets
 from ..store.collection import Terms
 from ..store.layout import Store, create_store
 from ..store.results import known_results, placed
-from ..store.runs import run_ids
+from ..store.run_list import run_ids
 from ..store.snapshots import Snapshots
 
 Judge = Callable[[str], bool]

@@ -13,7 +13,8 @@ from ..errors import FormatError
 from ..records.record import Record
 from ..store.layout import Store
 from ..store.objects import object_path
-from ..store.runs import load_run, open_run, run_ids
+from ..store.run_list import open_run, run_ids
+from ..store.runs import load_run
 
 PARTS = ("journals", "points", "output", "record", "other")
 """What the files of a run's folder are; `record` is with the seal."""

@@ -18,7 +18,8 @@ from ..records.record import Record
 from ..records.result import Note, Output
 from ..store.acts import acts_about, all_acts
 from ..store.layout import Store
-from ..store.runs import load_run, open_run, run_ids
+from ..store.run_list import open_run, run_ids
+from ..store.runs import load_run
 
 INTERPRETED: frozenset[str] = frozenset({"note", "tag", "digest"})
 """The kinds of acts that this version folds; of others it shows that they are there."""

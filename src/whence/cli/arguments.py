@@ -8,8 +8,8 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..rules.policy import Policy
+from ..store.archives import unreadable_archives
 from ..store.layout import Store
-from ..store.runs import unreadable_archives
 from ..wiring import Setting, existing_store, load_policy, setting, store_policy
 from .output import complain, width
 

@@ -14,7 +14,7 @@ from ..actions.references import name_of
 from ..errors import WhenceError
 from ..ids import short
 from ..rules.policy import KEYS
-from ..store.runs import run_ids
+from ..store.run_list import run_ids
 from .arguments import CommandParser, Place
 from .log import STATUSES
 from .main import COMMANDS

@@ -17,7 +17,8 @@ from ..records.seal import Pending
 from ..rules.fold import MAIN
 from ..store.objects import sync_objects
 from ..store.results import add_results
-from ..store.runs import FolderFiles, fold_run, read_journals
+from ..store.run_files import FolderFiles
+from ..store.run_fold import fold_run, read_journals
 from ..store.seal import close_run
 from ..store.snapshots import changed_since
 from ..system.locks import lock_state

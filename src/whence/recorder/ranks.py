@@ -26,7 +26,7 @@ from ..rules.ranks import Place, find_batch_job, find_place
 from ..store.journal import SUFFIX
 from ..store.layout import Store
 from ..store.liveness import last_sign
-from ..store.runs import run_ids
+from ..store.run_list import run_ids
 from ..system.files import make_folders, write_new
 from ..system.processes import start_time
 from .attach import goes_on

@@ -6,7 +6,7 @@ refuses is left out and named as a fault. Bytes, metrics and the seal come in as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -16,7 +16,7 @@ from ..records.base import Missing
 from ..records.code import Code
 from ..records.configuration import Configuration
 from ..records.data import Artifact, ExpectedOutput, Input
-from ..records.environment import Environment, Package
+from ..records.environment import Environment
 from ..records.events import Event
 from ..records.record import Loss, Observation, Record, Writer
 from ..records.result import Anomaly, Metric, Note, Output, Progress
@@ -69,13 +69,13 @@ def fold(
     journals: Mapping[str, Sequence[Stated]],
     *,
     metrics: Mapping[str, Metric],
-    packages: Sequence[Package] = (),
     seal: Seal | None = None,
     seal_digest: str | None = None,
 ) -> Folded | None:
     """The record of a run; nothing when main does not begin with `run.created`.
 
-    `journals` maps each writer's name to its events, continuations joined.
+    `journals` maps each writer's name to its events, continuations joined. The packages of the environment are not in
+    the journal, and not in what this gives.
     """
     draft = _Draft()
     for stated in journals.get(MAIN, ()):
@@ -87,7 +87,7 @@ def fold(
             _take(draft, writer, stated)
     if seal is not None and seal.closed_by is not None:
         _close(draft, seal)
-    return Folded(_record(draft, metrics, packages, seal_digest), tuple(draft.faults))
+    return Folded(_record(draft, metrics, seal_digest), tuple(draft.faults))
 
 
 def _take(draft: _Draft, writer: str, stated: Stated) -> None:
@@ -377,12 +377,7 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
 """What each event adds; `run.sealed` only moves the state."""
 
 
-def _record(
-    draft: _Draft, metrics: Mapping[str, Metric], packages: Iterable[Package], seal_digest: str | None
-) -> Record:
-    environment = draft.environment
-    if environment is not None:
-        environment = msgspec.structs.replace(environment, packages=list(packages))
+def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | None) -> Record:
     return Record(
         **draft.facts,
         status=cast("Any", draft.status),
@@ -390,7 +385,7 @@ def _record(
         ext=draft.ext,
         code=draft.code,
         config=draft.config,
-        environment=environment,
+        environment=draft.environment,
         inputs=list(draft.inputs.values()),
         expected_outputs=list(draft.expected.values()),
         artifacts=list(draft.artifacts.values()),

@@ -11,7 +11,7 @@ from ..records.act import Act
 from ..records.checked import is_sound
 from .acts import act_files, read_act
 from .checking import ActCopy, Check
-from .runs import holds_run
+from .run_list import holds_run
 from .seal import SEAL
 
 

@@ -13,13 +13,14 @@ import msgspec
 from ..errors import FormatError
 from ..ids import day_of
 from .act_check import check_acts
+from .archives import archive_files, archived_runs
 from .checking import Check
 from .code_check import check_code
 from .damage import Damage
 from .layout import Store
 from .object_check import check_objects
 from .run_check import check_run
-from .runs import archive_files, archived_runs, run_ids
+from .run_list import run_ids
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

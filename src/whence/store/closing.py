@@ -16,7 +16,9 @@ from .journal import JournalText
 from .layout import Store
 from .liveness import last_sign
 from .printed import found_output, join_logs
-from .runs import fold_texts, liveness, open_run, read_journals, read_metrics
+from .run_fold import fold_texts, read_journals, read_metrics
+from .run_list import open_run
+from .runs import liveness
 from .seal import RECORD, SEAL, close_run
 
 

@@ -16,7 +16,8 @@ from ..errors import WhenceError
 from ..records.encoding import decode, encode
 from ..system.files import make_folders, write_new
 from .layout import Store
-from .runs import load_run, run_ids
+from .run_list import run_ids
+from .runs import load_run
 
 MANY = 64
 """So many lists are merged into one by the next reader."""

@@ -19,10 +19,14 @@ from .acts import is_act
 from .checking import ActCopy, Check
 from .code_check import code_of_run
 from .journal import POINTS_SUFFIX, JournalText, read_journal
+from .late import beyond_seal
 from .layout import Store
 from .objects import read_object
 from .points import faulty_lines
-from .runs import LoadedRun, RunFiles, beyond_seal, load_run, open_run, read_journals, stranger_in
+from .run_files import RunFiles
+from .run_fold import read_journals
+from .run_list import open_run
+from .runs import LoadedRun, load_run, stranger_in
 from .seal import RECORD, SEAL, read_seal
 
 

@@ -1,0 +1,57 @@
+"""The files of one run: in a folder, or wherever else they lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from ..system.files import TEMPORARY
+
+
+class RunFiles(Protocol):
+    """The files of one run, wherever they lie."""
+
+    def names(self) -> list[str]:
+        """Every file, sorted; those of `acts/` with that prefix. No temporary ones."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises OSError; FormatError for a damaged archive."""
+        ...
+
+    def size(self, name: str) -> int:
+        """The length of a file. Raises FileNotFoundError."""
+        ...
+
+    def path(self, name: str) -> Path | None:
+        """Where the file lies by itself; nothing inside an archive."""
+        ...
+
+
+class FolderFiles:
+    """A run in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        found = [name for name in os.listdir(self._folder) if not name.startswith(TEMPORARY) and name != "acts"]
+        return sorted(found + [f"acts/{name}" for name in listed(self._folder / "acts")])
+
+    def read(self, name: str) -> bytes:
+        return (self._folder / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        return (self._folder / name).stat().st_size
+
+    def path(self, name: str) -> Path | None:
+        return self._folder / name
+
+
+def listed(folder: Path) -> list[str]:
+    """The names in a folder, without temporary ones; none where there is no folder."""
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(TEMPORARY)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

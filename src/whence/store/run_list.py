@@ -1,0 +1,52 @@
+"""Which runs a store holds, and the files of each: in folders by day, or in the archive of a month."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..errors import FormatError, UnresolvedError
+from ..ids import day_of, is_id
+from .archives import ARCHIVE, ArchivedFiles, archived_runs, runs_in
+from .layout import Store
+from .run_files import FolderFiles, RunFiles, listed
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
+    """The identifier of every run in order of creation, without opening one; each day is listed when it is reached.
+
+    A folder in which no first line was ever written is listed too: `load_run` tells.
+    """
+    names = listed(store.runs)
+    months = {match[1]: match[0] for name in names if (match := ARCHIVE.fullmatch(name))}
+    days = [name for name in names if _DAY.fullmatch(name)]
+    for month in sorted(set(months) | {day[:7] for day in days}, reverse=newest_first):
+        found = set(runs_in(store.runs / months[month])) if month in months else set[str]()
+        for day in sorted({d for d in days if d[:7] == month} | {day_of(run) for run in found}, reverse=newest_first):
+            here = {run for run in found if day_of(run) == day}
+            here.update(name for name in listed(store.runs / day) if is_id(name))
+            yield from sorted(here, reverse=newest_first)
+
+
+def open_run(store: Store, run_id: str) -> RunFiles:
+    """The files of a run. Raises UnresolvedError when the store does not hold it."""
+    folder = store.run_folder(run_id)
+    if folder.is_dir():
+        return FolderFiles(folder)
+    archive = store.runs / f"{day_of(run_id)[:7]}.zip"
+    if archive.is_file() and (members := runs_in(archive).get(run_id)):
+        return ArchivedFiles(archive, members)
+    raise UnresolvedError(f"{store.path}: holds no run {run_id}", hint="`whence log` lists the runs")
+
+
+def holds_run(store: Store, run_id: str) -> bool:
+    """Whether the run is there. One that could lie in a damaged archive is not called missing."""
+    if store.run_folder(run_id).is_dir():
+        return True
+    archive = store.runs / f"{day_of(run_id)[:7]}.zip"
+    try:
+        return archive.exists() and run_id in archived_runs(archive)
+    except FormatError:
+        return True
