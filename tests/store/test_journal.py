@@ -26,7 +26,7 @@ from whence.store.journal import (
     whole_length,
     writer_of,
 )
-from whence.system.files import lock_state
+from whence.system.locks import lock_state
 
 TEXT = st.text(st.characters(codec=None), max_size=40)
 

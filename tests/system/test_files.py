@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whence.digests import digest_of
-from whence.system.files import copy_new, file_system, hash_file, make_folders, write_new, write_whole
-from whence.system.mounts import find_mount
+from whence.system.files import copy_new, hash_file, make_folders, write_new, write_whole
+from whence.system.mounts import file_system, find_mount
 
 
 def test_a_file_is_put_over_another_in_one_step(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ from whence.records.events import NoteAdded, RunStarted
 from whence.store.journal import JournalLost
 from whence.store.objects import put_bytes, put_file
 from whence.store.points import PointsWriter
-from whence.system.files import write_new, write_whole
+from whence.system.files import (write_new, write_whole)
 from whence.system.processes import identity
 disk = Path(sys.argv[1])
 store = stored.a_store(disk / ".whence")

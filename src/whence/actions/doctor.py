@@ -20,7 +20,8 @@ from ..store.run_list import open_run, run_ids
 from ..store.runs import load_run
 from ..store.seal import SEAL
 from ..store.spool import forward_leftovers, spooled_runs
-from ..system.files import TEMPORARY, file_system
+from ..system.files import TEMPORARY
+from ..system.mounts import file_system
 from ..system.processes import ProgramError, run
 from .completing import Waiting, waiting
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import RefusedError
+from ..system.descriptors import drop_inherited, release
+from .descriptors import Descriptors, prepare
 from .front import OUR_FAULT, Front, forwarded
-from .keeper import Keeper, Recorded, let_go
+from .keeper import Keeper, Recorded
 from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
-from .relay import Descriptors, drop_inherited, prepare, release
 from .terminal import RawMode
 from .witness import witness
 
@@ -72,8 +73,7 @@ def run_command(
         os.close(fd)
     recording.release()
     pid, seen = _start_witness()
-    job.descriptors.close_inner()
-    _let_go(descriptors)
+    _let_go(descriptors, keep_input=descriptors.interactive)
     front = Front(
         job, keeper=keeper, reports=reports[1][0], keeper_socket=ours.detach(), witness=seen, raw=raw, say=say
     )
@@ -114,21 +114,22 @@ def _keep(
             parent(job, reports[1:], life[0])
         for fd in (*reports[1:], life[0]):
             os.close(fd)
-        let_go(job)
-        drop_inherited()
+        _let_go(job.descriptors, keep_input=False)
         keeper = Keeper(recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish)
         keeper.keep()
         code = 0
+    except BaseException as fault:
+        sys.excepthook(type(fault), fault, fault.__traceback__)
+        raise
     finally:
-        if code:
-            sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType] -- there is one: code is still set
         os._exit(code)
 
 
-def _let_go(descriptors: Descriptors) -> None:
-    """What only the command may hold: what the shell handed down, and standard input unless we relay it."""
+def _let_go(descriptors: Descriptors, *, keep_input: bool) -> None:
+    """What only the command may hold: its ends, what the shell handed down, and standard input unless we relay it."""
+    descriptors.close_inner()
     drop_inherited()
-    if not descriptors.interactive:
+    if not keep_input:
         release([0])
 
 

@@ -18,10 +18,13 @@ import struct
 import time
 from collections.abc import Callable
 
-from ..system.processes import is_stopped
-from .keeper import DRAIN, Lines, exec_failure
-from .parent import Ended, Job
-from .relay import Channel, Relay, release
+from ..system.descriptors import release
+from .keeper import DRAIN
+from .keys import Keys
+from .lines import Lines
+from .parent import Ended, Job, exec_failure
+from .relay import Relay
+from .target import Target
 from .terminal import RawMode
 from .witness import next_signal
 
@@ -303,82 +306,6 @@ class Front:
 
     def _exit_code(self) -> int:
         return OUR_FAULT if self._code is None else self._code
-
-
-class Target:
-    """The command, as somebody to send signals to; never a later process with its number."""
-
-    def __init__(self, own_group: bool) -> None:
-        self.pid = 0
-        self._own_group = own_group
-        self._fd = -1
-
-    def found(self, pid: int) -> None:
-        self.pid = pid
-        try:
-            self._fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
-        except OSError:
-            self._fd = -1
-
-    def alive(self) -> bool:
-        """Whether it is still running; unknown counts as running."""
-        if self._fd < 0:
-            return True
-        poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
-        return not poll.poll(0)
-
-    def stopped(self) -> bool:
-        """Whether job control holds it now; unknown counts as held, and one that is gone is held by nobody."""
-        return self.alive() and is_stopped(self.pid) is not False
-
-    def send(self, number: int) -> None:
-        try:
-            if self._fd >= 0:
-                signal.pidfd_send_signal(self._fd, number)
-            elif self.pid and not hasattr(os, "pidfd_open"):
-                os.kill(self.pid, number)
-        except OSError:
-            return  # It has ended.
-
-    def send_to_group(self, number: int) -> None:
-        try:
-            if self.pid and self._own_group and self.alive():
-                os.killpg(self.pid, number)
-        except OSError:
-            return
-
-
-class Keys:
-    """What is typed at the real terminal, on its way to the command's."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._pending = b""
-        self._ended = False
-
-    def interest(self) -> list[tuple[int, int]]:
-        if self._ended or not self._channel.open:
-            return []
-        return [(self._channel.source, select.POLLOUT)] if self._pending else [(0, select.POLLIN)]
-
-    def turn(self, ready: dict[int, int]) -> None:
-        if not self._channel.open:
-            return
-        try:
-            if not self._pending and ready.get(0):
-                self._pending = os.read(0, 1024)
-                self._ended = not self._pending
-            if self._pending and _writable(self._channel.source):
-                self._pending = self._pending[os.write(self._channel.source, self._pending) :]
-        except OSError:
-            self._ended = True  # The terminal has hung up.
-
-
-def _writable(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    return bool(poll.poll(0))
 
 
 _ARRIVAL = struct.Struct("=BB")

@@ -7,7 +7,6 @@ relays on in the background, without recording, until the last of them is closed
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
@@ -18,11 +17,14 @@ from typing import Protocol
 from ..records.events import Event, OutputCaptured, RunEnded
 from ..records.result import Output
 from ..records.run import Process
+from ..system.descriptors import release
 from ..system.processes import identity, is_stopped
+from .descriptors import Channel, PassedFile
 from .ending import Usage, never_ran, not_known, run_ended
+from .lines import Lines
 from .output_log import OutputLog
-from .parent import Ended, Job
-from .relay import CHUNK, Channel, PassedFile, Relay, release
+from .parent import Ended, Job, exec_failure
+from .relay import CHUNK, Relay
 from .terminal import RawMode, pass_plainly
 
 DRAIN = 0.5
@@ -308,46 +310,6 @@ class Keeper:
         )
 
 
-class Lines:
-    """The lines that arrive through a pipe or socket."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._rest = b""
-        self._ended = False
-
-    def ready(self, ready: dict[int, int]) -> list[str]:
-        """The lines that are complete now, if the last poll said that there is something."""
-        if self.fd < 0 or not ready.get(self.fd):
-            return []
-        try:
-            data = os.read(self.fd, 4096)
-        except OSError:
-            data = b""
-        if not data:
-            self.close()
-            self._ended = True
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [line.decode() for line in lines]
-
-    def ended_now(self) -> bool:
-        """Whether the other side has just gone; true once."""
-        ended, self._ended = self._ended, False
-        return ended
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
-def exec_failure(number: int) -> tuple[int, str]:
-    """A shell's exit code and words for the error of an exec."""
-    if number in (errno.ENOENT, errno.ENOTDIR):
-        return 127, "command not found"
-    return 126, os.strerror(number)
-
-
 def _end_of(file: PassedFile) -> bytes:
     try:
         fd = file.open()
@@ -382,9 +344,3 @@ def _copy_range(file: PassedFile, log: OutputLog) -> None:
             start += len(data)
     finally:
         os.close(fd)
-
-
-def let_go(job: Job) -> None:
-    """After the fork: what only the command may hold. Standard input is its own, unless we relay it."""
-    job.descriptors.close_inner()
-    release([0])

@@ -154,7 +154,7 @@ class OutputLog:
         total = self._committed + self._skipped
         ends = [start for _, _, start in self._sections[1:]] + [total]
         return [
-            OutputPart(stream=stream, offset=place(start), length=place(end) - place(start), source=source or None)  # pyright: ignore[reportArgumentType] -- the streams' names come from relay.Stream
+            OutputPart(stream=stream, offset=place(start), length=place(end) - place(start), source=source or None)  # pyright: ignore[reportArgumentType] -- the streams' names come from descriptors.Stream
             for (stream, source, start), end in zip(self._sections, ends, strict=True)
             if end > start
         ]

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from ..system.files import high
+from ..system.descriptors import high
 from .recording import HEARTBEAT
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)

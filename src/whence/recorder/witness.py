@@ -13,7 +13,7 @@ import select
 import signal
 from typing import NoReturn
 
-from .relay import keep_only
+from ..system.descriptors import keep_only
 
 LOOK_AGAIN = 5
 """Seconds between two looks whether the front is still there, where the kernel does not tell."""

@@ -15,7 +15,8 @@ from ..digests import digest_of
 from ..errors import FormatError
 from ..records.base import Struct
 from ..records.encoding import decode
-from ..system.files import TEMPORARY, lock_exclusive, lock_state, make_folders, sync_folder, write_new, write_whole
+from ..system.files import TEMPORARY, make_folders, sync_folder, write_new, write_whole
+from ..system.locks import lock_exclusive, lock_state
 from .journal import POINTS_SUFFIX, SUFFIX
 from .printed import LOG, join_logs
 from .seal import RECORD, SEAL, read_seal

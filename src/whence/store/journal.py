@@ -20,7 +20,9 @@ from ..errors import FormatError, StoreError
 from ..records.encoding import decode, encode, timestamp
 from ..records.events import KINDS, VERSION, Envelope, Event, JournalContinued
 from ..records.seal import JournalEnd
-from ..system.files import high, lock_exclusive, sync_folder
+from ..system.descriptors import high
+from ..system.files import sync_folder
+from ..system.locks import lock_exclusive
 
 SUFFIX = ".jsonl"
 POINTS_SUFFIX = ".points.jsonl"

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ..records.run import Process
 from ..rules.liveness import Evidence
-from ..system.files import LockState, file_system, lock_state, temporary_name
+from ..system.files import temporary_name
+from ..system.locks import LockState, lock_state
+from ..system.mounts import file_system
 from ..system.processes import identity, start_time
 from .journal import POINTS_SUFFIX, SUFFIX
 from .layout import Store

@@ -16,7 +16,7 @@ import msgspec
 
 from ..records.encoding import encode, number_text
 from ..records.result import Metric
-from ..system.files import high
+from ..system.descriptors import high
 from .journal import POINTS_SUFFIX, whole_length
 
 Step = int | float | None

@@ -18,7 +18,9 @@ import msgspec
 from ..errors import FormatError
 from ..ids import is_id
 from ..records.encoding import encode
-from ..system.files import file_system, lock_state, make_folders, write_new
+from ..system.files import make_folders, write_new
+from ..system.locks import lock_state
+from ..system.mounts import file_system
 from .forwarder import FILES, LOCK, PLACE, Forwarding, Place, forward_until_done
 from .layout import Store
 

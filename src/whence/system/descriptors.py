@@ -1,13 +1,19 @@
-"""Descriptors 0 to 2 of this process, which may have been closed when it was started (`command >&-`)."""
+"""Descriptors of this process: those that it was started with, and those that must not get in anybody's way."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+from collections.abc import Iterable
+
+HIGH = 512
+"""Descriptors that outlive a call in somebody else's process begin here."""
 
 
 def hold_standard_descriptors() -> None:
-    """Occupy those of 0 to 2 that are closed, so that no file of ours takes their number. Call it first of all.
+    """Occupy those of 0 to 2 that are closed (`command >&-`), so that no file of ours takes their number. Call it
+    first.
 
     The placeholder is closed at exec: a command that we run finds the descriptor closed, as the shell left it.
     """
@@ -18,4 +24,48 @@ def hold_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 -- for the life of the process
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), "w"))
+
+
+def release(fds: Iterable[int]) -> None:
+    """Give descriptors up and leave /dev/null in their place, so that their numbers stay taken."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for fd in fds:
+        os.dup2(null, fd, inheritable=False)
+    os.close(null)
+
+
+def drop_inherited() -> None:
+    """Close what the shell handed down beyond 2: it is the command's, and nobody must wait for us to close it."""
+    try:
+        names = os.listdir("/dev/fd")
+    except OSError:
+        return  # A root without /dev/fd.
+    for name in names:
+        fd = int(name)
+        try:
+            if fd > 2 and os.get_inheritable(fd):
+                os.close(fd)
+        except OSError:
+            continue  # The descriptor of the listing itself.
+
+
+def keep_only(fds: Iterable[int]) -> None:
+    """Give up everything but these, for a process that lives beside the command and only watches."""
+    release(range(3))
+    low = 3
+    for fd in sorted(fds):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+def high(fd: int) -> int:
+    """The descriptor under a number that no program reuses by accident: code that closes a range and opens its own
+    files must not find them under ours. The same one where the process may not have so many."""
+    try:
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    except OSError:
+        return fd
+    os.close(fd)
+    return moved

@@ -17,20 +17,9 @@ import msgspec
 
 from ..digests import digest_of
 from ..records.data import Stat
-from .locks import LockState, lock_exclusive, lock_state
-from .mounts import FileSystem, file_system
-
-__all__ = [
-    "TEMPORARY", "FileSystem", "Hashed", "LockState", "copy_new", "file_system", "hash_descriptor", "hash_file",
-    "lock_exclusive", "lock_state", "make_folders", "stat_identity", "sync_folder", "temporary_name", "write_all",
-    "write_new", "write_whole",
-]  # fmt: skip
 
 TEMPORARY = ".tmp-"
 """How the names of files begin that are being written; readers ignore them."""
-
-HIGH = 512
-"""Descriptors that outlive a call in somebody else's process begin here."""
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
@@ -190,17 +179,6 @@ def open_regular(path: Path | str, *, follow: bool = True) -> int:
         return fd
     os.close(fd)
     raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
-
-
-def high(fd: int) -> int:
-    """The descriptor under a number that no program reuses by accident: code that closes a range and opens its own
-    files must not find them under ours. The same one where the process may not have so many."""
-    try:
-        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
-    except OSError:
-        return fd
-    os.close(fd)
-    return moved
 
 
 def hash_file(path: Path | str, *, follow: bool = True) -> Hashed:

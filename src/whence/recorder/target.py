@@ -1,0 +1,53 @@
+"""The command, as somebody to send signals to."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+from ..system.processes import is_stopped
+
+
+class Target:
+    """The command, as somebody to send signals to; never a later process with its number."""
+
+    def __init__(self, own_group: bool) -> None:
+        self.pid = 0
+        self._own_group = own_group
+        self._fd = -1
+
+    def found(self, pid: int) -> None:
+        self.pid = pid
+        try:
+            self._fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        except OSError:
+            self._fd = -1
+
+    def alive(self) -> bool:
+        """Whether it is still running; unknown counts as running."""
+        if self._fd < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return not poll.poll(0)
+
+    def stopped(self) -> bool:
+        """Whether job control holds it now; unknown counts as held, and one that is gone is held by nobody."""
+        return self.alive() and is_stopped(self.pid) is not False
+
+    def send(self, number: int) -> None:
+        try:
+            if self._fd >= 0:
+                signal.pidfd_send_signal(self._fd, number)
+            elif self.pid and not hasattr(os, "pidfd_open"):
+                os.kill(self.pid, number)
+        except OSError:
+            return  # It has ended.
+
+    def send_to_group(self, number: int) -> None:
+        try:
+            if self.pid and self._own_group and self.alive():
+                os.killpg(self.pid, number)
+        except OSError:
+            return
