@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Workplace, kill, wait_until
+from workplace import LIMIT, Workplace, kill, wait_until
 
 PYTHON = sys.executable
 
@@ -113,3 +113,40 @@ def test_of_a_long_output_of_a_lost_run_it_is_known_how_much_was_left_out(reposi
     assert (output["bytes"], output["kept"] + output["cut"]) == (printed, printed)
     assert output["kept"] <= 1000
     assert f"{output['cut']} bytes left out here" in repository.whence("cat", "@:output").out
+
+
+@pytest.mark.scenario("X10")
+@pytest.mark.parametrize(
+    ("last", "code", "expected"),
+    [
+        ("exit 0", 0, ("succeeded", 0, None)),
+        ("exit 3", 3, ("failed", 3, None)),
+        ("kill -TERM $$", 143, ("killed", None, "SIGTERM")),
+    ],
+)
+def test_with_the_keeper_killed_alone_the_front_says_how_the_command_ended(
+    repository: Workplace, last: str, code: int, expected: tuple[str, int | None, str | None]
+) -> None:
+    process, folder = started(repository, "sh", "-c", f"echo printed; while ! test -e go; do sleep 0.05; done; {last}")
+    wait_until(lambda: b"printed" in (folder / "output.log").read_bytes(), what="what was printed")
+    os.kill(start_of(folder)["writer"]["pid"], signal.SIGKILL)
+    wait_until(lambda: repository.show()["phase"] == "unsupervised", what="the keeper's death")
+    repository.write("go")
+    assert process.wait(LIMIT) == code
+    record = repository.show()
+    assert (record["status"], record["exit_code"], record["signal"]) == expected
+    assert record["closed_by"]["evidence"].startswith("the keeper was killed; the process that the shell waited for")
+    assert record["duration"] > 0 and record["output"]["bytes"] == 8
+    assert json.loads((folder / "record.json").read_bytes())["status"] == expected[0]
+    assert repository.whence("verify").ok()
+
+
+def test_with_keeper_and_parent_killed_the_run_is_lost(repository: Workplace) -> None:
+    process, folder = started(repository, "sleep", "600")
+    command = start_of(folder)["process"]["pid"]
+    parent = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(start_of(folder)["writer"]["pid"], signal.SIGKILL)
+    os.kill(parent, signal.SIGKILL)
+    os.kill(command, signal.SIGKILL)
+    process.wait(LIMIT)
+    assert closed(repository)["exit_code"] is None

@@ -11,6 +11,7 @@ from whence.ids import new_id
 from whence.records.encoding import encode, timestamp
 from whence.records.events import Event, NoteAdded, RunCreated, RunEnded, RunSealed, RunStarted
 from whence.records.run import Host, Process, User
+from whence.records.seal import Seal
 from whence.rules.fold import fold
 from whence.store.journal import JournalWriter
 from whence.store.layout import Store, create_store
@@ -65,15 +66,8 @@ def seal(store: Store, run: str, status: str = "succeeded") -> str:
 
 
 def seal_folder(folder: Path, run: str, status: str = "succeeded") -> str:
-    return close_run(
-        folder,
-        run=run,
-        status=status,
-        at=timestamp(time.time_ns()),
-        code_digest=None,
-        pending=[],
-        record=record_of(folder),
-    )
+    draft = Seal(run=run, at=timestamp(time.time_ns()), status=status, code_digest=None)
+    return close_run(folder, draft, record_of(folder))
 
 
 def a_sealed_run(store: Store, *events: Event, run: str = "", points: Sequence[float] = (0.5, 0.25)) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ..capture.host import capture_user
 from ..errors import RefusedError, WhenceError
 from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
@@ -18,9 +19,12 @@ from ..recorder.launch import Launch, capture, capture_beside, create, join, ref
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
 from ..recorder.request import Request, Surroundings
-from ..records.encoding import encode
+from ..records.encoding import encode, timestamp
+from ..records.events import RunEnded
 from ..records.record import Record
+from ..records.seal import ClosedBy
 from ..rules.fold import MAIN
+from ..store.closing import close_lost_run
 from ..store.runs import load_run
 from ..system.processes import find_program
 from .summary import summary
@@ -74,12 +78,26 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         finish=lambda hurried: _finish(launch, beside, hurried),
         say=around.say,
         mask=around.secrets.mask_text,
+        unrecorded=lambda ended: _close_unrecorded(launch, ended),
         before_leaving=lambda: _report(launch, report, told),
     )
 
 
 def _finish(launch: Launch, beside: Beside, hurried: bool) -> None:
     finish(launch, beside, hurried=hurried)
+
+
+def _close_unrecorded(launch: Launch, ended: RunEnded) -> None:
+    """The keeper was killed: this process closes the run, as any may, and is the one that knows how it ended."""
+    recording, around = launch.recording, launch.around
+    if recording.writer != MAIN or recording.forward is not None:
+        return  # Rank 0 closes the run; what lies in a spool is forwarded first, by doctor.
+    evidence = "the keeper was killed; the process that the shell waited for was told how the command ended"
+    by = ClosedBy(host=os.uname().nodename, pid=os.getpid(), user=capture_user().name, evidence=evidence)
+    try:
+        close_lost_run(around.store, recording.id, by=by, at=timestamp(recording.now()), ended=ended)
+    except (WhenceError, OSError) as error:
+        around.say(f"{recording.id}: not closed: {error}; `whence doctor --close` closes it")
 
 
 def _report(launch: Launch, report: Path | None, told: Told | None) -> None:

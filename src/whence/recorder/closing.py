@@ -13,7 +13,7 @@ from ..errors import WhenceError
 from ..records import events
 from ..records.encoding import encode, timestamp
 from ..records.record import Record
-from ..records.seal import Pending
+from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
 from ..store.objects import sync_objects
 from ..store.results import add_results
@@ -109,15 +109,14 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
     try:
         recording.state(events.RunSealed())
         record = _record(launch)
-        return close_run(
-            recording.folder,
+        seal = Seal(
             run=recording.id,
-            status=record.status,
             at=timestamp(recording.now()),
+            status=record.status,
             code_digest=record.code.digest if record.code else None,
             pending=pending,
-            record=encode(record) + b"\n",
         )
+        return close_run(recording.folder, seal, encode(record) + b"\n")
     except (OSError, WhenceError) as error:
         launch.around.say(f"{store.run_folder(recording.id)}: not sealed: {error}; `whence doctor --close` seals it")
         return None

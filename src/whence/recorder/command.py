@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import RefusedError
+from ..records.events import RunEnded
 from ..system.descriptors import drop_inherited, release
 from .descriptors import Descriptors, prepare
 from .front import OUR_FAULT, Front, forwarded
@@ -37,12 +38,14 @@ def run_command(
     finish: Callable[[bool], None],
     say: Callable[[str], None],
     mask: Callable[[str], str] = lambda text: text,
+    unrecorded: Callable[[RunEnded], None] = lambda ended: None,
     before_leaving: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command to its end; gives the exit code for the shell, after the record is sealed.
 
     Everything must be captured and written by now, and no thread may be running. `finish(hurried)` is called in the
     keeper after `run.ended`: it completes the record, seals and closes it. `mask` hides secrets in error messages.
+    `unrecorded` is called in the front when the keeper was killed, with how the command ended.
     `before_leaving` is called in the front when the record is there; a command that Ctrl-C at the terminal ended takes
     the front with it right after, as a shell expects of what it runs. What the command prints is
     copied into the file `log`.
@@ -79,6 +82,8 @@ def run_command(
     )
     code = front.wait()
     _stop_witness(pid)
+    if (ended := front.unrecorded()) is not None:
+        unrecorded(ended)
     before_leaving()
     if front.interrupted_at_the_terminal and front.ended_by == signal.SIGINT:
         _die_of(signal.SIGINT)

@@ -2,7 +2,7 @@
 
 It hands on what the shell sends: signals, job control and, for an interactive command, keys and the window's size.
 It leaves with the command's exit code when the keeper has completed the record. Should the keeper be killed, the
-front relays on in its place.
+front relays on in its place, and tells at the end how the command ended.
 
 A signal is forwarded when it was sent to the front alone. One that the kernel sent, or that the witness saw too, went
 to the whole process group, so the command has it already.
@@ -18,7 +18,9 @@ import struct
 import time
 from collections.abc import Callable
 
+from ..records.events import RunEnded
 from ..system.descriptors import release
+from .ending import Usage, run_ended
 from .keeper import DRAIN
 from .keys import Keys
 from .lines import Lines
@@ -78,6 +80,8 @@ class Front:
         self._recorded = False
         self._keeper_died = False
         self._parent_died = False
+        self._began = time.monotonic()
+        self._interrupted = False
         self.interrupted_at_the_terminal = False
 
     def wait(self) -> int:
@@ -145,6 +149,7 @@ class Front:
             match words[0]:
                 case "started":
                     self._command.found(int(words[1]))
+                    self._began = float(words[3])
                 case "failed":
                     self._code, because = exec_failure(int(words[1]))
                     self._say(f"{self.job.argv[0]}: {because}")
@@ -214,6 +219,7 @@ class Front:
             self._resized()
         else:
             self._tell_keeper(number)
+            self._interrupted |= number == signal.SIGINT
             if number == signal.SIGCONT:
                 self._continued()
             if by_kernel and self._command.pid:
@@ -304,8 +310,33 @@ class Front:
         """The signal that ended the command."""
         return self._ended.signal if self._ended else None
 
+    def unrecorded(self) -> RunEnded | None:
+        """How the command ended, if the keeper was killed and so could not record it."""
+        if not self._keeper_died or self._ended is None:
+            return None
+        self._await_keeper()
+        return run_ended(
+            self._ended, began=self._began, usage=Usage(), tail=b"", interrupted=self._interrupted, mask=str
+        )
+
+    def _await_keeper(self) -> None:
+        """Collect the killed keeper, which looks alive until then; not for ever, as its disk may not answer."""
+        until = time.monotonic() + PATIENCE
+        self._reap()
+        while _is_there(self._keeper_pid) and time.monotonic() < until:
+            time.sleep(0.01)
+            self._reap()
+
     def _exit_code(self) -> int:
         return OUR_FAULT if self._code is None else self._code
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 _ARRIVAL = struct.Struct("=BB")

@@ -69,6 +69,17 @@ class Resources(Struct, frozen=True, kw_only=True):
     """The most processes seen at one sample."""
 
 
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a command ended, but for its status."""
+
+    exit_code: int | None = None
+    signal: str | None = None
+    error: Error | None = None
+    duration: float | None = None
+    """Seconds by a monotonic clock since `run.started`."""
+    resources: Resources | None = None
+
+
 class Difference(Struct, frozen=True, kw_only=True):
     """An intentional difference of a rerun or variant."""
 

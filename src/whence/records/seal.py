@@ -5,6 +5,7 @@ from typing import Literal
 from .base import Struct
 from .data import Stat
 from .result import Output
+from .run import Ending
 
 
 class SealedFile(Struct, frozen=True, kw_only=True):
@@ -50,10 +51,12 @@ class Seal(Struct, frozen=True, kw_only=True):
     ended: str | None = None
     """The last sign of life, when another process closed the run."""
     code_digest: str | None
-    files: list[SealedFile]
-    journals: list[JournalEnd]
+    files: list[SealedFile] = []
+    journals: list[JournalEnd] = []
     pending: list[Pending] = []
     closed_by: ClosedBy | None = None
+    ending: Ending | None = None
+    """How the command ended, where its closer knows that and the writer did not live to say it."""
     output: Output | None = None
     """What was found in `output.log` by whoever closed the run, where its writer did not live to say it."""
     check: str | None = None

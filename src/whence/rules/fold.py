@@ -20,6 +20,7 @@ from ..records.environment import Environment
 from ..records.events import Event
 from ..records.record import Loss, Observation, Record, Writer
 from ..records.result import Anomaly, Metric, Note, Output, Progress
+from ..records.run import Ending
 from ..records.seal import Seal
 from . import lifecycle
 
@@ -143,22 +144,27 @@ def _started(draft: _Draft, _: str, stated: Stated) -> None:
 def _ended(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.RunEnded", stated.event)
     draft.status = event.status
-    draft.facts |= {
-        "ended": stated.at,
-        "duration": event.duration,
-        "exit_code": event.exit_code,
-        "signal": event.signal,
-        "error": event.error,
-        "resources": event.resources,
-    }
+    draft.facts |= {"ended": stated.at, **_how(event)}
     if event.status != "succeeded":
         for name, artifact in draft.artifacts.items():
             draft.artifacts[name] = msgspec.structs.replace(artifact, unfinished=True)
 
 
+def _how(ended: events.RunEnded | Ending) -> dict[str, Any]:
+    return {
+        "duration": ended.duration,
+        "exit_code": ended.exit_code,
+        "signal": ended.signal,
+        "error": ended.error,
+        "resources": ended.resources,
+    }
+
+
 def _close(draft: _Draft, seal: Seal) -> None:
     """What another process found out about a writer that is gone."""
     draft.status = seal.status
+    if seal.ending is not None:
+        draft.facts |= _how(seal.ending)
     draft.facts["closed_by"] = seal.closed_by
     draft.facts.setdefault("ended", seal.ended)
     draft.output = draft.output or seal.output

@@ -9,7 +9,9 @@ import msgspec
 from ..digests import digest_of
 from ..errors import FormatError, StoreError
 from ..records.encoding import decode, encode, timestamp
+from ..records.events import RunEnded
 from ..records.record import Record
+from ..records.run import Ending
 from ..records.seal import ClosedBy, Seal
 from ..system.files import write_new
 from .journal import JournalText
@@ -22,11 +24,11 @@ from .runs import liveness
 from .seal import RECORD, SEAL, close_run
 
 
-def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str) -> str:
+def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: RunEnded | None = None) -> str:
     """Seal a run whose writer is gone; the digest of the seal, also when another process was first.
 
-    Adds no line to a journal. Raises StoreError when the writer is not proven dead, FormatError when the run never
-    came to be, OSError.
+    `ended` is how its command ended, if the closer was told. Adds no line to a journal. Raises StoreError when the
+    writer is not proven dead, FormatError when the run never came to be, OSError.
     """
     folder = store.run_folder(run_id)
     files = open_run(store, run_id)
@@ -45,23 +47,36 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str) -> str:
             hint="close it on the host where it ran, or wait for its end",
         )
     join_logs(folder)
-    seal = _draft(run_id, live.status, at, folded.record, texts, by, folder)
-    if folded.record.output is None:
-        seal = msgspec.structs.replace(seal, output=found_output(folder))
+    record = folded.record
+    seal = Seal(
+        run=run_id,
+        at=at,
+        status=live.status,
+        ended=record.ended or _last_sign(folder, texts),
+        code_digest=record.code.digest if record.code else None,
+        closed_by=by,
+        output=found_output(folder) if record.output is None else None,
+    )
+    if ended is not None and record.status == "running":
+        seal = msgspec.structs.replace(seal, status=ended.status, ended=at, ending=_ending(ended))
     closed = fold_texts(store, texts, metrics, seal, None)
-    record = closed.record if closed else folded.record
-    return _close(folder, seal, record)
+    return _close(folder, seal, closed.record if closed else record)
 
 
-def _draft(
-    run_id: str, status: str, at: str, record: Record, texts: list[JournalText], by: ClosedBy, folder: Path
-) -> Seal:
-    """What the seal will say; `ended` is the last sign of life unless the writer said itself when."""
+def _last_sign(folder: Path, texts: list[JournalText]) -> str | None:
     last = last_sign(folder)
     lines = [line.envelope.at for text in texts for line in text.lines]
-    ended = record.ended or (timestamp(last) if last else max(lines, default=None))
-    code = record.code.digest if record.code else None
-    return Seal(run=run_id, at=at, status=status, ended=ended, code_digest=code, files=[], journals=[], closed_by=by)
+    return timestamp(last) if last else max(lines, default=None)
+
+
+def _ending(said: RunEnded | Record) -> Ending:
+    return Ending(
+        exit_code=said.exit_code,
+        signal=said.signal,
+        error=said.error,
+        duration=said.duration,
+        resources=said.resources,
+    )
 
 
 def _close(folder: Path, seal: Seal, record: Record) -> str:
@@ -69,18 +84,16 @@ def _close(folder: Path, seal: Seal, record: Record) -> str:
     data = encode(record) + b"\n"
     if not write_new(folder / RECORD, data, sync=True):
         found = decode((folder / RECORD).read_bytes(), Record, where=str(folder / RECORD))
-        seal = msgspec.structs.replace(seal, output=found.output and seal.output)
-        if found.closed_by is not None:
-            seal = msgspec.structs.replace(seal, status=found.status, ended=found.ended, closed_by=found.closed_by)
-    return close_run(
-        folder,
-        run=seal.run,
-        status=seal.status,
-        at=seal.at,
-        code_digest=seal.code_digest,
-        pending=[],
-        record=data,
-        closed_by=seal.closed_by,
-        ended=seal.ended,
-        output=seal.output,
+        seal = _as_found(seal, found)
+    return close_run(folder, seal, data)
+
+
+def _as_found(seal: Seal, found: Record) -> Seal:
+    """The seal that says what the record says which was there first."""
+    seal = msgspec.structs.replace(seal, ending=None, output=found.output and seal.output)
+    if found.closed_by is None:
+        return seal
+    ending = None if found.status == "lost" else _ending(found)
+    return msgspec.structs.replace(
+        seal, status=found.status, ended=found.ended, closed_by=found.closed_by, ending=ending
     )

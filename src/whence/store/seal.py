@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+
+import msgspec
 
 from ..digests import digest_of
 from ..records.checked import encode_checked
 from ..records.encoding import decode
-from ..records.result import Output
-from ..records.seal import ClosedBy, JournalEnd, Pending, Seal, SealedFile
+from ..records.seal import JournalEnd, Seal, SealedFile
 from ..system.files import TEMPORARY, hash_descriptor, write_new
 from .journal import POINTS_SUFFIX, SUFFIX, journal_order, read_journal, whole_length
 
@@ -18,37 +19,15 @@ SEAL = "seal.json"
 RECORD = "record.json"
 
 
-def close_run(
-    folder: Path,
-    *,
-    run: str,
-    status: str,
-    at: str,
-    code_digest: str | None,
-    pending: Sequence[Pending],
-    record: bytes,
-    closed_by: ClosedBy | None = None,
-    ended: str | None = None,
-    output: Output | None = None,
-) -> str:
+def close_run(folder: Path, seal: Seal, record: bytes) -> str:
     """Write `record.json` and then `seal.json`, each unless it is there; the digest of the seal that holds.
 
-    Everything it lists is flushed to the disk first. Costs a read of every file of the folder. Raises OSError.
+    `seal` lists no files yet: all are flushed to the disk first. Costs a read of every file of the folder. Raises
+    OSError.
     """
     write_new(folder / RECORD, record, sync=True)
     files, journals = measure(folder)
-    seal = Seal(
-        run=run,
-        at=at,
-        status=status,
-        ended=ended,
-        code_digest=code_digest,
-        files=files,
-        journals=journals,
-        pending=list(pending),
-        closed_by=closed_by,
-        output=output,
-    )
+    seal = msgspec.structs.replace(seal, files=files, journals=journals)
     return write_seal(folder, encode_checked(seal))
 
 
