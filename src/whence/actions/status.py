@@ -8,24 +8,23 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from ..capture.captured_code import no_result
 from ..capture.code import capture_code
 from ..records.base import Missing
 from ..records.code import Code, Entry
 from ..rules.permission import Case, policy_cases
 from ..rules.policy import Policy
 from ..rules.secrets import Secrets
-from ..store.collection import Terms
+from ..store.collection import terms_of
 from ..store.layout import Store, create_store
-from ..store.results import known_results, placed
+from ..store.results import results_judge
 from ..store.run_list import run_ids
 from ..store.snapshots import Snapshots
-
-Judge = Callable[[str], bool]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +53,7 @@ def status(
     secrets: Secrets,
 ) -> Status:
     """Look at the code as a run would. Costs what the snapshot of a new store costs."""
-    judge = _judge(store)
+    judge = no_result if store is None else results_judge(store)
     captured = capture_code(
         cwd,
         [],
@@ -68,14 +67,7 @@ def status(
     )
     code, missing = captured.code, captured.missing
     if captured.plan is not None:
-        root = captured.plan.root
-        terms = Terms(
-            untracked_limit=policy.untracked_limit,
-            file_is_secret=secrets.file_is_secret,
-            keyed=secrets.keyed,
-            is_result=lambda relative: judge(f"{root}/{relative}"),
-            code_exclude=policy.code_exclude,
-        )
+        terms = terms_of(policy, secrets, captured.plan.root, judge)
         with tempfile.TemporaryDirectory(prefix="whence-status-") as scratch:
             now = time.time_ns()
             place = create_store(Path(scratch) / "store", now_ns=now, random=os.urandom(10))
@@ -89,16 +81,3 @@ def status(
         policy=policy.sources,
         cases=tuple(policy_cases(code, {}, policy)),
     )
-
-
-def _judge(store: Store | None) -> Judge:
-    """Whether an absolute path is, or lies in, an output of an earlier run."""
-    results = known_results(store) if store is not None else frozenset[str]()
-
-    def is_result(path: str) -> bool:
-        if store is None:
-            return False
-        place = placed(store, Path(path))
-        return place in results or any(str(above) in results for above in Path(place).parents)
-
-    return is_result

@@ -48,7 +48,7 @@ class NoCache:
         return None
 
     def add(self, part: str, stat: os.stat_result, digest: str, began: int) -> None:
-        pass
+        return
 
 
 def never() -> bool:
@@ -99,8 +99,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(path: str, cache: Cache) -> Steps[Measured]:
     """The digest of a file or folder, links on the way followed. Raises OSError."""
-    stat = os.stat(path)
-    return measure_folder(path, cache) if modes.S_ISDIR(stat.st_mode) else measure_file(path, cache)
+    folder = modes.S_ISDIR(os.stat(path).st_mode)
+    return (yield from measure_folder(path, cache) if folder else measure_file(path, cache))
 
 
 def measure_file(path: str, cache: Cache, part: str | None = None) -> Steps[Measured]:

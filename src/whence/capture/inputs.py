@@ -11,7 +11,7 @@ from ..records.base import When
 from ..records.data import Input, Stat
 from ..records.events import InputChecked, InputDigested
 from ..system.files import stat_identity
-from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
+from .hashing import Cache, Measured, NoCache, Work, measure, never
 from .places import Found, Mounts, find, one_each
 
 How = Literal["pinned", "declared", "observed"]
@@ -195,11 +195,7 @@ def racy(stat: Stat, began: int) -> bool:
 def _begin(found: Found, cache: Cache) -> Work[Measured] | None:
     if found.absolute is None or found.stat is None or found.kind == "special":
         return None
-    return Work(_measure_later(found.absolute, cache))
-
-
-def _measure_later(path: str, cache: Cache) -> Steps[Measured]:
-    return (yield from measure(path, cache))
+    return Work(measure(found.absolute, cache))
 
 
 def _doubt(found: Found, measured: Measured) -> str | None:

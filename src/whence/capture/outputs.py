@@ -14,7 +14,7 @@ from ..records.base import When
 from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
 from ..rules.kinds import guess
 from ..system.files import stat_identity
-from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
+from .hashing import Cache, Measured, NoCache, Work, measure, never
 from .places import Found, Mounts, find, one_each, recorded_path
 
 How = Literal["declared", "observed"]
@@ -103,7 +103,7 @@ class OutputDigest:
         self._untouched = untouched
         self._because = "it was there before the run and was not written" if untouched else found.because
         readable = found.absolute is not None and found.stat is not None and found.kind != "special"
-        self._work = Work(_later(found.absolute, cache or NoCache())) if found.absolute and readable else None
+        self._work = Work(measure(found.absolute, cache or NoCache())) if found.absolute and readable else None
 
     @property
     def pending(self) -> bool:
@@ -167,7 +167,3 @@ class OutputDigest:
             return stat_identity(os.stat(self.found.absolute)) == self.measured.stat
         except OSError:
             return False
-
-
-def _later(path: str, cache: Cache) -> Steps[Measured]:
-    return (yield from measure(path, cache))

@@ -7,7 +7,7 @@ refusal (an input that is not there, policy) or a store that cannot be written; 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,10 +33,10 @@ from ..records.run import Error, Host
 from ..rules.container import masked, of_image
 from ..rules.kinds import guess, split_kind
 from ..rules.permission import policy_cases
-from ..store.collection import Terms
+from ..store.collection import Terms, terms_of
 from ..store.digest_cache import DigestCache
 from ..store.objects import put_bytes
-from ..store.results import known_results, placed
+from ..store.results import results_judge
 from ..store.snapshots import Snapshot, Snapshots
 from ..system.processes import identity
 from . import attach, recording
@@ -199,7 +199,7 @@ def _code(launch: Launch) -> None:
         entry=request.entry,
         home=around.home,
         store=around.store.path,
-        is_result=results_judge(launch),
+        is_result=_is_result(launch),
         code_exclude=policy.code_exclude,
         untracked_limit=policy.untracked_limit,
         declared_url=request.code_url,
@@ -235,37 +235,14 @@ def _warn_of_left_out(launch: Launch, code: Code) -> None:
 
 def snapshot_terms(launch: Launch, root: str) -> Terms:
     """What policy, secrets and earlier runs say about the snapshot of a folder."""
-    policy, secrets, is_result = launch.around.policy, launch.around.secrets, results_judge(launch)
-    return Terms(
-        untracked_limit=policy.untracked_limit,
-        file_is_secret=secrets.file_is_secret,
-        keyed=secrets.keyed,
-        is_result=lambda path: is_result(f"{root}/{path}"),
-        code_exclude=policy.code_exclude,
-    )
+    return terms_of(launch.around.policy, launch.around.secrets, root, _is_result(launch))
 
 
-def results_judge(launch: Launch) -> Callable[[str], bool]:
+def _is_result(launch: Launch) -> Callable[[str], bool]:
     """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this."""
-    store = launch.around.store
     paths = [split_kind(spec)[1] for spec in launch.request.outputs]
-    declared = (placed(store, launch.cwd / path) for spec in paths for path in (spec, spec.partition("=")[2]) if path)
-    results = known_results(store).union(declared)
-
-    def is_result(path: str) -> bool:
-        if not results:
-            return False
-        place = placed(store, path)
-        return place in results or any(above in results for above in _folders_above(place))
-
-    return is_result
-
-
-def _folders_above(path: str) -> Iterator[str]:
-    end = path.rfind("/")
-    while end > 0:
-        yield path[:end]
-        end = path.rfind("/", 0, end)
+    declared = [launch.cwd / path for spec in paths for path in (spec, spec.partition("=")[2]) if path]
+    return results_judge(launch.around.store, declared)
 
 
 def _environment(launch: Launch) -> None:

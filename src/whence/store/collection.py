@@ -17,6 +17,8 @@ import msgspec
 from ..digests import digest_of
 from ..records.code import LeftOut
 from ..rules.git_objects import FILE, LINK, PROGRAM, Blob, blob_id, path_bytes
+from ..rules.policy import Policy
+from ..rules.secrets import Secrets
 from ..rules.snapshot import Plan, Planned, manifest
 from ..system.files import hash_file
 from .code_objects import Content, ObjectWriter
@@ -46,6 +48,17 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     code_exclude: Sequence[str] = ()
     digest_seconds: float = 2.0
     """For digests of files that are left out; those not reached have none."""
+
+
+def terms_of(policy: Policy, secrets: Secrets, root: str, is_result: Callable[[str], bool]) -> Terms:
+    """The terms for the folder `root`; `is_result` judges absolute paths."""
+    return Terms(
+        untracked_limit=policy.untracked_limit,
+        file_is_secret=secrets.file_is_secret,
+        keyed=secrets.keyed,
+        is_result=lambda path: is_result(f"{root}/{path}"),
+        code_exclude=policy.code_exclude,
+    )
 
 
 class Collection(msgspec.Struct):

@@ -8,7 +8,7 @@ are relative to the folder that holds the store, or absolute outside it, so a mo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..digests import digest_of
@@ -35,6 +35,26 @@ def known_results(store: Store) -> frozenset[str]:
     if len(lists) > MANY:
         _merge(store, lists, paths)
     return paths
+
+
+def results_judge(store: Store, declared: Iterable[Path] = ()) -> Callable[[str], bool]:
+    """Tells of an absolute path whether it is, or lies in, an output of an earlier run or one of the declared."""
+    results = known_results(store).union(placed(store, path) for path in declared)
+
+    def is_result(path: str) -> bool:
+        if not results:
+            return False
+        place = placed(store, path)
+        return place in results or any(above in results for above in _folders_above(place))
+
+    return is_result
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    end = path.rfind("/")
+    while end > 0:
+        yield path[:end]
+        end = path.rfind("/", 0, end)
 
 
 def add_results(store: Store, cwd: Path, paths: Iterable[str]) -> None:
