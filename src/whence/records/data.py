@@ -61,6 +61,14 @@ class Input(Struct, frozen=True, kw_only=True):
     changed: Literal["no", "yes", "unknown"] = "unknown"
     """Whether the bytes at the path changed between first use and the end; decided at the end."""
     digest_after: str | None = None
+    stat_after: Stat | None = None
+    """Of what was observed: the identity at the end, where it is another than `stat`, the one right before the open."""
+    opened: bool | None = None
+    """Whether the command was seen to open it; nothing where that was not watched completely."""
+    late: bool = False
+    """`stat` was taken after the open had gone on: on a network file system, where nobody may be kept waiting."""
+    whole: bool | None = None
+    """Of a folder that was observed: whether every file that lies there was read. If not, the manifest has those."""
     because: str | None = None
     """Why a digest is missing or a change unknown."""
 
@@ -104,6 +112,12 @@ class Artifact(Struct, frozen=True, kw_only=True):
     files: int | None = None
     media_type: str | None = None
     how: Literal["declared", "observed"] = "declared"
+    role: Literal["output", "intermediate", "changed"] = "output"
+    """`intermediate`: the run read it again after it wrote it; `changed`: it was there before and was not made anew."""
+    digest_before: str | None = None
+    """Of what was there before, where that is known."""
+    whole: bool | None = None
+    """Of a folder that was observed: whether everything that lies there was written by the run."""
     kept: bool = False
     """Whether the bytes are in the store."""
     final: bool = True

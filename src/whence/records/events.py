@@ -11,7 +11,7 @@ from .code import Code
 from .configuration import Configuration
 from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment
-from .record import Observation
+from .observation import Connection, Observation, Program
 from .result import Output
 from .run import Difference, Error, Host, Process, Rank, Resources, User
 
@@ -138,6 +138,8 @@ class InputChecked(Event, frozen=True, kw_only=True, tag="input.checked"):
     name: str
     path: str
     changed: Literal["no", "yes", "unknown"]
+    opened: bool | None = None
+    """Whether the command was seen to open it, or something in it; nothing where that was not watched completely."""
     digest_after: str | None = None
     because: str | None = None
 
@@ -211,8 +213,18 @@ class OutputCaptured(Event, frozen=True, kw_only=True, tag="output.captured"):
     output: Output
 
 
+class ObservationStarted(Event, frozen=True, kw_only=True, tag="observation.started"):
+    """The command is watched from its first instruction on; without the end of it, how much was seen is not known."""
+
+    mechanism: str
+    because: str | None = None
+    """Why it is not the best one."""
+
+
 class ObservationEnded(Event, frozen=True, kw_only=True, tag="observation.ended"):
     observation: Observation
+    programs: list[Program] = []
+    network: list[Connection] = []
 
 
 class RecordLost(Event, frozen=True, kw_only=True, tag="record.lost"):
@@ -255,7 +267,7 @@ KINDS: dict[str, type[Event]] = {
         RunCreated, CodeCaptured, CodeStored, CodeChanged, EnvironmentCaptured, ConfigResolved, ConfigChanged,
         InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, OutputDeclared, ArtifactProduced,
         CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised, ProcessAttached,
-        ProcessEnded, OutputCaptured, ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
+        ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
     )
 }  # fmt: skip
 """Every kind that format 1 knows, in the order of docs/format.md."""

@@ -7,21 +7,12 @@ from .code import Code
 from .configuration import Configuration
 from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment
+from .observation import Connection, Observation, Program
 from .result import Anomaly, Metric, Note, Output, Progress
 from .run import Difference, Error, Host, Process, Rank, Resources, Status, User
 from .seal import ClosedBy
 
 SCHEMA = "whence-record/1"
-
-
-class Observation(Struct, frozen=True, kw_only=True):
-    """How the files that the command opened were seen."""
-
-    mechanism: str = "declared"
-    """`declared`: nothing was watched; what is listed was said."""
-    complete: bool = False
-    events: int = 0
-    gaps: list[str] = []
 
 
 class Writer(Struct, frozen=True, kw_only=True):
@@ -97,8 +88,8 @@ class Record(Struct, frozen=True, kw_only=True):
     anomalies: list[Anomaly] = []
     notes: list[Note] = []
     checkpoints: list[Any] = []
-    programs: list[Any] = []
-    network: list[Any] = []
+    programs: list[Program] = []
+    network: list[Connection] = []
     resources: Resources | None = None
     output: Output | None = None
     progress: Progress | None = None

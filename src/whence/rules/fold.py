@@ -18,7 +18,8 @@ from ..records.configuration import Configuration
 from ..records.data import Artifact, ExpectedOutput, Input
 from ..records.environment import Environment
 from ..records.events import Event
-from ..records.record import Loss, Observation, Record, Writer
+from ..records.observation import Connection, Observation, Program
+from ..records.record import Loss, Record, Writer
 from ..records.result import Anomaly, Metric, Note, Output, Progress
 from ..records.run import Ending
 from ..records.seal import Seal
@@ -63,6 +64,8 @@ class _Draft(msgspec.Struct):
     progress: Progress | None = None
     output: Output | None = None
     observation: Observation = msgspec.field(default_factory=Observation)
+    programs: list[Program] = []
+    network: list[Connection] = []
     faults: list[str] = []
 
 
@@ -232,8 +235,9 @@ def _config_changed(draft: _Draft, _: str, stated: Stated) -> None:
 def _input(draft: _Draft, _: str, stated: Stated) -> None:
     entry = cast("events.InputDeclared", stated.event).input
     known = draft.inputs.get((entry.name, entry.path))
-    if known is None or known.digest is None:
-        # The first use counts: a script that names what was declared at launch adds nothing.
+    if known is None or known.digest is None or (known.how == "observed" != entry.how):
+        # The first use counts: a script that names what was declared at launch adds nothing. What was said counts more
+        # than what was merely seen.
         draft.inputs[entry.name, entry.path] = entry
 
 
@@ -264,6 +268,7 @@ def _input_checked(draft: _Draft, writer: str, stated: Stated) -> None:
         f"{writer}: input.checked",
         changed=event.changed,
         digest_after=event.digest_after,
+        opened=event.opened,
         because=because,
     )
 
@@ -283,11 +288,28 @@ def _expected(draft: _Draft, _: str, stated: Stated) -> None:
     draft.expected.setdefault((output.name, output.path), output)
 
 
+Named = TypeVar("Named", Input, Artifact)
+
+
+def once(items: list[Named]) -> list[Named]:
+    """Without what was observed at a path that somebody named, or below a folder that somebody named."""
+    said = {item.path.rstrip("/") for item in items if item.how != "observed"}
+    return [item for item in items if item.how != "observed" or not _is_covered(item.path, said)] if said else items
+
+
+def _is_covered(path: str, said: set[str]) -> bool:
+    while path and path not in said:
+        path = path.rpartition("/")[0]
+    return bool(path)
+
+
 def _artifact(draft: _Draft, _: str, stated: Stated) -> None:
     artifact = cast("events.ArtifactProduced", stated.event).artifact
     if draft.state in ("ended", "sealed") and draft.status != "succeeded":
         artifact = msgspec.structs.replace(artifact, unfinished=True)
-    draft.artifacts[artifact.name] = artifact
+    known = draft.artifacts.get(artifact.name)
+    if known is None or artifact.how == "declared" or known.how == "observed":
+        draft.artifacts[artifact.name] = artifact
 
 
 def _capture_failed(draft: _Draft, _: str, stated: Stated) -> None:
@@ -336,8 +358,14 @@ def _output(draft: _Draft, _: str, stated: Stated) -> None:
     draft.output = cast("events.OutputCaptured", stated.event).output
 
 
-def _observation(draft: _Draft, _: str, stated: Stated) -> None:
-    draft.observation = cast("events.ObservationEnded", stated.event).observation
+def _observation_started(draft: _Draft, _: str, stated: Stated) -> None:
+    mechanism = cast("events.ObservationStarted", stated.event).mechanism
+    draft.observation = Observation(mechanism=mechanism, gaps=["what was seen has not been said: the run was cut off"])
+
+
+def _observation_ended(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.ObservationEnded", stated.event)
+    draft.observation, draft.programs, draft.network = event.observation, event.programs, event.network
 
 
 def _lost(draft: _Draft, _: str, stated: Stated) -> None:
@@ -376,7 +404,8 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
     events.ProcessAttached: _attached,
     events.ProcessEnded: _process_ended,
     events.OutputCaptured: _output,
-    events.ObservationEnded: _observation,
+    events.ObservationStarted: _observation_started,
+    events.ObservationEnded: _observation_ended,
     events.RecordLost: _lost,
     events.JournalContinued: _continued,
 }
@@ -392,9 +421,9 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         code=draft.code,
         config=draft.config,
         environment=draft.environment,
-        inputs=list(draft.inputs.values()),
+        inputs=once(list(draft.inputs.values())),
         expected_outputs=list(draft.expected.values()),
-        artifacts=list(draft.artifacts.values()),
+        artifacts=once(list(draft.artifacts.values())),
         metrics=dict(metrics),
         notes=draft.notes,
         anomalies=draft.anomalies,
@@ -404,5 +433,7 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         progress=draft.progress,
         output=draft.output,
         observation=draft.observation,
+        programs=draft.programs,
+        network=draft.network,
         seal=seal_digest,
     )

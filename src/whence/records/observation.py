@@ -1,0 +1,48 @@
+"""What was seen of a command without its help: how, how completely, which programs ran and which hosts were asked."""
+
+from typing import Literal
+
+from .base import Struct
+
+
+class Observation(Struct, frozen=True, kw_only=True):
+    """How the files that the command opened were seen."""
+
+    mechanism: str = "declared"
+    """`seccomp`, `strace`, `python`; `declared`: nothing was watched, what is listed was said."""
+    complete: bool = False
+    """Everything that the command and its descendants opened was seen. Never true where `gaps` has an entry."""
+    events: int = 0
+    """Calls that were seen."""
+    files: dict[str, int] = {}
+    """How many different files, by what they are to the run, those that the record does not name included."""
+    gaps: list[str] = []
+    """What was not seen, or not as it should be, for a person."""
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """A file that was executed, or a shared library that was loaded and belongs to no installed Python package."""
+
+    path: str
+    """As the command named it; `target` is where links led."""
+    kind: Literal["program", "library"] = "program"
+    digest: str | None = None
+    size: int | None = None
+    target: str | None = None
+    version: str | None = None
+    """Of a library, where the name of its file says it."""
+    times: int = 1
+    """How often it was executed; of a library 1."""
+    changed: Literal["no", "yes", "unknown"] = "unknown"
+    """Whether the file is another one now than the one that was executed."""
+    because: str | None = None
+    """Why a digest is missing."""
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """A host that the command asked for a connection; whether it answered is not known, nor what was said."""
+
+    host: str
+    """Its address."""
+    port: int | None = None
+    times: int = 1

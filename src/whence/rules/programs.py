@@ -1,0 +1,145 @@
+"""What a run executed and connected to, and what of it could not be followed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from .seen import Identity, Seen
+
+EXECUTABLE = 0o111
+
+LEAVES: Mapping[str, str] = {
+    "srun": "what it started on other nodes was not seen",
+    "mpirun": "what it started on other nodes was not seen",
+    "mpiexec": "what it started on other nodes was not seen",
+    "sbatch": "the job that it submitted was not seen",
+    "qsub": "the job that it submitted was not seen",
+    "bsub": "the job that it submitted was not seen",
+    "ssh": "what it ran on the other host was not seen",
+    "docker": "what ran in the container was not seen",
+    "podman": "what ran in the container was not seen",
+    "apptainer": "what ran in the container was not seen",
+    "singularity": "what ran in the container was not seen",
+    "systemd-run": "what it had started by systemd was not seen",
+    "at": "what it had started later was not seen",
+    "kubectl": "what it ran in the cluster was not seen",
+}
+"""Programs that hand work to where it is not watched."""
+
+_SERVERS: tuple[tuple[str, str], ...] = (
+    ("unix:*/docker.sock", "docker"),
+    ("unix:*/podman.sock", "podman"),
+    ("unix:*/containerd.sock", "containerd"),
+    ("unix:*/plasma_store", "a ray server that was running already"),
+    ("unix:*/raylet", "a ray server that was running already"),
+)
+"""Sockets of servers that do work for others: what they read is not seen."""
+
+NOTABLE = (
+    "libcudart*", "libcublas.*", "libcudnn.*", "libnccl*", "libcufft.*", "libcurand.*", "libcusolver.*",
+    "libcusparse.*", "libnvrtc.*", "libcuda.*", "libmpi.*", "libmpich*", "libopenblas*", "libscipy_openblas*",
+    "libmkl_rt*", "libblas.*", "liblapack.*", "libblis*", "libgomp*", "libomp.*", "libiomp*", "libamdhip*",
+    "librocblas*", "libhdf5.*", "libnetcdf.*",
+)  # fmt: skip
+"""Libraries that change a result, and are named also where they belong to an installed package."""
+
+_SHARED = r"\.(so|dylib)(\.[0-9.]+)?$"
+_VERSION = r"(?:\.so\.|-)(\d+(?:\.\d+)*)(?:\.so|\.dylib|$)"
+
+
+class Executed(msgspec.Struct):
+    """A program, by its path."""
+
+    identity: Identity
+    times: int = 1
+
+
+class Connected(msgspec.Struct):
+    """An address, and how often it was asked for."""
+
+    at: float
+    times: int = 1
+
+
+class Programs:
+    """What the stream says of programs and hosts."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self.executed: dict[bytes, Executed] = {}
+        self.connected: dict[bytes, Connected] = {}
+        self.gaps: dict[str, None] = {}
+        """What could not be followed, in the order in which it was met."""
+        self._most = most
+
+    def take(self, seen: Seen) -> None:
+        if seen.op == "execute":
+            self._execute(seen)
+        elif seen.op == "connect":
+            self._connect(seen)
+        elif seen.op == "io_uring":
+            self._gap("a program used io_uring: what it opened through it was not seen")
+        elif seen.op == "foreign":
+            self._gap("a 32-bit program ran: what it opened was not seen")
+
+    def _execute(self, seen: Seen) -> None:
+        there = seen.identity
+        if there is None or not there.is_file or not there.mode & EXECUTABLE:
+            return  # A shell tries the folders of PATH in turn.
+        name = text(seen.path.rpartition(b"/")[2])
+        if name in LEAVES:
+            self._gap(f"{name} ran: {LEAVES[name]}")
+        known = self.executed.get(seen.path)
+        if known is not None:
+            known.times += 1
+        elif len(self.executed) < self._most:
+            self.executed[seen.path] = Executed(there)
+        else:
+            self._gap(f"more than {self._most} programs were executed: the rest is not listed")
+
+    def _connect(self, seen: Seen) -> None:
+        address = text(seen.path)
+        for pattern, server in _SERVERS:
+            if fnmatchcase(address, pattern):
+                self._gap(f"work was handed to {server}: what it read was not seen")
+        if address.startswith("unix:"):
+            return
+        known = self.connected.get(seen.path)
+        if known is not None:
+            known.times += 1
+        elif len(self.connected) < self._most:
+            self.connected[seen.path] = Connected(seen.at)
+        else:
+            self._gap(f"more than {self._most} addresses were connected to: the rest is not listed")
+
+    def _gap(self, what: str) -> None:
+        self.gaps[what] = None
+
+
+def text(path: bytes) -> str:
+    """As the format writes what is not UTF-8."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+def host_and_port(address: bytes) -> tuple[str, int | None]:
+    """`inet:192.0.2.1:443` and `inet6:[2001:db8::1]:443` as host and port."""
+    _, _, rest = text(address).partition(":")
+    host, _, port = rest.rpartition(":")
+    return host.strip("[]"), int(port) if port.isdigit() else None
+
+
+def is_shared_library(name: str) -> bool:
+    return re.search(_SHARED, name) is not None
+
+
+def is_notable(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in NOTABLE)
+
+
+def version_of(file: str) -> str | None:
+    """The version in the name of a shared library: `12.4.127` of `libcudart.so.12.4.127`."""
+    found = re.search(_VERSION, file)
+    return found[1] if found else None

@@ -1,0 +1,85 @@
+"""One call that a program made, as the answerer saw it right before the call went on: the stream that becomes facts.
+
+A record is an attempt: the kernel decides only afterwards. One that names a file that is there is taken as done; one
+that names nothing, and would not create it, is a failing call and says nothing.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import Any, Literal, NamedTuple
+
+Op = Literal[
+    "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
+    "foreign",
+]  # fmt: skip
+
+# The flags of open(2) that decide something; equal on x86-64 and aarch64 (asm-generic/fcntl.h).
+WRITE_ONLY = 0o1
+READ_WRITE = 0o2
+ACCESS = 0o3
+CREATE = 0o100
+EXCLUSIVE = 0o200
+TRUNCATE = 0o1000
+PATH_ONLY = 0o10000000
+
+EXCHANGE = 2
+"""Of renameat2(2): both names stay, their files change places."""
+
+
+class Identity(NamedTuple):
+    """What a stat says of a file; times in nanoseconds."""
+
+    device: int
+    inode: int
+    mode: int
+    size: int
+    mtime: int
+    ctime: int
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.mode)
+
+    @property
+    def is_folder(self) -> bool:
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Equal for two names of one file."""
+        return self.device, self.inode
+
+    def same_content(self, other: Identity) -> bool:
+        """Whether nothing was written between: also an edit that restores the mtime moves the ctime."""
+        return self.key == other.key and (self.size, self.mtime, self.ctime) == (other.size, other.mtime, other.ctime)
+
+
+class Seen(NamedTuple):
+    """One record, in the order of the ring's fields."""
+
+    seq: int
+    """Gap-free from 0: a jump means that records were lost."""
+    at: float
+    """Seconds of the monotonic clock."""
+    pid: int
+    """The process, in our pid namespace; the thread where that is not known."""
+    op: Op
+    path: bytes
+    """Absolute, symbolic links not followed; of a connection its address: `inet:192.0.2.1:443`, `unix:/run/x`."""
+    other: bytes = b""
+    """The second path of a rename or link."""
+    flags: int = 0
+    """Of the open, as the kernel got them; of a rename those of renameat2."""
+    identity: Identity | None = None
+    """Of the file right before the call, links followed. Nothing: it was not there, or could not be looked at."""
+    late: bool = False
+    """It was looked at after the call had gone on: on a network or FUSE file system."""
+    because: str = ""
+    """Why the identity is not known, where something may have been there."""
+
+
+def seen(record: tuple[Any, ...]) -> Seen:
+    """The value of one tuple of the ring."""
+    made = Seen(*record)
+    return made if made.identity is None else made._replace(identity=Identity(*made.identity))
