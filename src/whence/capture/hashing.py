@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat as modes
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -163,6 +163,40 @@ def measure_folder(path: str, cache: Cache) -> Steps[Measured]:
     while folders:
         below = folders.pop()
         yield from _folder_lines(path, below, part, cache, lines, folders)
+    return _folder(stat, began, lines)
+
+
+def measure_some(path: str, names: Sequence[str], cache: Cache) -> Steps[Measured]:
+    """The digest of the manifest of those files of a folder: what was read of it, or written to it.
+
+    `names` are relative to the folder. Links are followed: the bytes were read through them. One that is gone is
+    `unread`. Raises OSError when the folder is gone.
+    """
+    began = time.time_ns()
+    part = os.path.realpath(path)
+    stat = os.stat(path)
+    lines: list[_Line] = []
+    for name in names:
+        lines.append((yield from _line_of(os.path.join(path, name), os.fsencode(name), part, cache)))
+        yield
+    return _folder(stat, began, lines)
+
+
+def _line_of(path: str, relative: bytes, part: str, cache: Cache) -> Steps[_Line]:
+    try:
+        stat = os.stat(path)
+        if not modes.S_ISREG(stat.st_mode):
+            return relative, "unread", 0o644, stat.st_size, None
+        mode = 0o755 if stat.st_mode & 0o100 else 0o644
+        digest, size = cache.find(part, stat), stat.st_size
+        if digest is None:
+            digest, size = yield from _file_of_folder(path, stat, part, cache, follow=True)
+        return relative, "file", mode, size, digest
+    except OSError:
+        return relative, "unread", 0o644, 0, None
+
+
+def _folder(stat: os.stat_result, began: int, lines: list[_Line]) -> Measured:
     lines.sort()
     manifest = manifest_of(lines)
     return Measured(
@@ -217,12 +251,14 @@ def _line(entry: os.DirEntry[str], relative: bytes, part: str, cache: Cache) -> 
     return relative, "unread", 0o644, stat.st_size, None
 
 
-def _file_of_folder(path: str, stat: os.stat_result, part: str, cache: Cache) -> Steps[tuple[str, int]]:
+def _file_of_folder(
+    path: str, stat: os.stat_result, part: str, cache: Cache, *, follow: bool = False
+) -> Steps[tuple[str, int]]:
     if stat.st_size >= _SMALL:
         measured = yield from measure_file(path, cache, part)
         return measured.digest, measured.size
     began = time.time_ns()
-    hashed = hash_file(path, follow=False)
+    hashed = hash_file(path, follow=follow)
     if not hashed.changed and hashed.stat == stat_identity(stat):
         cache.add(part, stat, hashed.digest, began)
     return hashed.digest, hashed.size

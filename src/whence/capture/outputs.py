@@ -7,17 +7,18 @@ missing, and says so.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ..records.base import When
 from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
 from ..rules.kinds import guess
 from ..system.files import stat_identity
-from .hashing import Cache, Measured, NoCache, Work, measure, never
+from .hashing import Cache, Measured, NoCache, Steps, Work, measure, measure_some, never
 from .places import Found, Mounts, find, one_each, recorded_path
 
 How = Literal["declared", "observed"]
+Role = Literal["output", "intermediate", "changed"]
 
 
 class Expected:
@@ -93,7 +94,12 @@ class OutputDigest:
         when: When = "end",
         how: How = "declared",
         untouched: bool = False,
+        role: Role = "output",
+        digest_before: str | None = None,
+        some: Sequence[str] | None = None,
+        whole: bool | None = None,
     ) -> None:
+        """`some`: of a folder, those of its files that count, by their names in it."""
         self.found = found
         self.measured: Measured | None = None
         self.kind: ArtifactKind | None = kind
@@ -101,9 +107,15 @@ class OutputDigest:
         self._when: When = when
         self._how: How = how
         self._untouched = untouched
+        self._role: Role = role
+        self._digest_before = digest_before
+        self._whole = whole
+        self.still_written = False
+        """A process has it open, or mapped, for writing."""
         self._because = "it was there before the run and was not written" if untouched else found.because
         readable = found.absolute is not None and found.stat is not None and found.kind != "special"
-        self._work = Work(measure(found.absolute, cache or NoCache())) if found.absolute and readable else None
+        steps = _begin(found.absolute, cache or NoCache(), some) if found.absolute and readable else None
+        self._work = Work(steps) if steps is not None else None
 
     @property
     def pending(self) -> bool:
@@ -140,6 +152,7 @@ class OutputDigest:
             found.path, folder=found.kind == "folder" or (measured is not None and measured.files is not None)
         )
         changed = measured is not None and measured.changed
+        moving = "it changed while it was read" if changed else _STILL_WRITTEN if self.still_written else None
         return Artifact(
             when=self._when,
             name=found.name,
@@ -151,12 +164,15 @@ class OutputDigest:
             files=measured.files if measured else None,
             media_type=media,
             how=self._how,
+            role=self._role,
+            digest_before=self._digest_before,
+            whole=self._whole,
             kept=kept,
-            final=not changed,
+            final=moving is None,
             unfinished=not succeeded,
             missing=self.missing,
             stat=measured.stat if measured else _identity(found),
-            because="it changed while it was read" if changed else self._because or because,
+            because=moving or self._because or because,
         )
 
     def still_same(self) -> bool | None:
@@ -167,3 +183,10 @@ class OutputDigest:
             return stat_identity(os.stat(self.found.absolute)) == self.measured.stat
         except OSError:
             return False
+
+
+def _begin(path: str, cache: Cache, some: Sequence[str] | None) -> Steps[Measured]:
+    return measure(path, cache) if some is None else measure_some(path, some, cache)
+
+
+_STILL_WRITTEN = "a process that is still there has it open for writing"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from ..errors import WhenceError
 from ..records import events
 from ..records.encoding import encode, timestamp
@@ -44,6 +46,9 @@ def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = Fals
 
     _step(launch, "work beside the run", lambda: _end_beside(launch, beside, seconds))
     _step(launch, "outputs", lambda: _outputs(launch, pending, enough))
+    if launch.observed is not None:
+        settle = launch.observed.settle
+        _step(launch, "what the command was seen to do", lambda: settle(enough, pending))
     _step(launch, "the check of inputs", lambda: _inputs(launch, enough))
     _step(launch, "the check of sources", lambda: _sources(launch))
     _step(launch, "the digest cache", launch.digests.save)
@@ -82,6 +87,7 @@ def _outputs(launch: Launch, pending: list[Pending], enough: Callable[[], bool])
     for output in outputs:
         output.advance(enough)
     artifacts = state_outputs(launch, outputs, pending)
+    launch.written += [output.found.absolute for output in outputs if output.found.absolute]
     written = [artifact.path for artifact in artifacts if not artifact.missing]
     add_results(launch.around.store, launch.cwd, written + [output.found.path for output in launch.stated])
     if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
@@ -93,7 +99,9 @@ def _inputs(launch: Launch, enough: Callable[[], bool]) -> None:
         if one.pending and one.advance(enough):
             launch.keep_input(one)
             launch.recording.state(one.digested("end"))
-        launch.recording.state(one.check("end", enough))
+        path = one.found.absolute
+        opened = launch.observed.was_opened(path) if launch.observed is not None and path is not None else None
+        launch.recording.state(replace(one.check("end", enough), opened=opened))
 
 
 def _sources(launch: Launch) -> None:

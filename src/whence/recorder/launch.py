@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from ..capture.config_files import read_config_file
 from ..capture.configuration import resolve
 from ..capture.container import observe_container
 from ..capture.environment import capture_environment
+from ..capture.hashing import Measured
 from ..capture.host import capture_host, capture_user
 from ..capture.hostfiles import HostFiles
 from ..capture.inputs import InputDigest, declare, digest_all
@@ -30,6 +32,7 @@ from ..records import events
 from ..records.base import Missing, When
 from ..records.code import Code
 from ..records.run import Error, Host
+from ..records.seal import Pending
 from ..rules.container import masked, of_image
 from ..rules.kinds import guess, split_kind
 from ..rules.permission import policy_cases
@@ -45,6 +48,19 @@ from .recording import Recording
 from .request import Request, Surroundings
 
 
+class Observed(Protocol):
+    """The part of an observation that a launch needs at its end; `observed.Observed` is the real one."""
+
+    def settle(self, enough: Callable[[], bool], pending: list[Pending]) -> None: ...
+    def was_opened(self, path: str) -> bool | None: ...
+
+
+class Kept(Protocol):
+    """Something whose bytes may be kept."""
+
+    def keep(self, keep: Callable[[str, Measured], str | None]) -> None: ...
+
+
 class Launch(msgspec.Struct, kw_only=True):
     """A run that has been captured and not yet started, with what is owed at its end."""
 
@@ -55,6 +71,7 @@ class Launch(msgspec.Struct, kw_only=True):
     digests: DigestCache
     mounts: Mounts
     kept_inputs: Keeping
+    kept_outputs: Keeping
     captured: CapturedCode | None = None
     snapshot: Snapshot | None = None
     code: Code | None = None
@@ -63,12 +80,18 @@ class Launch(msgspec.Struct, kw_only=True):
     """What was declared to be written."""
     stated: list[OutputDigest] = []
     """What was stated as written while the run was going on; looked at once more at the end."""
+    written: list[str] = []
+    """Where the declared outputs lie that were found at the end."""
+    libraries: tuple[str, ...] = ()
+    """The folders of the command's environment."""
+    observed: Observed | None = None
+    """What the command was seen to do, where it is watched."""
 
     @property
     def cwd(self) -> Path:
         return self.around.cwd
 
-    def keep_input(self, one: InputDigest) -> None:
+    def keep_input(self, one: Kept) -> None:
         """Copy an input that is digested, where policy asks for it."""
         if self.kept_inputs.copy:
             one.keep(self.kept_inputs.keep)
@@ -105,6 +128,7 @@ def _launch(request: Request, around: Surroundings, recording: Recording, host: 
         digests=DigestCache(around.store.cache),
         mounts=Mounts(host.name),
         kept_inputs=Keeping.of(around.store, around.policy, "keep_inputs"),
+        kept_outputs=Keeping.of(around.store, around.policy, "keep_outputs"),
     )
 
 
@@ -260,6 +284,9 @@ def _environment(launch: Launch) -> None:
     for content in (captured.software, *captured.lock_bytes.values()):
         put_bytes(around.store, content)
     _missing(launch, *captured.missing)
+    python = captured.environment.python
+    if python is not None:
+        launch.libraries = tuple(filter(None, (python.prefix, python.base)))
     launch.recording.state(events.EnvironmentCaptured(environment=captured.environment))
 
 

@@ -26,7 +26,7 @@ def kept(output: OutputDigest, keeping: Keeping, *, succeeded: bool = True) -> A
 def state_outputs(launch: Launch, outputs: list[OutputDigest], pending: list[Pending]) -> list[Artifact]:
     """Keep each output and state it; those whose digest was not done are added to `pending`."""
     succeeded = launch.recording.status in (None, "succeeded")
-    keeping = Keeping.of(launch.around.store, launch.around.policy, "keep_outputs")
+    keeping = launch.kept_outputs
     artifacts = [kept(output, keeping, succeeded=succeeded) for output in outputs]
     for artifact, output in zip(artifacts, outputs, strict=True):
         launch.recording.state(events.ArtifactProduced(artifact=artifact))

@@ -267,7 +267,8 @@ KINDS: dict[str, type[Event]] = {
         RunCreated, CodeCaptured, CodeStored, CodeChanged, EnvironmentCaptured, ConfigResolved, ConfigChanged,
         InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, OutputDeclared, ArtifactProduced,
         CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised, ProcessAttached,
-        ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
+        ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost, JournalContinued, RunEnded,
+        RunSealed,
     )
 }  # fmt: skip
 """Every kind that format 1 knows, in the order of docs/format.md."""

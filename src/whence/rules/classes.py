@@ -13,13 +13,11 @@ from typing import Literal
 
 import msgspec
 
+from .observation import Fate, FileUse
 from .snapshot import matches
 
 FileClass = Literal["data", "code", "config", "library", "system", "cache", "device", "ignored"]
 """`library` is software that came from elsewhere, `system` what an account or machine is set up with."""
-
-LISTED: frozenset[FileClass] = frozenset({"data", "code", "config"})
-"""What the record names one by one; the rest is counted."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +89,7 @@ TABLE: tuple[Row, ...] = (
         what="how the machine and the account are set up",
         below=("/etc", "/var/lib", "~/.config", "~/.ssh", "~/.gnupg", "~/.aws", "~/.kube", "~/.docker"),
     ),
+    Row(name="system", what="the account's own settings", below=("~",), called=(".*",)),
     Row(name="system", what="how a Python environment is set up", called=("pyvenv.cfg", "*._pth")),
     Row(
         name="code",
@@ -134,6 +133,13 @@ class _Names:
         )
 
 
+Word = Literal[
+    "input", "output", "intermediate", "changed", "removed", "code", "config", "library", "system", "cache", "device",
+    "ignored",
+]  # fmt: skip
+"""What becomes of a file in the record (docs/format.md, section 5)."""
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run takes place: what the table's rows and the patterns are held against. Paths are absolute."""
 
@@ -147,6 +153,29 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+
+
+_WROTE: dict[Fate, Word] = {
+    "written": "output",
+    "again": "intermediate",
+    "changed": "changed",
+    "temporary": "intermediate",
+    "removed": "removed",
+}
+_READ: dict[FileClass, Word] = {"data": "input", "code": "code", "config": "config"}
+
+
+def word(use: FileUse, classes: Classes, path: str) -> Word | None:
+    """The word for what a run did with a file; nothing when it did nothing."""
+    if use.fate == "untouched":
+        return None
+    wrote = use.fate != "read"
+    name = classes.of(path, written=wrote)
+    if name not in ("data", "code", "config"):
+        return name  # Counted only.
+    if not wrote:
+        return _READ[name]
+    return "output" if use.now is not None and classes.is_output(path) else _WROTE[use.fate]
 
 
 class Classes:

@@ -102,6 +102,32 @@ KEYS: dict[str, Key] = {
             sentence="Paths that the code id leaves out (they stay in the snapshot), as gitignore patterns.",
         ),
         Key(
+            name="observe",
+            kind="choice",
+            default="auto",
+            choices=("auto", "seccomp", "strace", "python", "off"),
+            sentence="How the files that a command opens are watched: `auto` takes the best that works here.",
+        ),
+        Key(
+            name="inputs",
+            kind="patterns",
+            default=(),
+            sentence="Paths that are inputs when the command reads them, whatever they look like; as gitignore patterns"
+            " below the code's folder, or absolute (`/data/`, `~/sets/*.csv`).",
+        ),
+        Key(
+            name="outputs",
+            kind="patterns",
+            default=(),
+            sentence="Paths that are outputs when the command writes them, also if it reads them again; likewise.",
+        ),
+        Key(
+            name="ignore",
+            kind="patterns",
+            default=(),
+            sentence="Paths that are not recorded when the command opens them; `inputs` and `outputs` win. Likewise.",
+        ),
+        Key(
             name="environment_variables",
             kind="patterns",
             default=ALLOWED,

@@ -1,0 +1,258 @@
+"""Files that the command was seen to read: the bytes that it opened, or an honest "unknown".
+
+What is known of a file is its stat right before it was opened. A digest that is taken later is of the same bytes only
+while the stat is still that one; else the file at the end is another, and the record says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from ..records.base import When
+from ..records.data import Input, Kind, Stat
+from ..rules.folders import Entry, Listing
+from ..rules.observation import FileUse
+from ..rules.seen import Identity
+from ..system.files import stat_identity
+from .hashing import Cache, Measured, Steps, Work, measure_file, measure_folder, measure_some, never
+from .places import Mounts, recorded_path
+
+Changed = Literal["no", "yes", "unknown"]
+Role = Literal["data", "config", "code"]
+
+
+def look(path: bytes) -> Identity | None:
+    """What lies at a path now, links followed; nothing where nothing does, or it may not be looked at."""
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return Identity(stat.st_dev, stat.st_ino, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def stat_of(identity: Identity) -> Stat:
+    """As the format has it."""
+    return Stat(
+        device=identity.device,
+        inode=identity.inode,
+        size=identity.size,
+        mtime=identity.mtime,
+        ctime=identity.ctime,
+    )
+
+
+def list_folder(folder: str) -> Listing | None:
+    """What lies in a folder; nothing where it cannot be listed."""
+    try:
+        with os.scandir(folder or "/") as scan:
+            entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in scan if entry.name != ".whence"]
+    except OSError:
+        return None
+    return Listing([name for name, is_folder in entries if not is_folder], [name for name, is_f in entries if is_f])
+
+
+def digest_opened(path: str, opened: Identity, cache: Cache, enough: Callable[[], bool]) -> Measured | None:
+    """The digest of the bytes that were opened; nothing when they are not there any more, or time is up."""
+    work = Work(_later(path, cache))
+    try:
+        done = work.advance(enough)
+    except OSError:
+        return None
+    return work.result if done and is_of(work.result, opened) else None
+
+
+def is_of(measured: Measured, opened: Identity) -> bool:
+    """Whether a digest is of the bytes that were opened."""
+    return not measured.changed and measured.stat == stat_of(opened)
+
+
+class ObservedFile:
+    """One file that was read, from the end of the stream to its statement."""
+
+    def __init__(self, use: FileUse, role: Role, *, cache: Cache, measured: Measured | None = None) -> None:
+        """`measured`: the digest of what was opened, if it was taken while the command ran."""
+        self.path = os.fsdecode(use.path)
+        self._use = use
+        self._role: Role = role
+        self.opened = measured
+        """Of the bytes that were opened."""
+        self._after: Measured | None = None
+        self._fault: str | None = None
+        self._work = Work(_later(self.path, cache)) if self._owes else None
+        self.kept = False
+
+    @property
+    def _owes(self) -> bool:
+        """Whether the file at the end is still to be read."""
+        if self._use.now is None or not self._use.now.is_file:
+            return False
+        return self.opened is None or not self._stands
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the file at the end is the one that was opened."""
+        use = self._use
+        return use.opened is not None and use.now is not None and use.opened.same_content(use.now)
+
+    @property
+    def pending(self) -> bool:
+        return self._work is not None
+
+    def advance(self, enough: Callable[[], bool] = never) -> bool:
+        """Digest what is there now. Never raises OSError."""
+        if self._work is None:
+            return True
+        try:
+            if not self._work.advance(enough):
+                return False
+            self._take(self._work.result)
+        except OSError as error:
+            self._fault = f"it could not be read: {error.strerror or error}"
+        self._work = None
+        return True
+
+    def _take(self, measured: Measured) -> None:
+        opened = self._use.opened
+        if opened is None or is_of(measured, opened):
+            self.opened = self.opened or measured
+        else:
+            self._after = measured
+
+    def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
+        """Have its bytes kept, where they are still those that were opened."""
+        if self.opened is not None and self._stands:
+            because = keep(self.path, self.opened)
+            self.kept = because is None
+            self._fault = self._fault or because
+
+    def input(self, *, cwd: str, mounts: Mounts, when: When = "end") -> Input:
+        """The input, as far as it is known."""
+        use, opened = self._use, self.opened
+        changed, because = self._judged()
+        shown = recorded_path(self.path, cwd)
+        other = use.now is not None and use.opened is not None and not self._stands
+        return Input(
+            when=when,
+            name=shown,
+            path=shown,
+            kind=_kind(self.path),
+            digest=opened.digest if opened else None,
+            size=opened.size if opened else use.opened.size if use.opened else None,
+            how="observed",
+            role=self._role,
+            pending=self.pending,
+            kept=self.kept,
+            stat=stat_of(use.opened) if use.opened else None,
+            location=mounts.locate(self.path, _stat(self.path)),
+            changed=changed,
+            digest_after=self._after.digest if self._after else None,
+            stat_after=stat_of(use.now) if other and use.now else None,
+            opened=True,
+            late=use.late,
+            because=because or self._fault,
+        )
+
+    def _judged(self) -> tuple[Changed, str | None]:
+        """Whether the file at the end is the one that was opened; with the reason, where it is not plain."""
+        use, opened, after = self._use, self.opened, self._after
+        if use.opened is None:
+            return "unknown", use.because or "it could not be looked at when it was opened"
+        if use.now is None:
+            return "yes", "it is gone" if opened else "it was gone before it could be digested"
+        if self._stands:
+            if use.differed:
+                return "unknown", "it was another file, or edited, between two of its opens"
+            return ("no", None) if opened or self.pending else ("unknown", self._fault)
+        if opened is not None and after is not None:
+            return ("yes", None) if opened.digest != after.digest else ("no", None)
+        words = "the run itself wrote to it" if use.fate == "changed" else "it was changed after it was opened"
+        because = f"{words}: what its bytes were then is not known" if opened is None else words
+        return ("yes" if use.opened.size != use.now.size else "unknown"), because
+
+
+class ObservedFolder:
+    """Many files of one folder that were read."""
+
+    def __init__(self, entry: Entry, uses: Sequence[FileUse], *, cache: Cache) -> None:
+        self.path = entry.folder
+        self._entry = entry
+        self._uses = uses
+        names = [path[len(entry.folder) + 1 :] for path in entry.files]
+        steps = measure_folder(entry.folder, cache) if entry.whole else measure_some(entry.folder, names, cache)
+        self._work: Work[Measured] | None = Work(steps)
+        self.measured: Measured | None = None
+        self.kept = False
+        self._fault: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self._work is not None
+
+    def advance(self, enough: Callable[[], bool] = never) -> bool:
+        """Digest what is there now. Never raises OSError."""
+        if self._work is None:
+            return True
+        try:
+            if not self._work.advance(enough):
+                return False
+            self.measured = self._work.result
+        except OSError as error:
+            self._fault = f"it could not be read: {error.strerror or error}"
+        self._work = None
+        return True
+
+    def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
+        if self.measured is not None and self._judged()[0] == "no":
+            because = keep(self.path, self.measured)
+            self.kept = because is None
+            self._fault = self._fault or because
+
+    def input(self, *, cwd: str, mounts: Mounts, when: When = "end") -> Input:
+        measured = self.measured
+        changed, because = self._judged()
+        shown = recorded_path(self.path, cwd)
+        stat = _stat(self.path)
+        return Input(
+            when=when,
+            name=shown,
+            path=shown,
+            kind="folder",
+            digest=measured.digest if measured else None,
+            size=measured.size if measured else None,
+            files=measured.files if measured else len(self._uses),
+            how="observed",
+            pending=self.pending,
+            kept=self.kept,
+            stat=stat_identity(stat) if stat else None,
+            location=mounts.locate(self.path, stat),
+            changed=changed,
+            opened=True,
+            late=any(use.late for use in self._uses),
+            whole=self._entry.whole,
+            because=because or self._fault,
+        )
+
+    def _judged(self) -> tuple[Changed, str | None]:
+        moved = [use for use in self._uses if use.opened is None or use.now is None or use.differed]
+        moved += [use for use in self._uses if use.opened and use.now and not use.opened.same_content(use.now)]
+        if moved:
+            named = ", ".join(os.fsdecode(use.path) for use in moved[:3]) + (" …" if len(moved) > 3 else "")
+            return "unknown", f"{len(moved)} of its files are not as they were when they were opened: {named}"
+        return ("no", None) if self.measured or self.pending else ("unknown", self._fault)
+
+
+def _later(path: str, cache: Cache) -> Steps[Measured]:
+    return (yield from measure_file(path, cache))
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _kind(path: str) -> Kind:
+    return "link" if os.path.islink(path) else "file"

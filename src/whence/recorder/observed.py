@@ -1,0 +1,152 @@
+"""What a watched command does, folded while it runs; files that it reads are digested beside it.
+
+Lives in the keeper. `take` gets the stream's records; `settling` says at the end what became of them. Nothing here is
+imported before the command has started.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..capture.hashing import Measured
+from ..capture.observed import digest_opened, stat_of
+from ..records import events
+from ..rules.classes import Classes, Place
+from ..rules.observation import Files
+from ..rules.programs import Programs
+from ..rules.seen import Identity, seen
+from ..store.digest_cache import DigestCache
+from .launch import Launch
+
+GENTLE = 10
+"""The niceness of digesting beside the command, of which only the idle processors are asked."""
+
+
+class Observed:
+    """One command's observation."""
+
+    def __init__(self, launch: Launch, mechanism: str, because: str | None = None) -> None:
+        self.launch = launch
+        self.mechanism = mechanism
+        self.files = Files(_real_folder)
+        self.programs = Programs()
+        self.classes = Classes(_place(launch))
+        self.cache = DigestCache(launch.around.store.cache)
+        self.count = 0
+        self.lost = 0
+        self.complete = False
+        self.gaps: dict[str, None] = {}
+        self._next = 0
+        self._digests = _Beside(self.cache)
+        launch.recording.state(events.ObservationStarted(mechanism=mechanism, because=because))
+
+    def take(self, records: Iterable[tuple[Any, ...]]) -> None:
+        """Add records of the stream, in the order of their numbers."""
+        for record in records:
+            call = seen(record)
+            self.lost += max(0, call.seq - self._next)
+            self._next = call.seq + 1
+            self.count += 1
+            self.programs.take(call)
+            path = self.files.take(call)
+            if path is not None and call.identity is not None and self._is_wanted(path):
+                self._digests.add(path, call.identity)
+
+    def _is_wanted(self, path: bytes) -> bool:
+        return self.classes.of(os.fsdecode(path)) in ("data", "code", "config")
+
+    def gap(self, what: str) -> None:
+        """Something that was not seen, in words for a person."""
+        self.gaps[what] = None
+
+    def ended(self, *, complete: bool) -> None:
+        """The stream has ended; `complete` when its source says that it saw everything."""
+        self.complete = complete
+
+    def stop(self) -> None:
+        """No digest is taken beside the command any more."""
+        self._digests.stop()
+
+    def measured(self, path: bytes, opened: Identity | None) -> Measured | None:
+        """The digest of what was opened, if it was taken while the command ran."""
+        digest = self._digests.done.get(path)
+        if digest is None or opened is None:
+            return None
+        return Measured(digest="sha256:" + digest.hex(), size=opened.size, stat=stat_of(opened), began=0)
+
+    def all_gaps(self) -> Sequence[str]:
+        """Everything that makes the observation incomplete."""
+        gaps = [*self.gaps, *self.programs.gaps]
+        if self.lost:
+            gaps.append(f"{self.lost} calls were lost: the command made them faster than they could be noted")
+        if self.files.beyond:
+            gaps.append(f"more than {self.files.count} files: {self.files.beyond} calls on others were only counted")
+        return gaps
+
+
+class _Beside:
+    """A thread that digests what was opened, while it is still there. Begins with the first file."""
+
+    def __init__(self, cache: DigestCache) -> None:
+        self.done: dict[bytes, bytes] = {}
+        """By path: the digest of what was first opened there."""
+        self._cache = cache
+        self._todo: deque[tuple[bytes, Identity]] = deque()
+        self._wake = threading.Semaphore(0)
+        self._enough = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, path: bytes, opened: Identity) -> None:
+        self._todo.append((path, opened))
+        self._wake.release()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="whence-observed", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop where it is; what was not digested is left to others."""
+        self._enough.set()
+        self._wake.release()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        _be_gentle()
+        while True:
+            self._wake.acquire()
+            if self._enough.is_set():
+                return
+            path, opened = self._todo.popleft()
+            measured = digest_opened(os.fsdecode(path), opened, self._cache, self._enough.is_set)
+            if measured is not None:
+                self.done[path] = bytes.fromhex(measured.digest[7:])
+
+
+def _be_gentle() -> None:
+    """On Linux a thread has a niceness of its own."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GENTLE)
+    except OSError:
+        return
+
+
+def _real_folder(folder: bytes) -> bytes:
+    return os.path.realpath(folder)
+
+
+def _place(launch: Launch) -> Place:
+    around, policy = launch.around, launch.around.policy
+    root = launch.snapshot.root if launch.snapshot else launch.code.root if launch.code else None
+    return Place(
+        root=os.fspath(root or launch.cwd),
+        home=os.fspath(around.home) if around.home else None,
+        libraries=launch.libraries,
+        own=(os.fspath(around.store.path),),
+        inputs=policy.inputs,
+        outputs=policy.outputs,
+        ignore=policy.ignore,
+    )

@@ -1,0 +1,355 @@
+"""What becomes of an observation at the end: inputs, artifacts, programs, hosts, and how complete all that is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ..capture.hashing import Measured, Work, measure_file
+from ..capture.observed import ObservedFile, ObservedFolder, Role, list_folder, look
+from ..capture.outputs import OutputDigest, found_output
+from ..capture.outputs import Role as ArtifactRole
+from ..records import events
+from ..records.observation import Connection, Observation, Program
+from ..records.seal import Pending
+from ..rules import secret_files
+from ..rules.classes import Word, word
+from ..rules.folders import Gathered, gather
+from ..rules.observation import FileUse
+from ..rules.programs import Executed, host_and_port, is_notable, is_shared_library, version_of
+from ..rules.snapshot import matches
+from ..store.digest_cache import DigestCache
+from ..store.objects import put_bytes, put_file, sync_objects
+from ..store.results import add_results
+from ..system.leases import is_written_to
+from .launch import Launch
+from .observed import Observed
+from .outputs import state_outputs
+
+NAMED = 20
+"""Paths that an anomaly names; the rest is counted."""
+
+HEAD = 64 << 10
+"""Bytes in which a secret is looked for."""
+
+
+def watch(launch: Launch, mechanism: str, because: str | None = None) -> Observed:
+    """Begin to fold what the command does; the launch's end states it."""
+    observed = Observed(launch, mechanism, because)
+    launch.observed = Settling(observed)
+    return observed
+
+
+class Settling:
+    """The end of one observation."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self._launch = observed.launch
+        self._pending: list[Pending] = []
+        self._opened: set[str] = set()
+        """Every path that was read, but for libraries and what is counted only."""
+        self._settled = False
+        self._counts: dict[str, int] = {}
+        self._uses: dict[Word, dict[str, FileUse]] = {}
+        self._libraries: list[str] = []
+
+    def settle(self, enough: Callable[[], bool], pending: list[Pending]) -> None:
+        """State it all. Digests that are not done when `enough` says so stay pending."""
+        self._pending = pending
+        self._observed.stop()
+        for use in self._observed.files.uses(look):
+            self._sort(use)
+        self._state_code(enough)
+        self._state_files("config", self._all("config"), enough)
+        self._state_outputs(enough)
+        self._state_inputs(enough)
+        self._state_anomalies()
+        self._state_end(enough)
+        self._cache.save()
+        self._settled = True
+
+    def was_opened(self, path: str) -> bool | None:
+        """Whether the command opened a file there, or below; nothing when silence proves nothing."""
+        if not self._settled:
+            return None
+        real = os.path.realpath(path)
+        if any(one in self._opened for one in (path, real)):
+            return True
+        below = (path.rstrip("/") + "/", real + "/")
+        if any(one.startswith(below) for one in self._opened):
+            return True
+        return False if self._observed.complete and not self._observed.all_gaps() else None
+
+    # Sorting.
+
+    def _sort(self, use: FileUse) -> None:
+        path = os.fsdecode(use.path)
+        found = word(use, self._observed.classes, path)
+        if found is None:
+            return
+        self._counts[found] = self._counts.get(found, 0) + 1
+        if found == "library":
+            self._sort_library(use, path)
+        if found not in ("library", "system", "cache", "device", "ignored"):
+            self._uses.setdefault(found, {})[path] = use
+            if use.read:
+                self._opened.add(path)
+
+    def _sort_library(self, use: FileUse, path: str) -> None:
+        """Shared libraries are programs; those of an installed package are counted, unless they change results."""
+        if use.fate != "read":
+            self._uses.setdefault("library", {})[path] = use
+            return
+        name = path.rpartition("/")[2]
+        if is_shared_library(name) and (is_notable(name) or not self._is_packaged(path)):
+            self._libraries.append(path)
+
+    def _is_packaged(self, path: str) -> bool:
+        return "/site-packages/" in path or "/dist-packages/" in path
+
+    def _all(self, name: Word) -> dict[str, FileUse]:
+        return self._uses.get(name, {})
+
+    # What was read.
+
+    def _state_code(self, enough: Callable[[], bool]) -> None:
+        """Source code that the snapshot does not hold is kept: it would not come back otherwise."""
+        inside = self._in_snapshot()
+        late = {path: use for path, use in self._all("code").items() if not inside(path)}
+        self._state_files("code", late, enough)
+
+    def _in_snapshot(self) -> Callable[[str], bool]:
+        snapshot = self._launch.snapshot
+        if snapshot is None:
+            return lambda path: False
+        root, names = os.path.realpath(snapshot.root), {blob.path for blob in snapshot.blobs}
+
+        def inside(path: str) -> bool:
+            real = os.path.realpath(path)
+            return real.startswith(root + "/") and real[len(root) + 1 :] in names
+
+        return inside
+
+    def _state_inputs(self, enough: Callable[[], bool]) -> None:
+        """Data, one by one or by folder; what was changed in place and read is an input as well."""
+        changed = {path: use for path, use in self._all("changed").items() if use.read}
+        removed = {path: use for path, use in self._all("removed").items() if use.read}
+        gone = changed | removed
+        self._state_files("data", gone, enough)
+        data = self._undeclared(self._all("input"))
+        gathered = self._gather(data)
+        for entry in gathered.entries:
+            self._state_folder(ObservedFolder(entry, [data[path] for path in entry.files], cache=self._cache), enough)
+        self._state_files("data", {path: data[path] for path in gathered.files}, enough)
+
+    def _undeclared(self, uses: dict[str, FileUse]) -> dict[str, FileUse]:
+        said = {os.path.realpath(one.found.absolute) for one in self._launch.inputs if one.found.absolute}
+        return {path: use for path, use in uses.items() if not _is_at_or_below(os.path.realpath(path), said)}
+
+    def _state_files(self, role: Role, uses: dict[str, FileUse], enough: Callable[[], bool]) -> None:
+        for path, use in sorted(self._undeclared(uses).items(), key=lambda item: _size(item[1])):
+            measured = self._observed.measured(use.path, use.opened)
+            one = ObservedFile(use, role, cache=self._cache, measured=measured)
+            one.advance(enough)
+            self._state_file(one, role, path)
+
+    def _state_file(self, one: ObservedFile, role: Role, path: str) -> None:
+        launch = self._launch
+        secret = self._secret(path, role)
+        if secret is None:
+            if role == "code":
+                one.keep(self._keep_code)
+            else:
+                launch.keep_input(one)
+        stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
+        if secret is not None:
+            stated = replace(stated, digest=None, digest_after=None, because=f"not digested: {secret}")
+        launch.recording.state(events.InputObserved(input=stated))
+
+    def _state_folder(self, one: ObservedFolder, enough: Callable[[], bool]) -> None:
+        launch = self._launch
+        one.advance(enough)
+        launch.keep_input(one)
+        if one.measured is not None and one.measured.manifest is not None:
+            put_bytes(launch.around.store, one.measured.manifest)
+        stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
+        launch.recording.state(events.InputObserved(input=stated))
+
+    def _secret(self, path: str, role: Role) -> str | None:
+        """Why a file is one of secrets; data by its name only."""
+        if role == "data":
+            return secret_files.file_is_secret(path, b"")
+        return self._launch.around.secrets.file_is_secret(path, _head(path))
+
+    def _keep_code(self, path: str, measured: Measured) -> str | None:
+        limit = self._launch.around.policy.untracked_limit
+        if measured.size > limit:
+            return f"{measured.size} bytes, larger than policy untracked_limit ({limit})"
+        same = put_file(self._launch.around.store, path).digest == measured.digest
+        return None if same else "it changed between being digested and being kept"
+
+    # What was written.
+
+    def _state_outputs(self, enough: Callable[[], bool]) -> None:
+        found = list(self._outputs())
+        for one in found:
+            if one.advance(enough) and one.absolute is not None and one.found.kind in ("file", "link"):
+                one.still_written = is_written_to(one.absolute) is True
+        artifacts = state_outputs(self._launch, found, self._pending)
+        store = self._launch.around.store
+        add_results(store, self._launch.cwd, [artifact.path for artifact in artifacts])
+        if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
+            sync_objects(store, stored)
+
+    def _outputs(self) -> Iterator[OutputDigest]:
+        """What is to be kept first comes first."""
+        said = {os.path.realpath(path) for path in self._launch.written}
+        for name in ("output", "changed", "intermediate"):
+            uses = {path: use for path, use in self._all(name).items() if use.now is not None}
+            uses = {path: use for path, use in uses.items() if not _is_at_or_below(os.path.realpath(path), said)}
+            gathered = self._gather(uses)
+            for path in gathered.files:
+                yield from self._output(path, name, before=self._before(uses[path]))
+            for entry in gathered.entries:
+                names = [path[len(entry.folder) + 1 :] for path in entry.files]
+                yield from self._output(entry.folder, name, some=None if entry.whole else names, whole=entry.whole)
+
+    def _output(
+        self,
+        path: str,
+        role: ArtifactRole,
+        *,
+        before: str | None = None,
+        some: Sequence[str] | None = None,
+        whole: bool | None = None,
+    ) -> Iterator[OutputDigest]:
+        found = found_output(path, cwd=os.fspath(self._launch.cwd))
+        if found is not None:
+            yield OutputDigest(
+                found, cache=self._cache, how="observed", role=role, digest_before=before, some=some, whole=whole
+            )
+
+    def _before(self, use: FileUse) -> str | None:
+        measured = self._observed.measured(use.path, use.opened) if use.opened == use.before else None
+        return measured.digest if measured else None
+
+    def _gather(self, uses: dict[str, FileUse]) -> Gathered:
+        launch = self._launch
+        held = [os.fspath(launch.cwd), launch.snapshot.root if launch.snapshot else "", str(launch.around.home or "")]
+        spread = {folder for one in held for folder in _at_and_above(one)}
+        return gather(uses, listing=list_folder, spread=lambda folder: folder in spread)
+
+    # What else is to be said.
+
+    def _state_anomalies(self) -> None:
+        removed = [path for path, use in self._all("removed").items() if not self._is_result(path, use)]
+        for what, paths in (
+            ("the run deleted files that were there before", removed),
+            ("the run changed installed software: the recorded environment is that of the launch", self._installed()),
+        ):
+            if paths:
+                detail = [*sorted(paths)[:NAMED], *([f"{len(paths) - NAMED} more"] if len(paths) > NAMED else [])]
+                self._launch.recording.state(events.AnomalyRaised(what=what, detail=detail))
+
+    def _is_result(self, path: str, use: FileUse) -> bool:
+        """What policy calls an output may go."""
+        return self._observed.classes.is_output(path)
+
+    def _installed(self) -> list[str]:
+        """Files written into an environment, without what Python compiles for itself."""
+        there = [path for path, use in self._all("library").items() if use.now is not None]
+        return [path for path in there if not matches(path.lstrip("/"), ("__pycache__/", "*.pyc"))]
+
+    def _state_end(self, enough: Callable[[], bool]) -> None:
+        observed = self._observed
+        programs = [self._program(os.fsdecode(path), one, enough) for path, one in self._executed()]
+        programs += [self._library(path, enough) for path in sorted(self._libraries)]
+        gaps = list(observed.all_gaps())
+        observation = Observation(
+            mechanism=observed.mechanism,
+            complete=observed.complete and not gaps,
+            events=observed.count,
+            files=dict(sorted(self._counts.items())),
+            gaps=gaps,
+        )
+        network = [self._connection(address, one.times) for address, one in observed.programs.connected.items()]
+        self._launch.recording.state(
+            events.ObservationEnded(observation=observation, programs=programs, network=network)
+        )
+
+    def _executed(self) -> Iterable[tuple[bytes, Executed]]:
+        return self._observed.programs.executed.items()
+
+    def _program(self, path: str, executed: Executed, enough: Callable[[], bool]) -> Program:
+        now = look(os.fsencode(path))
+        same = now is not None and now.same_content(executed.identity)
+        measured, because = self._digest(path, enough) if same else (None, "it is another file now, or gone")
+        return Program(
+            path=path,
+            digest=measured.digest if measured else None,
+            size=executed.identity.size,
+            target=_target(path),
+            times=executed.times,
+            changed="no" if same else "yes" if now is None or now.size != executed.identity.size else "unknown",
+            because=because,
+        )
+
+    def _library(self, path: str, enough: Callable[[], bool]) -> Program:
+        measured, because = self._digest(path, enough)
+        target = _target(path)
+        return Program(
+            path=path,
+            kind="library",
+            digest=measured.digest if measured else None,
+            size=measured.size if measured else None,
+            target=target,
+            version=version_of((target or path).rpartition("/")[2]),
+            because=because,
+        )
+
+    def _digest(self, path: str, enough: Callable[[], bool]) -> tuple[Measured | None, str | None]:
+        work = Work(measure_file(path, self._cache))
+        try:
+            return (work.result, None) if work.advance(enough) else (None, "there was no time to digest it")
+        except OSError as error:
+            return None, f"it could not be read: {error.strerror or error}"
+
+    def _connection(self, address: bytes, times: int) -> Connection:
+        host, port = host_and_port(address)
+        return Connection(host=host, port=port, times=times)
+
+    @property
+    def _cache(self) -> DigestCache:
+        return self._observed.cache
+
+
+def _size(use: FileUse) -> int:
+    return use.now.size if use.now is not None else 0
+
+
+def _target(path: str) -> str | None:
+    real = os.path.realpath(path)
+    return real if real != path else None
+
+
+def _head(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
+
+
+def _at_and_above(path: str) -> Iterator[str]:
+    yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _is_at_or_below(path: str, places: set[str]) -> bool:
+    return bool(places) and any(above in places for above in _at_and_above(path))
