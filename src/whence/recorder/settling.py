@@ -135,11 +135,9 @@ class Settling:
         return inside
 
     def _state_inputs(self, enough: Callable[[], bool]) -> None:
-        """Data, one by one or by folder; what was changed in place and read is an input as well."""
-        changed = {path: use for path, use in self._all("changed").items() if use.read}
-        removed = {path: use for path, use in self._all("removed").items() if use.read}
-        gone = changed | removed
-        self._state_files("data", gone, enough)
+        """Data, one by one or by folder; what came from outside and is another file now, or gone, is an input as well."""
+        for name in ("changed", "removed", "output", "intermediate"):
+            self._state_files("data", {path: use for path, use in self._all(name).items() if use.read}, enough)
         data = self._undeclared(self._all("input"))
         gathered = self._gather(data)
         for entry in gathered.entries:

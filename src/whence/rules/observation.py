@@ -28,7 +28,10 @@ now, `temporary` was made by the run and is gone, `removed` was there before and
 MOST = 1_000_000
 """Files that are told apart; those beyond are counted."""
 
-READ, CREATED, OVERWRITTEN, OPENED_TO_WRITE, READ_AGAIN, GONE, DIFFERED, LATE, UNKNOWN = (1 << n for n in range(9))
+READ, CREATED, OVERWRITTEN, OPENED_TO_WRITE, READ_AGAIN, GONE, DIFFERED, LATE, UNKNOWN, CAME = (
+    1 << n for n in range(10)
+)
+# CAME: what lies there is a file from outside, moved or linked to this name by the run.
 
 
 class Track(msgspec.Struct, gc=False):
@@ -239,7 +242,7 @@ def _read(files: Files, seen: Seen) -> bytes | None:
 
 def _was_read(track: Track, seen: Seen) -> bytes | None:
     """The path, when what it is was not known before."""
-    if track.written:
+    if track.written and not track.marks & CAME:
         track.marks |= READ_AGAIN
         return None
     new = not track.marks & READ
@@ -277,7 +280,7 @@ def _create(files: Files, seen: Seen) -> bytes | None:
         return None
     track = files.track(seen.path, there)
     if track is not None:
-        track.marks = (track.marks & ~GONE) | (CREATED if _is_new(track, seen) else OVERWRITTEN)
+        track.marks = (track.marks & ~(GONE | CAME)) | (CREATED if _is_new(track, seen) else OVERWRITTEN)
         track.because = track.because or seen.because
     return None
 
@@ -304,7 +307,7 @@ def _unlink(files: Files, seen: Seen) -> bytes | None:
 
 
 def _rename(files: Files, seen: Seen) -> bytes | None:
-    if seen.identity is None and not seen.because:
+    if (seen.identity is None and not seen.because) or seen.path == seen.other:
         return None
     if seen.identity is not None and seen.identity.is_folder:
         files.move_folder(seen.path, seen.other)
@@ -328,8 +331,11 @@ def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
     if target is None:
         target = Track()
         files.put(seen.other, target)
-    again = READ_AGAIN if source is not None and source.marks & READ_AGAIN else 0
-    target.marks = (target.marks & ~GONE) | again | (CREATED if target.before is None else OVERWRITTEN)
+    inherited = 0 if source is None else source.marks & (READ_AGAIN | CAME)
+    if seen.identity is not None and (source is None or not source.written):
+        inherited |= CAME
+    made = CREATED if target.before is None else OVERWRITTEN
+    target.marks = (target.marks & ~(GONE | CAME)) | inherited | made
 
 
 def _exchange(files: Files, seen: Seen) -> bytes | None:
@@ -343,7 +349,7 @@ def _exchange(files: Files, seen: Seen) -> bytes | None:
 def _link(files: Files, seen: Seen) -> bytes | None:
     unnamed = seen.path.startswith(b"/proc/")  # An unnamed file (O_TMPFILE) that is given a name.
     if unnamed or (seen.identity is not None and seen.identity.is_file):
-        _arrive(files, seen, None if unnamed else files.find(seen.path))
+        _arrive(files, seen._replace(identity=None) if unnamed else seen, files.find(seen.path))
     return None
 
 
