@@ -135,7 +135,7 @@ class Settling:
         return inside
 
     def _state_inputs(self, enough: Callable[[], bool]) -> None:
-        """Data, one by one or by folder; what came from outside and is another file now, or gone, is an input as well."""
+        """Data, one by one or by folder; what came from outside and is another file now is an input as well."""
         for name in ("changed", "removed", "output", "intermediate"):
             self._state_files("data", {path: use for path, use in self._all(name).items() if use.read}, enough)
         data = self._undeclared(self._all("input"))
