@@ -19,6 +19,7 @@ from typing import NoReturn
 from ..errors import RefusedError
 from .front import OUR_FAULT, Front, forwarded
 from .keeper import Keeper, Recorded, let_go
+from .observing import Observer, Watch
 from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
 from .relay import Descriptors, drop_inherited, prepare, release
@@ -37,6 +38,7 @@ def run_command(
     say: Callable[[str], None],
     mask: Callable[[str], str] = lambda text: text,
     before_leaving: Callable[[], None] = lambda: None,
+    observer: Observer | None = None,
 ) -> int:
     """Run a command to its end; gives the exit code for the shell, after the record is sealed.
 
@@ -51,6 +53,7 @@ def run_command(
     job = Job(
         argv=[*argv], environ=environ, descriptors=descriptors, group=os.getpgrp(), mask={int(n) for n in mask_before}
     )
+    watch = _watch(observer)
     raw = RawMode(0) if descriptors.interactive else None
     reports = os.pipe(), os.pipe()
     life = os.pipe()
@@ -66,8 +69,11 @@ def run_command(
         _keep(
             recording, job, reports=(reports[0][0], reports[0][1], reports[1][1]), life=life, front=theirs.detach(),
             log=OutputLog(log, output_log_limit), raw=raw, mask=mask, finish=finish,
+            watch=watch,
         )  # fmt: skip
     theirs.close()
+    if watch:
+        watch.close()
     for fd in (reports[0][0], reports[0][1], reports[1][1], life[0]):
         os.close(fd)
     recording.release()
@@ -103,6 +109,7 @@ def _keep(
     raw: RawMode | None,
     mask: Callable[[str], str],
     finish: Callable[[bool], None],
+    watch: Watch | None,
 ) -> NoReturn:
     """The keeper, from the fork to its end. A fault of ours ends it alone: the front then relays on."""
     code = OUR_FAULT
@@ -111,18 +118,31 @@ def _keep(
         if fork_or_report(reports[1:]) == 0:
             os.close(front)
             os.close(life[1])
-            parent(job, reports[1:], life[0])
+            parent(job, reports[1:], life[0], watch and watch.part())
         for fd in (*reports[1:], life[0]):
             os.close(fd)
+        if watch:
+            watch.begin()
         let_go(job)
         drop_inherited()
-        keeper = Keeper(recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish)
+        keeper = Keeper(
+            recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish, watch=watch
+        )
         keeper.keep()
         code = 0
     finally:
         if code:
             sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType] -- there is one: code is still set
         os._exit(code)
+
+
+def _watch(observer: Observer | None) -> Watch | None:
+    """Get ready to observe; what stands in the way is told to the observer, and the command runs."""
+    if observer is None:
+        return None
+    if observer.choice.mechanism == "none":
+        return None
+    return Watch(observer)
 
 
 def _let_go(descriptors: Descriptors) -> None:
