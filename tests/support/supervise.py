@@ -1,25 +1,33 @@
 """`python supervise.py FOLDER CMD…`: run a command under the supervisor, with a recording that only notes events.
 
-FOLDER takes `events.jsonl` and `output.log`. It is what `whence run` does, without capture and store.
+FOLDER takes `events.jsonl`, `output.log`, and with OBSERVE=MODE in the environment `seen.jsonl`. It is
+what `whence run` does, without capture and store.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from whence.recorder.command import run_command
+from whence.recorder.observing import Observation, Observer, choose
 from whence.records.encoding import encode
 from whence.records.events import Event, RunEnded, RunStarted
 from whence.records.run import Process
 from whence.system.descriptors import hold_standard_descriptors
+from whence.system.processes import find_program
 
 
 class Notes:
     """A recording whose journal is a plain file."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.fd = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
     def state(self, event: Event) -> None:
@@ -40,6 +48,17 @@ class Notes:
     def release(self) -> None:
         os.close(self.fd)
 
+    def take(self, records: list[tuple[Any, ...]]) -> None:
+        with (self.folder / "seen.jsonl").open("ab") as file:
+            for record in records:
+                words = [
+                    word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else word for word in record
+                ]
+                file.write(json.dumps(words).encode() + b"\n")
+
+    def observed(self, observation: Observation) -> None:
+        os.write(self.fd, encode({"kind": "observed", **msgspec.structs.asdict(observation)}) + b"\n")
+
     def finish(self, hurried: bool) -> None:
         os.write(self.fd, encode({"kind": "finished", "hurried": hurried, "keeper": os.getpid()}) + b"\n")
         os.close(self.fd)
@@ -53,6 +72,9 @@ def main() -> int:
     hold_standard_descriptors()
     folder = Path(sys.argv[1])
     notes = Notes(folder)
+    mode = os.environ.pop("OBSERVE", "off")
+    program = find_program(sys.argv[2], os.environ)
+    observer = Observer(choice=choose(mode, program), take=notes.take, ended=notes.observed, program=program)
     limit = int(os.environ.get("LIMIT", 64 << 20))
     return run_command(
         notes,
@@ -62,6 +84,7 @@ def main() -> int:
         output_log_limit=limit,
         finish=notes.finish,
         say=say,
+        observer=None if mode == "off" else observer,
     )
 
 

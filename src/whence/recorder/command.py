@@ -22,6 +22,7 @@ from ..system.descriptors import drop_inherited, release
 from .descriptors import Descriptors, prepare
 from .front import OUR_FAULT, Front, forwarded
 from .keeper import Keeper, Recorded
+from .observing import Observer, Watch
 from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
 from .terminal import RawMode
@@ -40,6 +41,7 @@ def run_command(
     mask: Callable[[str], str] = lambda text: text,
     unrecorded: Callable[[RunEnded], None] = lambda ended: None,
     before_leaving: Callable[[], None] = lambda: None,
+    observer: Observer | None = None,
 ) -> int:
     """Run a command to its end; gives the exit code for the shell, after the record is sealed.
 
@@ -55,6 +57,7 @@ def run_command(
     job = Job(
         argv=[*argv], environ=environ, descriptors=descriptors, group=os.getpgrp(), mask={int(n) for n in mask_before}
     )
+    watch = _watch(observer)
     raw = RawMode(0) if descriptors.interactive else None
     reports = os.pipe(), os.pipe()
     life = os.pipe()
@@ -70,8 +73,11 @@ def run_command(
         _keep(
             recording, job, reports=(reports[0][0], reports[0][1], reports[1][1]), life=life, front=theirs.detach(),
             log=OutputLog(log, output_log_limit), raw=raw, mask=mask, finish=finish,
+            watch=watch,
         )  # fmt: skip
     theirs.close()
+    if watch:
+        watch.close()
     for fd in (reports[0][0], reports[0][1], reports[1][1], life[0]):
         os.close(fd)
     recording.release()
@@ -108,6 +114,7 @@ def _keep(
     raw: RawMode | None,
     mask: Callable[[str], str],
     finish: Callable[[bool], None],
+    watch: Watch | None,
 ) -> NoReturn:
     """The keeper, from the fork to its end. A fault of ours ends it alone: the front then relays on."""
     code = OUR_FAULT
@@ -116,11 +123,15 @@ def _keep(
         if fork_or_report(reports[1:]) == 0:
             os.close(front)
             os.close(life[1])
-            parent(job, reports[1:], life[0])
+            parent(job, reports[1:], life[0], watch and watch.part())
         for fd in (*reports[1:], life[0]):
             os.close(fd)
+        if watch:
+            watch.begin()
         _let_go(job.descriptors, keep_input=False)
-        keeper = Keeper(recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish)
+        keeper = Keeper(
+            recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish, watch=watch
+        )
         keeper.keep()
         code = 0
     except BaseException as fault:
@@ -128,6 +139,15 @@ def _keep(
         raise
     finally:
         os._exit(code)
+
+
+def _watch(observer: Observer | None) -> Watch | None:
+    """Get ready to observe; what stands in the way is told to the observer, and the command runs."""
+    if observer is None:
+        return None
+    if observer.choice.mechanism == "none":
+        return None
+    return Watch(observer)
 
 
 def _let_go(descriptors: Descriptors, *, keep_input: bool) -> None:

@@ -22,6 +22,7 @@ from ..system.processes import identity, is_stopped
 from .descriptors import Channel, PassedFile
 from .ending import Usage, never_ran, not_known, run_ended
 from .lines import Lines
+from .observing import Watch
 from .output_log import OutputLog
 from .parent import Ended, Job, exec_failure
 from .relay import CHUNK, Relay
@@ -69,6 +70,7 @@ class Keeper:
         raw: RawMode | None,
         mask: Callable[[str], str],
         finish: Callable[[bool], None],
+        watch: Watch | None = None,
     ) -> None:
         self.recording = recording
         self.job = job
@@ -82,6 +84,7 @@ class Keeper:
         self._raw = raw
         self._mask = mask
         self._finish = finish
+        self._watch = watch
         self._front_pid = os.getppid()
         self._pid = 0
         self._pidfd = -1
@@ -115,6 +118,8 @@ class Keeper:
         now = time.monotonic()
         if self._over_at == float("inf"):
             return False
+        if self._watch and not self._watch.settled(self._over_at - DRAIN):
+            return False
         return self.relay.idle or (now >= self._over_at and self.relay.settled)
 
     def _turn(self) -> None:
@@ -122,6 +127,8 @@ class Keeper:
         # Asked first: below, a descriptor may be closed and its number given to the next one.
         gone = self._pidfd in ready
         self._relay(ready)
+        if self._watch:
+            self._watch.turn(ready)
         for line in self._reports.ready(ready):
             self._reported(line.split())
         for line in self._front.ready(ready):
@@ -136,6 +143,8 @@ class Keeper:
 
     def _next(self) -> float:
         due = [until for _, until in self._to_release] if self._over_at == float("inf") else []
+        if self._watch:
+            due.append(self._watch.next(None if self._over_at == float("inf") else self._over_at - DRAIN))
         return min(self._sample_at, self._beat_at, self._over_at, self._wake_at, *due)
 
     def _poll(self, until: float | None) -> dict[int, int]:
@@ -143,7 +152,7 @@ class Keeper:
         wanted: dict[int, int] = {}
         for fd, events in self.relay.interest():
             wanted[fd] = wanted.get(fd, 0) | events
-        for fd in (self._reports.fd, self._front.fd, self._pidfd):
+        for fd in (self._reports.fd, self._front.fd, self._pidfd, *(self._watch.interest() if self._watch else ())):
             if fd >= 0:
                 wanted[fd] = select.POLLIN
         for fd, events in wanted.items():
@@ -260,6 +269,9 @@ class Keeper:
 
     def _complete(self) -> None:
         self.recording.end(self._ending())
+        if self._watch:
+            self._watch.finish()
+            self._watch = None
         if output := self._captured():
             self.recording.state(OutputCaptured(output=output))
         if self.log.fault:

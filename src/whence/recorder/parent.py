@@ -24,8 +24,13 @@ from ..system.descriptors import keep_only
 from ..system.processes import start_time
 from ..system.tree import resident, transferred
 from .descriptors import Descriptors
+from .observing import Watched
 
 SHELL = "/bin/sh"
+
+ANEW = b"anew"
+"""From a process that is under a filter that nobody answers: another one must become the command."""
+
 UNWANTED = (signal.SIGPIPE, signal.SIGXFSZ)
 """Python ignores these two from its start; the command must not inherit that."""
 
@@ -93,26 +98,23 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def parent(job: Job, reports: Sequence[int], life: int) -> NoReturn:
-    """In a child of the keeper, with every signal blocked: start the command and see it to its end.
+def parent(job: Job, reports: Sequence[int], life: int, watched: Watched | None = None) -> NoReturn:
+    """Below the keeper, with every signal blocked: start the command and see it to its end.
 
     `life` ends when keeper and front are gone; until then the session of an interactive command must have a leader.
     """
-    gate, theirs = os.pipe()
     ignored = await_children()
     if job.descriptors.interactive:
         os.setsid()
         fcntl.ioctl(job.descriptors.channels[0].inner, termios.TIOCSCTTY, 0)
     began = time.monotonic()
-    pid = fork_or_report(reports)
-    if pid < 0:
-        os._exit(0)
-    if pid == 0:
-        _become(job, theirs, ignored)
+    pid, refusal = _start(job, reports, ignored, watched)
+    if refusal == ANEW:
+        os.waitpid(pid, 0)
+        pid, refusal = _start(job, reports, ignored, None)
     start = start_time(pid)
     floor = resident(os.getpid())
-    keep_only([gate, life, *reports])
-    refusal = os.read(gate, 64)
+    keep_only([life, *reports])
     if refusal:
         os.waitpid(pid, 0)
         _report(reports, f"failed {refusal.decode()}")
@@ -124,6 +126,21 @@ def parent(job: Job, reports: Sequence[int], life: int) -> NoReturn:
             os.close(fd)
         os.read(life, 1)
     os._exit(0)
+
+
+def _start(job: Job, reports: Sequence[int], ignored: set[int], watched: Watched | None) -> tuple[int, bytes]:
+    """A process that becomes the command, and what kept it from that: an error's number, `ANEW`, or nothing."""
+    gate, theirs = os.pipe()
+    pid = fork_or_report(reports)
+    if pid < 0:
+        os._exit(0)
+    if pid == 0:
+        os.close(gate)
+        _become(job, theirs, ignored, watched)
+    os.close(theirs)
+    refusal = os.read(gate, 64)
+    os.close(gate)
+    return pid, refusal
 
 
 def fork_or_report(reports: Sequence[int]) -> int:
@@ -175,7 +192,7 @@ def _wait_without_reaping(pid: int) -> tuple[int, int] | None:
     return transferred(pid)
 
 
-def _become(job: Job, gate: int, ignored: set[int]) -> NoReturn:
+def _become(job: Job, gate: int, ignored: set[int], watched: Watched | None) -> NoReturn:
     """Become the command; if it cannot be executed, say why through the gate (which closes at exec)."""
     try:
         _join_group(job)
@@ -184,7 +201,10 @@ def _become(job: Job, gate: int, ignored: set[int]) -> NoReturn:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, job.mask)
-        _execute(job.argv, job.environ)
+        if watched and not watched.go_under():
+            os.write(gate, ANEW)
+        else:
+            _execute(job.argv, job.environ)
     except OSError as error:
         os.write(gate, str(error.errno).encode())
     finally:

@@ -126,11 +126,11 @@ DERIVED = ("__pycache__/", "*.pyc", ".ipynb_checkpoints/", ".pytest_cache/", ".m
 
 def is_excluded(path: str, code_exclude: Sequence[str]) -> bool:
     """Whether the code id leaves the path out: something derived, or what `code_exclude` matches."""
-    return _matches(path, (*DERIVED, *code_exclude))
+    return matches(path, (*DERIVED, *code_exclude))
 
 
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern of `code_exclude` matches: the path, its name, or a folder above it (`outputs/`, `*.log`)."""
+def matches(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a gitignore pattern matches: the path, its name, or a folder above it (`outputs/`, `*.log`)."""
     folder, _, name = path.rpartition("/")
     if folder and _folder_matches(folder, tuple(patterns)):
         return True

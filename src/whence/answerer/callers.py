@@ -1,0 +1,118 @@
+"""Who makes a call: the process of a thread, its memory, its root and mount namespace, its folders.
+
+What was learned of a thread holds for a tenth of a second: too short for its number to be given to another one, and a
+change of root or namespace (which is notified) is waited for. A descriptor of memory belongs to the program that ran
+when it was opened, so it is dropped when the process executes another one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+LASTS = 0.1
+"""Seconds."""
+
+MOST = 128
+"""Threads that are remembered, each with one descriptor."""
+
+PATH_MAX = 4096
+"""Bytes of a path, its end included (linux/limits.h)."""
+
+PAGE = 4096
+
+
+class Caller:
+    """One thread that is held in a call."""
+
+    __slots__ = ("_memory", "namespace", "process", "root", "thread", "until")
+
+    def __init__(self, thread: int, until: float) -> None:
+        self.thread = thread
+        self.until = until
+        self.process = _process_of(thread)
+        self.root = os.readlink(b"/proc/%d/root" % thread)
+        self.namespace = os.readlink(b"/proc/%d/ns/mnt" % thread)
+        self._memory = -1
+
+    def path(self, address: int) -> bytes | None:
+        """The bytes up to the zero; nothing where the kernel will not find a path either. Raises PermissionError."""
+        start = self.read(address, min(PAGE - (address & 0xFFF), PATH_MAX))
+        end = start.find(b"\0")
+        if end >= 0:
+            return start[:end]
+        if len(start) < PAGE - (address & 0xFFF):
+            return None
+        whole = start + self.read(address + len(start), PATH_MAX - len(start))
+        end = whole.find(b"\0")
+        return whole[:end] if end >= 0 else None
+
+    def read(self, address: int, count: int) -> bytes:
+        """Bytes of its memory, as many as are there. Raises PermissionError, ProcessLookupError."""
+        if self._memory < 0:
+            self._memory = os.open(b"/proc/%d/mem" % self.thread, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(self._memory, count, address)
+        except (OSError, OverflowError):
+            return b""  # An address that is none.
+
+    def folder(self, descriptor: int) -> bytes:
+        """Where a descriptor of its leads; -100 is the working folder. Raises OSError."""
+        if descriptor == -100:
+            return os.readlink(b"/proc/%d/cwd" % self.thread)
+        return os.readlink(b"/proc/%d/fd/%d" % (self.thread, descriptor))
+
+    def close(self) -> None:
+        if self._memory >= 0:
+            os.close(self._memory)
+            self._memory = -1
+
+
+class Callers:
+    """The threads that called lately."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: dict[int, Caller] = {}
+        self._unsettled = 0.0
+
+    def get(self, thread: int, now: float) -> Caller:
+        """Raises OSError when it is gone, or may not be looked at."""
+        known = self._known.get(thread)
+        if known is not None and now < known.until:
+            return known
+        return self._meet(thread, now)
+
+    def _meet(self, thread: int, now: float) -> Caller:
+        self.forget(thread)
+        if len(self._known) >= MOST:
+            self.forget(next(iter(self._known)))
+        caller = Caller(thread, now + LASTS if now >= self._unsettled else now)
+        self._known[thread] = caller
+        return caller
+
+    def forget(self, thread: int) -> None:
+        known = self._known.pop(thread, None)
+        if known is not None:
+            known.close()
+
+    def forget_process(self, process: int) -> None:
+        """It is about to execute another program."""
+        for caller in [one for one in self._known.values() if one.process == process]:
+            self.forget(caller.thread)
+
+    def forget_all(self) -> None:
+        """Roots and mounts are about to change; until that has happened nothing is remembered."""
+        for thread in [*self._known]:
+            self.forget(thread)
+        self._unsettled = self._clock() + LASTS
+
+
+def _process_of(thread: int) -> int:
+    fd = os.open(b"/proc/%d/status" % thread, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(fd, 1024)
+    finally:
+        os.close(fd)
+    at = text.index(b"\nTgid:")
+    return int(text[at + 6 : text.index(b"\n", at + 6)])

@@ -1,0 +1,290 @@
+"""What a held call asks for: one record, or none where the kernel will refuse it or nothing worth telling happens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .callers import Caller, Callers
+from .native import Native
+from .places import NOTHING, Elsewhere, Look, World, Worlds
+from .syscalls import X32_BIT, Machine
+
+HERE = -100
+"""AT_FDCWD."""
+
+ACCESS = 0o3
+WRITE_ONLY = 0o1
+READ_WRITE = 0o2
+CREATE = 0o100
+TRUNCATE = 0o1000
+PATH_ONLY = 0o10000000
+REMOVE_FOLDER = 0x200
+"""AT_REMOVEDIR."""
+
+Record = tuple[float, int, str, bytes, bytes, int, tuple[int, int, int, int, int, int] | None, bool, str]
+"""All of a record but its number: time, process, op, path, other path, flags, identity, late, because."""
+
+Arguments = tuple[int, int, int, int, int, int]
+
+_STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
+
+
+class Asked(NamedTuple):
+    """What one call asks for."""
+
+    op: str
+    path: bytes
+    other: bytes = b""
+    flags: int = 0
+    look: Look = NOTHING
+
+
+class Calls:
+    """Reads held calls, one after the other."""
+
+    def __init__(self, native: Native, machine: Machine, clock: Callable[[], float]) -> None:
+        self._callers = Callers(clock)
+        self._worlds = Worlds(native)
+        self._clock = clock
+        self._audit = machine.audit
+        self._readers = {number: _READERS[name] for name, number in machine.calls.items()}
+        self._ops = {number: _OPS[name] for name, number in machine.calls.items() if name in _OPS}
+
+    def record(self, thread: int, number: int, architecture: int, arguments: Arguments) -> Record | None:
+        """What this call asks for. What cannot be learned, because the caller may not be looked at, is said."""
+        now = self._clock()
+        process = thread
+        try:
+            caller = self._callers.get(thread, now)
+            process = caller.process
+            if architecture != self._audit or number & X32_BIT:
+                return now, process, "foreign", b"", b"", number & ~X32_BIT, None, False, "a 32-bit program"
+            asked = self._readers[number](self, caller, arguments)
+        except OSError as error:
+            op = self._ops.get(number)
+            return (now, process, op, b"", b"", 0, None, False, f"the caller: {error.strerror}") if op else None
+        if asked is None:
+            return None
+        return now, process, asked[0], asked[1], asked[2], asked[3], *asked[4]
+
+    # Opens.
+
+    def open(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._open(caller, HERE, a[0], a[1])
+
+    def openat(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._open(caller, a[0], a[1], a[2])
+
+    def creat(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._open(caller, HERE, a[0], WRITE_ONLY | CREATE | TRUNCATE)
+
+    def openat2(self, caller: Caller, a: Arguments) -> Asked | None:
+        how = caller.read(a[2], 8)
+        return self._open(caller, a[0], a[1], int.from_bytes(how, "little")) if len(how) == 8 else None
+
+    def _open(self, caller: Caller, folder: int, address: int, flags: int) -> Asked | None:
+        flags &= 0xFFFFFFFF
+        path = self._path(caller, folder, address)
+        if not path or flags & PATH_ONLY:
+            return None
+        look = self._look(caller, path)
+        return Asked(_op(flags, look), path, b"", flags, look)
+
+    # Names.
+
+    def rename(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._pair("rename", caller, (HERE, a[0]), (HERE, a[1]), 0)
+
+    def renameat(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._pair("rename", caller, (a[0], a[1]), (a[2], a[3]), 0)
+
+    def renameat2(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._pair("rename", caller, (a[0], a[1]), (a[2], a[3]), a[4] & 0xFFFFFFFF)
+
+    def link(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._pair("link", caller, (HERE, a[0]), (HERE, a[1]), 0)
+
+    def linkat(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._pair("link", caller, (a[0], a[1]), (a[2], a[3]), a[4] & 0xFFFFFFFF)
+
+    def _pair(self, op: str, caller: Caller, old: tuple[int, int], new: tuple[int, int], flags: int) -> Asked | None:
+        before = self._path(caller, *old, empty=op == "link")
+        after = self._path(caller, *new)
+        if not before or not after:
+            return None
+        return Asked(op, before, after, flags, self._look(caller, before, follow=False))
+
+    def unlink(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._one("unlink", caller, HERE, a[0], follow=False)
+
+    def unlinkat(self, caller: Caller, a: Arguments) -> Asked | None:
+        return None if a[2] & REMOVE_FOLDER else self._one("unlink", caller, a[0], a[1], follow=False)
+
+    def truncate(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._one("truncate", caller, HERE, a[0])
+
+    def _one(
+        self, op: str, caller: Caller, folder: int, address: int, *, follow: bool = True, empty: bool = False
+    ) -> Asked | None:
+        path = self._path(caller, folder, address, empty=empty)
+        return Asked(op, path, look=self._look(caller, path, follow=follow)) if path else None
+
+    # Programs.
+
+    def execve(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._execute(caller, HERE, a[0])
+
+    def execveat(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._execute(caller, a[0], a[1])
+
+    def _execute(self, caller: Caller, folder: int, address: int) -> Asked | None:
+        asked = self._one("execute", caller, folder, address, empty=True)
+        self._callers.forget_process(caller.process)
+        return asked
+
+    # The rest.
+
+    def connect(self, caller: Caller, a: Arguments) -> Asked | None:
+        address = address_of(caller.read(a[1], min(a[2] & 0xFFFFFFFF, 128)))
+        return Asked("connect", address) if address else None
+
+    def io_uring_setup(self, caller: Caller, a: Arguments) -> Asked | None:
+        return Asked("io_uring", b"")
+
+    def change_of_world(self, caller: Caller, a: Arguments) -> Asked | None:
+        """Roots or mounts are about to change: nothing that is remembered holds, and nothing may be held open."""
+        self._callers.forget_all()
+        self._worlds.forget()
+        return None
+
+    # Paths.
+
+    def _path(self, caller: Caller, folder: int, address: int, *, empty: bool = False) -> bytes | None:
+        """The absolute path that the caller names; nothing where the kernel will not find one."""
+        named = caller.path(address)
+        if named is None:
+            return None
+        if named[:1] == b"/":
+            path = caller.root + named if caller.root != b"/" else named
+        elif named or empty:
+            folder = ((folder & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+            try:
+                start = caller.folder(folder)
+            except FileNotFoundError:
+                return None  # It has no such descriptor.
+            if not start.startswith(b"/"):
+                return None  # A pipe or a socket is no folder.
+            path = start + b"/" + named if named else start
+        else:
+            return None
+        if path.startswith((b"/proc/", b"/dev/")):
+            path = _of_process(path, caller)
+        return self._plain(path, caller) if _is_crooked(path) else path
+
+    def _plain(self, path: bytes, caller: Caller) -> bytes:
+        """Without `//`, `.` and `..`; what stands before `..` may be a link, so that is looked up."""
+        words = [word for word in path.split(b"/") if word not in (b"", b".")]
+        plain = b"/" + b"/".join(words)
+        if b".." not in words:
+            return plain
+        try:
+            return self._world(caller).plain(plain)
+        except (OSError, Elsewhere):
+            return os.path.normpath(plain)
+
+    def _look(self, caller: Caller, path: bytes, *, follow: bool = True) -> Look:
+        return self._world(caller).look(path, follow=follow)
+
+    def _world(self, caller: Caller) -> World:
+        return self._worlds.get(caller.thread, caller.root, caller.namespace)
+
+
+_READERS: dict[str, Callable[[Calls, Caller, Arguments], Asked | None]] = {
+    "open": Calls.open,
+    "openat": Calls.openat,
+    "openat2": Calls.openat2,
+    "creat": Calls.creat,
+    "rename": Calls.rename,
+    "renameat": Calls.renameat,
+    "renameat2": Calls.renameat2,
+    "link": Calls.link,
+    "linkat": Calls.linkat,
+    "unlink": Calls.unlink,
+    "unlinkat": Calls.unlinkat,
+    "truncate": Calls.truncate,
+    "execve": Calls.execve,
+    "execveat": Calls.execveat,
+    "connect": Calls.connect,
+    "io_uring_setup": Calls.io_uring_setup,
+    "chroot": Calls.change_of_world,
+    "pivot_root": Calls.change_of_world,
+    "unshare": Calls.change_of_world,
+    "setns": Calls.change_of_world,
+    "mount": Calls.change_of_world,
+    "umount2": Calls.change_of_world,
+    "move_mount": Calls.change_of_world,
+}
+
+_OPS = {
+    "open": "read", "openat": "read", "openat2": "read", "creat": "create", "rename": "rename", "renameat": "rename",
+    "renameat2": "rename", "link": "link", "linkat": "link", "unlink": "unlink", "unlinkat": "unlink",
+    "truncate": "truncate", "execve": "execute", "execveat": "execute", "connect": "connect",
+    "io_uring_setup": "io_uring",
+}  # fmt: skip
+"""What stands in the record of a call whose caller may not be looked at."""
+
+
+def _op(flags: int, look: Look) -> str:
+    """What an open does to the file that is there: one that makes or empties it begins with nothing."""
+    if flags & TRUNCATE:
+        return "create"
+    mode = flags & ACCESS
+    if flags & CREATE and look == NOTHING:
+        return "create"
+    return "read" if mode == 0 else ("update" if mode == READ_WRITE else "write")
+
+
+def _is_crooked(path: bytes) -> bool:
+    return b"//" in path or b"/." in path or path.endswith(b"/")
+
+
+def _of_process(path: bytes, caller: Caller) -> bytes:
+    """What a path means that depends on who asks: `/proc/self`, `/dev/stdin`."""
+    number = _STANDARD.get(path)
+    if number is not None:
+        path = b"/proc/self/fd/" + number
+    elif path.startswith(b"/dev/fd/"):
+        path = b"/proc/self/fd/" + path[8:]
+    if path.startswith(b"/proc/self/"):
+        path = b"/proc/%d/%s" % (caller.process, path[11:])
+    elif path.startswith(b"/proc/thread-self/"):
+        path = b"/proc/%d/task/%d/%s" % (caller.process, caller.thread, path[18:])
+    words = path.split(b"/")
+    if len(words) >= 5 and words[-2] == b"fd" and words[-1].isdigit():
+        try:
+            target = os.readlink(path)
+        except OSError:
+            return path
+        return target if target.startswith(b"/") else path
+    return path
+
+
+def address_of(found: bytes) -> bytes | None:
+    """A `struct sockaddr` in words: `inet:192.0.2.1:443`, `inet6:[::1]:80`, `unix:/run/x`; nothing for other kinds."""
+    family = int.from_bytes(found[:2], "little")
+    if family == socket.AF_INET and len(found) >= 8:
+        return b"inet:%s:%d" % (socket.inet_ntop(socket.AF_INET, found[4:8]).encode(), _port(found))
+    if family == socket.AF_INET6 and len(found) >= 24:
+        return b"inet6:[%s]:%d" % (socket.inet_ntop(socket.AF_INET6, found[8:24]).encode(), _port(found))
+    if family == socket.AF_UNIX and len(found) > 2:
+        name = found[2:]
+        return b"unix:@" + name[1:].rstrip(b"\0") if name[0] == 0 else b"unix:" + name.split(b"\0", 1)[0]
+    return None
+
+
+def _port(found: bytes) -> int:
+    return struct.unpack_from(">H", found, 2)[0]

@@ -1,0 +1,273 @@
+"""What lies at a path, looked at without ever waiting for anybody.
+
+A caller is held meanwhile, so a look must not depend on it: a file system that is served by a process (FUSE), by
+another machine, or mounted on demand is not touched at all. Each look starts at a mount that is known to be local and
+is told not to leave it (openat2(2), RESOLVE_NO_XDEV); a link that leads to another mount is followed step by step.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from .native import IN_ROOT, NO_LINKS, NO_OTHER_MOUNT, Native
+
+LOCAL = frozenset(
+    (
+        b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"bcachefs", b"zfs", b"f2fs", b"jfs", b"reiserfs", b"tmpfs",
+        b"ramfs", b"rootfs", b"overlay", b"devtmpfs", b"squashfs", b"erofs", b"iso9660", b"udf", b"vfat", b"msdos",
+        b"exfat", b"ntfs3", b"hugetlbfs", b"proc", b"sysfs", b"devpts", b"cgroup", b"cgroup2", b"mqueue",
+        b"securityfs", b"debugfs", b"tracefs",
+    )
+)  # fmt: skip
+"""Kinds that this kernel answers for by itself."""
+
+Identity = tuple[int, int, int, int, int, int]
+"""Device, inode, mode, size, modification and status change in nanoseconds."""
+
+Look = tuple[Identity | None, bool, str]
+"""The identity, whether it must be taken later (by somebody who may wait), and why there is none."""
+
+NOTHING: Look = (None, False, "")
+
+MOST_FOLDERS = 4096
+MOST_LINKS = 40
+"""As the kernel's own limit."""
+
+MOST_WORLDS = 16
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+_FOLDER = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY
+
+
+class Elsewhere(Exception):
+    """On the way lies a file system that may make a look wait; the message is its kind."""
+
+
+class Mount:
+    """Where a file system is mounted."""
+
+    __slots__ = ("fd", "holds_root", "kind", "point", "safe")
+
+    def __init__(self, point: bytes, kind: bytes) -> None:
+        self.point = point
+        self.kind = kind
+        self.fd = -1
+        self.safe = False
+        """It, and all that lie on the way to it, are local."""
+        self.holds_root = False
+        """The root of the world lies on it, so it is reached from there."""
+
+
+_UNKNOWN = Mount(b"/", b"unknown")
+
+
+class World:
+    """A root and the mounts around it, as the processes see them that have this root in this namespace.
+
+    Paths are those of the namespace; a root other than `/` stands before what its processes name.
+    """
+
+    def __init__(self, native: Native, thread: int, root: bytes, *, ours: bool) -> None:
+        self.thread = thread
+        """One that lives in it; the last one met."""
+        self.root = b"" if root == b"/" else root
+        self._native = native
+        self._ours = ours
+        self._mounts: dict[bytes, Mount] = {}
+        self._by_folder: dict[bytes, Mount] = {}
+        self._root = os.open(b"/proc/%d/root" % thread, _FOLDER)
+        try:
+            self.load()
+        except OSError:
+            os.close(self._root)
+            raise
+
+    def load(self) -> None:
+        """Read the table of mounts. Raises OSError."""
+        self.close_mounts()
+        table = _read(b"/proc/self/mountinfo" if self._ours else b"/proc/%d/mountinfo" % self.thread)
+        before = b"" if self._ours else self.root  # The table of a process leaves its own root out.
+        self._mounts = {mount.point: mount for mount in mounts(table, before)}
+        for mount in self._mounts.values():
+            mount.safe = all(one.kind in LOCAL for one in self._way(mount.point))
+            mount.holds_root = _lies_in(self.root, mount.point)
+
+    def close_mounts(self) -> None:
+        """Give up what would keep a file system from being unmounted."""
+        for mount in self._mounts.values():
+            if mount.fd >= 0:
+                os.close(mount.fd)
+                mount.fd = -1
+        self._by_folder.clear()
+
+    def close(self) -> None:
+        self.close_mounts()
+        os.close(self._root)
+
+    def look(self, path: bytes, *, follow: bool = True) -> Look:
+        """What lies at an absolute path. Links on the way are followed, one at its end when `follow` says so."""
+        try:
+            return self._at(path, 0, follow)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                return _missing(error)
+        except Elsewhere as elsewhere:
+            return None, True, str(elsewhere)
+        return self._by_steps(path, follow) or self._anew(path, follow)
+
+    def plain(self, path: bytes) -> bytes:
+        """The same place, its folder by a path without links and `..`. Raises OSError, Elsewhere."""
+        folder, _, name = path.rpartition(b"/")
+        if name == b"..":
+            return self._follow(path)
+        return self._follow(folder).rstrip(b"/") + b"/" + name
+
+    def _by_steps(self, path: bytes, follow: bool) -> Look | None:
+        """A link leads to another mount."""
+        try:
+            return self._at(self._follow(path) if follow else self.plain(path), NO_LINKS, False)
+        except OSError as error:
+            return None if error.errno == errno.EXDEV else _missing(error)
+        except Elsewhere as elsewhere:
+            return None, True, str(elsewhere)
+
+    def _anew(self, path: bytes, follow: bool) -> Look:
+        """Somebody has mounted something since the table was read."""
+        try:
+            self.load()
+        except OSError as error:
+            return None, True, f"mounts are not known: {error.strerror}"
+        return self._by_steps(path, follow) or (None, True, "on a mount that is not known")
+
+    def _at(self, path: bytes, links: int, follow: bool) -> Look:
+        fd = self._open(path, links, follow)
+        try:
+            found = os.fstat(fd)
+        finally:
+            os.close(fd)
+        return (
+            (found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns),
+            False,
+            "",
+        )
+
+    def _open(self, path: bytes, links: int, follow: bool) -> int:
+        mount = self._mount_of(path)
+        if not mount.safe:
+            raise Elsewhere(f"on {mount.kind.decode('ascii', 'replace')}")
+        if mount.holds_root:
+            below = path[len(self.root) :] or b"/"
+            return self._native.open_place(self._root, below, NO_OTHER_MOUNT | IN_ROOT | links, follow)
+        if mount.fd < 0:
+            mount.fd = self._native.open_place(self._root, mount.point[len(self.root) :], IN_ROOT, True)
+        if path == mount.point:
+            return os.dup(mount.fd)
+        return self._native.open_place(mount.fd, path[len(mount.point) + 1 :], NO_OTHER_MOUNT | links, follow)
+
+    def _mount_of(self, path: bytes) -> Mount:
+        if path in self._mounts:
+            return self._mounts[path]
+        folder = path[: path.rfind(b"/")]
+        known = self._by_folder.get(folder)
+        if known is None:
+            known = next(self._way(folder), _UNKNOWN)
+            if len(self._by_folder) >= MOST_FOLDERS:
+                self._by_folder.clear()
+            self._by_folder[folder] = known
+        return known
+
+    def _way(self, path: bytes) -> Iterator[Mount]:
+        """The mounts that lie on the way to a path, the nearest first."""
+        while path:
+            if path in self._mounts:
+                yield self._mounts[path]
+            path = path[: path.rfind(b"/")]
+        if b"/" in self._mounts:
+            yield self._mounts[b"/"]
+
+    def _follow(self, path: bytes) -> bytes:
+        """The same place by a path without links. Raises OSError, Elsewhere."""
+        done = self.root
+        todo = path[len(self.root) :].split(b"/")[::-1]
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name == b"..":
+                done = max(done[: done.rfind(b"/")], self.root, key=len)
+            elif name not in (b"", b"."):
+                target = self._link(done + b"/" + name)
+                if target is None:
+                    done += b"/" + name
+                    continue
+                links += 1
+                if links > MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                done = self.root if target.startswith(b"/") else done
+                todo += target.split(b"/")[::-1]
+        return done or b"/"
+
+    def _link(self, path: bytes) -> bytes | None:
+        """Where a link leads; nothing when it is none."""
+        fd = self._open(path, NO_LINKS, False)
+        try:
+            return os.readlink(b"", dir_fd=fd) if stat.S_ISLNK(os.fstat(fd).st_mode) else None
+        finally:
+            os.close(fd)
+
+
+class Worlds:
+    """The worlds in which callers were met."""
+
+    def __init__(self, native: Native) -> None:
+        self._native = native
+        self._ours = os.readlink(b"/proc/self/ns/mnt")
+        self._known: dict[tuple[bytes, bytes], World] = {}
+
+    def get(self, thread: int, root: bytes, namespace: bytes) -> World:
+        """Raises OSError when the thread is gone, or may not be looked at."""
+        world = self._known.get((root, namespace))
+        if world is None:
+            if len(self._known) >= MOST_WORLDS:
+                self.forget()
+            world = World(self._native, thread, root, ours=namespace == self._ours)
+            self._known[root, namespace] = world
+        world.thread = thread
+        return world
+
+    def forget(self) -> None:
+        """Mounts are about to change."""
+        for world in self._known.values():
+            world.close()
+        self._known.clear()
+
+
+def mounts(table: bytes, before: bytes = b"") -> list[Mount]:
+    """The mounts of a `mountinfo` (proc(5)); `before` is put in front of their places."""
+    found: list[Mount] = []
+    for line in table.splitlines():
+        left, _, right = line.partition(b" - ")
+        point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), left.split(b" ")[4])
+        found.append(Mount((before + point.rstrip(b"/")) or b"/", right.split(b" ", 1)[0]))
+    return found
+
+
+def _lies_in(path: bytes, point: bytes) -> bool:
+    return point == b"/" or path == point or path.startswith(point + b"/")
+
+
+def _missing(error: OSError) -> Look:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        return NOTHING
+    return None, False, os.strerror(error.errno or errno.EIO)
+
+
+def _read(path: bytes) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
+    finally:
+        os.close(fd)

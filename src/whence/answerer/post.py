@@ -1,0 +1,102 @@
+"""What the processes around a watched command share, and what each of them holds.
+
+    keeper (reads the ring) - standby - answerer - parent - the command
+
+The standby is made first, so that the answerer is below it and the command below both: a kernel that lets a process
+be looked at only by those above it (Yama) then lets either of them. The listener reaches both through sockets before
+the command begins; until both have it, it does not begin.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import struct
+from collections.abc import Iterable
+
+from .notifications import shared_page
+from .ring import Ring
+from .syscalls import Machine
+
+WATCHING = "watching"
+UNWATCHED = "unwatched"
+ANSWERER_DIED = "answerer died"
+STANDBY_DIED = "standby died"
+ALONE = "alone"
+FAULT = "fault"
+HUNG_UP = "hung up"
+
+KNOWN = b"/whence-was-here"
+"""What a command's process opens first of all, to see whether it is seen."""
+
+_RIGHTS = struct.Struct("i")
+
+
+class Post:
+    """Made before the processes part. `news` is a pipe for the recorder: lines that begin with a word above."""
+
+    def __init__(self, machine: Machine, ring: Ring, news: int) -> None:
+        self.machine = machine
+        self.ring = ring
+        self.news = news
+        os.set_blocking(news, False)  # Whoever reads it may be busy; nobody waits for that.
+        self.page: mmap.mmap = shared_page()
+        """The call that is being answered: all zero when none is."""
+        self.listener = -1
+        self.answerer = socket.socketpair()
+        self.standby = socket.socketpair()
+
+    def say(self, line: str) -> None:
+        """Tell the recorder, if it is still there."""
+        try:
+            os.write(self.news, f"{line[:500]}\n".encode(errors="replace"))
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """In a process that neither watches nor is watched."""
+        os.close(self.news)
+        for end in (*self.answerer, *self.standby):
+            end.close()
+
+    def hold_only(self, fds: Iterable[int]) -> None:
+        """Give up every descriptor but these and what is always needed; 0 to 2 lead nowhere."""
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for fd in range(3):
+            os.dup2(null, fd, inheritable=False)
+        low = 3
+        for fd in sorted({*fds, self.news, self.ring.wake}):
+            os.closerange(low, fd)
+            low = fd + 1
+        os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+    def receive(self, ours: socket.socket) -> bool:
+        """Wait for the listener; false when there will be none. Says that it is here."""
+        try:
+            data, rights, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(_RIGHTS.size))
+        except ConnectionResetError:
+            return False
+        if not data or not rights:
+            return False
+        self.listener = _RIGHTS.unpack(rights[0][2])[0]
+        return True
+
+    def hand_over(self, listener: int) -> bool:
+        """From the command's process to both; false when neither is there to take it."""
+        pairs = (self.standby, self.answerer)
+        for ours, theirs in pairs:
+            ours.close()
+            try:
+                theirs.sendmsg([b"L"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _RIGHTS.pack(listener))])
+            except OSError:
+                continue  # It is gone; the next lines tell.
+        answers = [_is_ready(theirs) for _, theirs in pairs]  # Each is waited for.
+        return any(answers)
+
+
+def _is_ready(theirs: socket.socket) -> bool:
+    try:
+        return bool(theirs.recv(1))
+    except OSError:
+        return False

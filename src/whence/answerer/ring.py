@@ -1,0 +1,146 @@
+"""Records on their way from the answerer to the recorder, in memory that both share.
+
+One writes, one reads, nobody waits: where the reader is too slow, records are lost and counted. Positions only grow;
+a place in the ring is a position modulo its size. A record is its length, a check, and the fields as `marshal` puts
+them. It is there once `HEAD` has passed it; who takes over from a writer that died can tell whether that happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import mmap
+import os
+import struct
+import zlib
+from typing import Any
+
+HEAD, TAIL, SEQ, LOST, SLEEPING, PENDING_ID, PENDING_HEAD, PENDING_SEQ, TESTED, DEATHS = range(10)
+"""Words of the control page. `TESTED`: the process whose known call was seen. `DEATHS`: answerers that died."""
+
+PAGE = 4096
+SIZE = 16 << 20
+
+_ORDERED = os.uname().machine == "x86_64"
+"""Stores are seen in their order. Elsewhere the check tells a record whose bytes are not all there yet."""
+
+_PREFIX = struct.Struct("II")
+
+Fields = tuple[Any, ...]
+
+
+class Ring:
+    """Made before the processes part; each then uses its own side."""
+
+    def __init__(self, size: int = SIZE, *, checked: bool = not _ORDERED) -> None:
+        self._memory = mmap.mmap(-1, PAGE + size)
+        self._size = size
+        self._checked = checked
+        whole = memoryview(self._memory)
+        self.words = whole[:PAGE].cast("Q")
+        self._bytes = whole[PAGE:]
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    @property
+    def wake(self) -> int:
+        """Readable when the writer has something for a reader that sleeps."""
+        return self._wake
+
+    # The writer.
+
+    def put(self, fields: Fields, id: int = 0) -> None:
+        """Add one record; its number is put before the fields. `id` tells a successor which call it was for."""
+        words = self.words
+        seq = words[SEQ]
+        data = marshal.dumps((seq, *fields))
+        length = len(data)
+        need = (length + 15) & ~7
+        head = words[HEAD]
+        place = head % self._size
+        if place + need > self._size:
+            skipped = self._size - place
+            if head + skipped + need - words[TAIL] > self._size:
+                self.lose()
+                return
+            self._bytes[place : place + 8] = _PREFIX.pack(0, _mark(head))
+            head += skipped
+            place = 0
+        elif head + need - words[TAIL] > self._size:
+            self.lose()
+            return
+        check = _check(data, head) if self._checked else 0
+        self._bytes[place : place + 8 + length] = _PREFIX.pack(length, check) + data
+        words[PENDING_HEAD] = head + need  # First: until HEAD says the same, nothing is held.
+        words[PENDING_SEQ] = seq
+        words[PENDING_ID] = id
+        words[HEAD] = head + need
+        words[SEQ] = seq + 1
+
+    def lose(self) -> None:
+        """Count a record that cannot be put."""
+        self.words[LOST] += 1
+        self.words[SEQ] += 1
+
+    def wake_reader(self) -> None:
+        """Wake a reader that sleeps. Called after a system call, which orders it after what was put."""
+        if self.words[SLEEPING]:
+            self.words[SLEEPING] = 0
+            try:
+                os.eventfd_write(self._wake, 1)
+            except OSError:
+                return  # It is full, so the reader has enough reason to look.
+
+    def holds(self, id: int) -> bool:
+        """For a successor: whether the record of this call was put before the writer died. Mends the counter."""
+        words = self.words
+        if words[PENDING_ID] != id or words[HEAD] != words[PENDING_HEAD]:
+            return False
+        words[SEQ] = words[PENDING_SEQ] + 1
+        return True
+
+    # The reader.
+
+    def take(self, limit: int = 4096) -> list[Fields]:
+        """The next records, at most so many; none when there is nothing yet."""
+        words = self.words
+        taken: list[Fields] = []
+        tail, head = words[TAIL], words[HEAD]
+        while tail < head and len(taken) < limit:
+            place = tail % self._size
+            length, check = _PREFIX.unpack_from(self._bytes, place)
+            if length == 0 and check == _mark(tail):
+                tail += self._size - place
+                continue
+            data = self._bytes[place + 8 : place + 8 + length]
+            if self._checked and (not length or _check(data, tail) != check):
+                break  # Not all of its bytes are to be seen yet.
+            taken.append(marshal.loads(data))
+            tail += (length + 15) & ~7
+        words[TAIL] = tail
+        return taken
+
+    def sleep(self) -> bool:
+        """Ask to be woken; false when there is something to take already."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        self.words[SLEEPING] = 1
+        return self.words[HEAD] == self.words[TAIL]
+
+    @property
+    def lost(self) -> int:
+        return self.words[LOST]
+
+    @property
+    def seen(self) -> int:
+        """Records that were put, lost ones included."""
+        return self.words[SEQ]
+
+
+def _check(data: bytes | memoryview, position: int) -> int:
+    """Of these bytes at this position: what lay at the place one round ago does not have it."""
+    return zlib.crc32(data, position & 0xFFFFFFFF)
+
+
+def _mark(position: int) -> int:
+    """What stands where the writer went back to the start."""
+    return ~position & 0xFFFFFFFF

@@ -1,0 +1,155 @@
+"""The processes that answer: the answerer, and one that stands by in case it is killed.
+
+Each sees to the other: the standby waits for the answerer's end, lets the call go on that it had received, and becomes
+the answerer; the answerer makes a new standby when there is none. Both stay, in sessions of their own and with every
+signal blocked, until nobody is left under the filter, also after the command has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+from .answer import Answerer
+from .native import SET_DEATH_SIGNAL, SET_SUBREAPER, Native
+from .notifications import hung_up
+from .post import ALONE, ANSWERER_DIED, FAULT, HUNG_UP, STANDBY_DIED, Post
+
+CALL = signal.SIGUSR1
+"""Sent by the kernel when the standby above us dies; it only interrupts."""
+
+
+def part(post: Post, native: Native, *, reap: bool) -> None:
+    """Become standby, answerer and what is to come below them; returns in that last one only. Raises OSError.
+
+    `reap`: orphans of the command stay below us, or this kernel would not let us look at them.
+    """
+    answerer = os.fork()
+    if answerer:
+        _end_with(post, lambda: _stand_by_first(post, native, answerer, reap=reap))
+    try:
+        rest = os.fork()
+    except OSError:
+        return
+    if rest:
+        _end_with(post, lambda: _answer_first(post, native, reap=reap))
+
+
+def _stand_by_first(post: Post, native: Native, answerer: int, *, reap: bool) -> None:
+    os.setsid()
+    ours = post.standby[0]
+    there = os.pidfd_open(answerer)
+    post.hold_only([ours.fileno(), there])
+    os.chdir("/")
+    if reap:
+        native.prctl(SET_SUBREAPER, 1)
+    if post.receive(ours):
+        ours.send(b"!")
+        ours.close()
+        _stand_by(post, native, there)
+
+
+def _answer_first(post: Post, native: Native, *, reap: bool) -> None:
+    os.setsid()
+    ours = post.answerer[0]
+    post.hold_only([ours.fileno()])
+    os.chdir("/")
+    if reap:
+        native.prctl(SET_SUBREAPER, 1)
+    if not post.receive(ours):
+        return
+    guard = Guard(post, native, above=True)
+    ours.send(b"!")
+    ours.close()
+    Answerer(post, native, guard.mind).begin()
+    post.say(HUNG_UP)
+
+
+def _stand_by(post: Post, native: Native, there: int) -> None:
+    """Wait for the end of the answerer, which is over where there is nothing to wait for; then take its place."""
+    if there >= 0:
+        poll = select.poll()
+        poll.register(there, select.POLLIN)
+        poll.poll()
+        os.close(there)
+    if hung_up(post.listener):
+        return
+    post.say(ANSWERER_DIED)
+    guard = Guard(post, native, above=False)
+    Answerer(post, native, guard.mind).take_over()
+    post.say(HUNG_UP)
+
+
+class Guard:
+    """The answerer's eye on its standby: the process above it, at first, later one below."""
+
+    def __init__(self, post: Post, native: Native, *, above: bool) -> None:
+        self._post = post
+        self._native = native
+        self._above = os.getppid() if above else 0
+        self._below = 0
+        for number in (CALL, signal.SIGCHLD):
+            signal.signal(number, _nothing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {CALL, signal.SIGCHLD})
+        if above:
+            native.prctl(SET_DEATH_SIGNAL, CALL)
+
+    def mind(self) -> None:
+        """Reap what has ended below us; if the standby is gone, make another one."""
+        self._reap()
+        if self._above and os.getppid() != self._above:
+            self._above = 0
+            self._post.say(STANDBY_DIED)
+        if not self._above and not self._below:
+            self._renew()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._below:
+                self._below = 0
+                self._post.say(STANDBY_DIED)
+
+    def _renew(self) -> None:
+        us = os.getpid()
+        try:
+            self._below = os.fork()
+        except OSError as error:
+            self._post.say(f"{ALONE} {error.strerror}")
+            return
+        if self._below == 0:
+            _end_with(self._post, lambda: _stand_by_below(self._post, self._native, us))
+
+
+def _stand_by_below(post: Post, native: Native, answerer: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.setsid()
+    try:
+        there = os.pidfd_open(answerer)
+    except ProcessLookupError:
+        there = -1
+    post.hold_only([post.listener, there] if there >= 0 else [post.listener])
+    _stand_by(post, native, there if os.getppid() == answerer else -1)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Interrupts what waits."""
+
+
+def _end_with(post: Post, work: Callable[[], None]) -> NoReturn:
+    """Do this and nothing else; a fault of ours is told, and another process goes on."""
+    try:
+        work()
+    except Exception as fault:
+        post.say(f"{FAULT} {type(fault).__name__}: {fault}")
+        raise
+    finally:
+        os._exit(0)

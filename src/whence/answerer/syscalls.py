@@ -1,0 +1,49 @@
+"""The system calls that are watched, by machine: their numbers, and those of the 32-bit interfaces beside them.
+
+Sources: the kernel's arch/x86/entry/syscalls/*.tbl, arch/arm64/tools/syscall_64.tbl, arch/arm/tools/syscall.tbl and
+include/uapi/linux/audit.h.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+X32_BIT = 0x40000000
+"""Set in the number of a call through the x32 interface, whose architecture reads as x86-64."""
+
+X86_64 = {
+    "open": 2, "connect": 42, "execve": 59, "truncate": 76, "rename": 82, "creat": 85, "link": 86, "unlink": 87,
+    "pivot_root": 155, "chroot": 161, "mount": 165, "umount2": 166, "openat": 257, "unlinkat": 263, "renameat": 264,
+    "linkat": 265, "unshare": 272, "setns": 308, "renameat2": 316, "execveat": 322, "io_uring_setup": 425,
+    "move_mount": 429, "openat2": 437,
+}  # fmt: skip
+AARCH64 = {
+    "unlinkat": 35, "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45,
+    "chroot": 51, "openat": 56, "unshare": 97, "connect": 203, "execve": 221, "setns": 268, "renameat2": 276,
+    "execveat": 281, "io_uring_setup": 425, "move_mount": 429, "openat2": 437,
+}  # fmt: skip
+I386 = {"open": 5, "creat": 8, "execve": 11, "openat": 295, "execveat": 358, "openat2": 437}
+X32 = {"open": 2, "creat": 85, "openat": 257, "openat2": 437, "execve": 520, "execveat": 545}
+ARM = {"open": 5, "creat": 8, "execve": 11, "openat": 322, "execveat": 387, "openat2": 437}
+
+
+class Machine(NamedTuple):
+    """One architecture, as a filter sees it."""
+
+    audit: int
+    """What `seccomp_data.arch` says of a native call."""
+    calls: dict[str, int]
+    foreign: dict[int, dict[str, int]]
+    """Interfaces of 32 bits that the same kernel offers, by what `seccomp_data.arch` says of theirs."""
+    x32: dict[str, int]
+    """Numbers without `X32_BIT`; empty where there is no such interface."""
+    seccomp: int
+    """The number of seccomp(2)."""
+    openat2: int
+
+
+MACHINES = {
+    "x86_64": Machine(0xC000003E, X86_64, {0x40000003: I386}, X32, 317, 437),
+    "aarch64": Machine(0xC00000B7, AARCH64, {0x40000028: ARM}, {}, 277, 437),
+}
+"""By the name that `uname -m` gives."""

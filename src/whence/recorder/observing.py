@@ -1,0 +1,281 @@
+"""The recorder's side of observation: which mechanism, the records as they come, and what was not seen.
+
+A mechanism that cannot be used never keeps a command from running: the reason becomes part of the record.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..answerer import post as words
+from ..answerer.filter import Unwatched, go_under
+from ..answerer.native import Native
+from ..answerer.post import Post
+from ..answerer.privileged import ADMIN, TRACE, capable, needs_privileges
+from ..answerer.ring import Ring
+from ..answerer.standby import part
+from ..answerer.syscalls import MACHINES
+
+PAUSE = 0.05
+"""Seconds between two looks into the ring while the command opens files; then the recorder sleeps until woken."""
+
+SETTLE = 0.25
+"""Seconds after the command's end in which all that it started is expected to be gone."""
+
+OLDEST = (5, 19)
+"""The first kernel whose callers cannot be interrupted by their own timers while they are held."""
+
+Records = list[tuple[Any, ...]]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """How a command is observed; `because` says why not, or why not otherwise."""
+
+    mechanism: str
+    because: str = ""
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    mechanism: str
+    because: str = ""
+    """Why there was none."""
+    seen: int = 0
+    lost: int = 0
+    gaps: list[str] = []
+
+
+class Observer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is interested. Both are called in the keeper: `take` with records in their order, `ended` once at the end."""
+
+    choice: Choice
+    take: Callable[[Records], None]
+    ended: Callable[[Observation], None]
+    program: str | None = None
+    """The file that will be executed."""
+
+
+# The choice.
+
+
+def choose(mode: str, program: str | None) -> Choice:
+    """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given."""
+    if mode == "off":
+        return Choice("none", "it is switched off")
+    wanted = MECHANISMS if mode == "auto" else {mode: MECHANISMS[mode]}
+    reasons: list[str] = []
+    for name, why_not in wanted.items():
+        reason = why_not(program)
+        if not reason:
+            return Choice(name, "; ".join(reasons))
+        reasons.append(f"{name}: {reason}")
+    return Choice("none", "; ".join(reasons))
+
+
+def _why_not_seccomp(program: str | None) -> str:
+    if sys.platform != "linux":
+        return f"{sys.platform} does not have it"
+    system = os.uname()
+    if system.machine not in MACHINES or sys.maxsize < 1 << 32:
+        return f"not on this architecture ({system.machine})"
+    if kernel(system.release) < OLDEST:
+        return f"Linux {system.release} is older than {OLDEST[0]}.{OLDEST[1]}"
+    actions = _text("/proc/sys/kernel/seccomp/actions_avail")
+    if actions and b"user_notif" not in actions.split():
+        return "this kernel cannot notify"
+    if program is not None and not capable(_text("/proc/self/status"), ADMIN):
+        return needs_privileges(program)
+    return ""
+
+
+MECHANISMS: Mapping[str, Callable[[str | None], str]] = {"seccomp": _why_not_seccomp}
+"""In the order in which `auto` tries them; each says why it cannot be used, or nothing."""
+
+
+def kernel(release: str) -> tuple[int, ...]:
+    """`(6, 1)` for `6.1.0-18-amd64`."""
+    numbers: list[int] = []
+    for word in release.split("-")[0].split(".")[:2]:
+        if not word.isdigit():
+            break
+        numbers.append(int(word))
+    return tuple(numbers)
+
+
+def _text(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+# Watching.
+
+
+class Watch:
+    """One command's observation, from before the forks. The keeper calls `turn` after each poll."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._ring = Ring()
+        self._news, theirs = os.pipe()
+        self._machine = os.uname().machine
+        self._post = Post(MACHINES[self._machine], self._ring, theirs)
+        self._look_at = 0.0
+        self._rest = b""
+        self._watching = False
+        self._unwatched = ""
+        self._hung_up = False
+        self._gaps: list[str] = []
+        for record in inherited():
+            self._ring.put(record)
+
+    # In the process that becomes standby, answerer, and the command's parent.
+
+    def part(self) -> Watched | None:
+        """Returns in the parent only; nothing when no process could be made."""
+        native = Native(self._post.machine)
+        try:
+            part(self._post, native, reap=_only_those_above_may_look())
+        except OSError as error:
+            self._post.say(f"{words.UNWATCHED} no process could be made: {error.strerror}")
+            return None
+        return Watched(self._post, native, self._machine, self._observer.program)
+
+    # In the keeper.
+
+    def begin(self) -> None:
+        """After the forks: give up what only the others hold."""
+        self._post.close()
+
+    def close(self) -> None:
+        """In the front, which has no part in it."""
+        self._post.close()
+        os.close(self._news)
+        os.close(self._ring.wake)
+
+    def interest(self) -> list[int]:
+        """Descriptors to poll for reading."""
+        asleep = self._look_at == float("inf")
+        return [fd for fd in (self._news, self._ring.wake if asleep else -1) if fd >= 0]
+
+    def next(self, ended_at: float | None) -> float:
+        """When to look without being woken."""
+        waits = ended_at is not None and not self.settled(ended_at)
+        return min(self._look_at, ended_at + SETTLE) if waits and ended_at is not None else self._look_at
+
+    def turn(self, ready: Mapping[int, int]) -> None:
+        if self._news >= 0 and ready.get(self._news):
+            self._hear()
+        if ready.get(self._ring.wake) or time.monotonic() >= self._look_at:
+            self._look()
+
+    def settled(self, ended_at: float) -> bool:
+        """Whether nobody is left to be watched; past the time, somebody stays who outlived the command."""
+        return self._news < 0 or self._hung_up or time.monotonic() >= ended_at + SETTLE
+
+    def finish(self) -> None:
+        """The command has ended: take what is left, and tell the observer what was seen and what was not."""
+        while self._look():
+            continue
+        self._observer.ended(self._outcome())
+
+    def _look(self) -> bool:
+        taken = self._ring.take()
+        if taken:
+            self._observer.take(taken)
+            self._look_at = time.monotonic() + PAUSE
+        else:
+            self._look_at = float("inf") if self._ring.sleep() else 0.0
+        return bool(taken)
+
+    def _hear(self) -> None:
+        data = os.read(self._news, 4096)
+        if not data:
+            os.close(self._news)
+            self._news = -1
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._heard(line.decode(errors="replace"))
+
+    def _heard(self, line: str) -> None:
+        if line == words.WATCHING:
+            self._watching = True
+        elif line == words.HUNG_UP:
+            self._hung_up = True
+        elif line.startswith(words.UNWATCHED):
+            self._unwatched = line.removeprefix(words.UNWATCHED).strip()
+        elif line not in self._gaps:
+            self._gaps.append(line)
+
+    def _outcome(self) -> Observation:
+        lost = self._ring.lost
+        gaps = [*self._gaps]
+        if lost:
+            gaps.append(f"{lost} calls were not noted in time")
+        if self._unwatched or not self._watching:
+            because = self._unwatched or "the processes that watch were killed before the command began"
+            return Observation(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
+        if not self._hung_up:
+            gaps.append(
+                "the processes that watch were killed" if self._news < 0 else "descendants outlived the command"
+            )
+        return Observation(
+            mechanism="seccomp", because=self._observer.choice.because, seen=self._ring.seen, lost=lost, gaps=gaps
+        )
+
+
+class Watched:
+    """What the command's parent, and the process that becomes the command, need."""
+
+    def __init__(self, post: Post, native: Native, machine: str, program: str | None) -> None:
+        self._post = post
+        self._native = native
+        self._machine = machine
+        self._program = program
+
+    def go_under(self) -> bool:
+        """In the process that becomes the command; false when it has to be made anew, and not watched."""
+        try:
+            go_under(self._post, self._native, self._machine, needs_privileges(self._program or ""))
+        except Unwatched as reason:
+            self._post.say(f"{words.UNWATCHED} {reason}")
+            return not reason.spoiled
+        return True
+
+
+def inherited() -> list[tuple[Any, ...]]:
+    """A record of each regular file that the shell opened for the command: `command < file`, `command > file`."""
+    records: list[tuple[Any, ...]] = []
+    now = time.monotonic()
+    for name in sorted(os.listdir("/proc/self/fd"), key=int):
+        try:
+            found = os.fstat(int(name))
+            if stat.S_ISREG(found.st_mode) and os.get_inheritable(int(name)):
+                flags = fcntl.fcntl(int(name), fcntl.F_GETFL)
+                records.append(_inherited(now, os.readlink(f"/proc/self/fd/{name}".encode()), flags, found))
+        except OSError:
+            continue  # The descriptor of the listing itself.
+    return records
+
+
+def _inherited(now: float, path: bytes, flags: int, found: os.stat_result) -> tuple[Any, ...]:
+    op = {os.O_RDONLY: "read", os.O_WRONLY: "write"}.get(flags & os.O_ACCMODE, "update")
+    identity = (found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return now, 0, op, path, b"", flags, identity, False, ""
+
+
+def _only_those_above_may_look() -> bool:
+    """Yama's rule (ptrace_scope), from which CAP_SYS_PTRACE frees."""
+    scope = _text("/proc/sys/kernel/yama/ptrace_scope").strip()
+    return scope not in (b"", b"0") and not capable(_text("/proc/self/status"), TRACE)
