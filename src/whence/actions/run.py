@@ -15,6 +15,7 @@ from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
 from ..recorder.closing import finish
 from ..recorder.command import run_command
+from ..recorder.following import Following
 from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
@@ -66,8 +67,13 @@ def run(request: Request, around: Surroundings, report: Path | None, told: Told 
 
 def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
     recording, around = launch.recording, launch.around
-    beside = Beside(launch)
-    recording.when_started = beside.start
+    beside, following = Beside(launch), Following(launch)
+
+    def begin() -> None:
+        beside.start()
+        following.begin()
+
+    recording.when_started = begin
     recording.give_to_child()
     return run_command(
         recording,
@@ -80,6 +86,7 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         mask=around.secrets.mask_text,
         unrecorded=lambda ended: _close_unrecorded(launch, ended),
         before_leaving=lambda: _report(launch, report, told),
+        observer=following.observer,
     )
 
 

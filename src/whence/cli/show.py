@@ -238,12 +238,16 @@ def _data(record: Record) -> Rows:
 def _input(item: Input) -> str:
     words = [item.path] if item.path != item.name else []
     words += [item.digest or ("digest pending" if item.pending else f"no digest: {item.because or 'unknown why'}")]
-    words += [size_text(item.size), item.how]
+    words += [size_text(item.size), item.how + ("" if item.role == "data" else f" {item.role}")]
     words += [counted(item.files, "file", "files")] if item.files is not None else []
     words += [f"{item.dataset}@{item.version}"] if item.dataset else []
-    words += {"no": [], "yes": [f"CHANGED during the run, then {item.digest_after or 'gone'}"], "unknown": []}[
-        item.changed
-    ]
+    words += ["not all that lies there"] if item.whole is False else []
+    words += ["never opened"] if item.opened is False else []
+    words += {
+        "no": [],
+        "yes": [f"CHANGED during the run, then {item.digest_after or item.because or 'gone'}"],
+        "unknown": [f"unknown whether it changed: {item.because}"] if item.how == "observed" and item.because else [],
+    }[item.changed]
     return "  ".join(words)
 
 
@@ -338,6 +342,7 @@ def _artifact(artifact: Artifact) -> str:
     words += [artifact.digest or f"no digest: {artifact.because or 'pending'}"]
     words += [counted(artifact.files, "file", "files")] if artifact.files is not None else []
     words += ["kept" if artifact.kept else f"not kept{': ' + artifact.because if artifact.because else ''}"]
+    words += {"output": [], "intermediate": ["read again by the run"], "changed": ["changed in place"]}[artifact.role]
     words += ["unfinished"] if artifact.unfinished else []
     words += [] if artifact.final else ["not final"]
     return "  ".join(words)
@@ -355,6 +360,20 @@ def _resources(record: Record) -> Rows:
         yield Row("memory", "not measured: the run ended before it was looked at")
     if used.read_bytes is not None:
         yield Row("i/o", f"{size_text(used.read_bytes)} read, {size_text(used.written_bytes)} written", "end")
+
+
+def _seen(record: Record) -> Rows:
+    for program in record.programs:
+        words = [program.target or program.path, program.version or "", program.digest or program.because or ""]
+        words += [f"{program.times} times"] if program.times > 1 else []
+        words += ["CHANGED since"] if program.changed == "yes" else []
+        yield Row(program.kind, printable("  ".join(filter(None, words))))
+    for asked in record.network:
+        port = "" if asked.port is None else f":{asked.port}"
+        yield Row("host", printable(f"{asked.host}{port}" + (f"  {asked.times} times" if asked.times > 1 else "")))
+    if record.observation.files:
+        counts = ", ".join(f"{count} {name}" for name, count in record.observation.files.items())
+        yield Row("files", f"{counts} ({record.observation.mechanism})")
 
 
 def _gaps(record: Record) -> Rows:
@@ -384,6 +403,7 @@ SECTIONS: dict[str, Callable[[Record], Rows]] = {
     "data": _data,
     "environment": _environment,
     "results": _results,
+    "programs and hosts": _seen,
     "what is missing": _gaps,
 }
 """The order in which a reviewer reads."""

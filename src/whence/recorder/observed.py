@@ -37,10 +37,9 @@ class Observed:
         self.classes = Classes(_place(launch))
         self.cache = DigestCache(launch.around.store.cache)
         self.count = 0
-        self.lost = 0
         self.complete = False
+        """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
-        self._next = 0
         self._digests = _Beside(self.cache)
         launch.recording.state(events.ObservationStarted(mechanism=mechanism, because=because))
 
@@ -48,8 +47,6 @@ class Observed:
         """Add records of the stream, in the order of their numbers."""
         for record in records:
             call = seen(record)
-            self.lost += max(0, call.seq - self._next)
-            self._next = call.seq + 1
             self.count += 1
             self.programs.take(call)
             path = self.files.take(call)
@@ -62,10 +59,6 @@ class Observed:
     def gap(self, what: str) -> None:
         """Something that was not seen, in words for a person."""
         self.gaps[what] = None
-
-    def ended(self, *, complete: bool) -> None:
-        """The stream has ended; `complete` when its source says that it saw everything."""
-        self.complete = complete
 
     def stop(self) -> None:
         """No digest is taken beside the command any more."""
@@ -81,8 +74,6 @@ class Observed:
     def all_gaps(self) -> Sequence[str]:
         """Everything that makes the observation incomplete."""
         gaps = [*self.gaps, *self.programs.gaps]
-        if self.lost:
-            gaps.append(f"{self.lost} calls were lost: the command made them faster than they could be noted")
         if self.files.beyond:
             gaps.append(f"more than {self.files.count} files: {self.files.beyond} calls on others were only counted")
         return gaps

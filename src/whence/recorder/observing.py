@@ -44,7 +44,7 @@ class Choice(msgspec.Struct, frozen=True):
     because: str = ""
 
 
-class Observation(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of it."""
 
     mechanism: str
@@ -60,7 +60,7 @@ class Observer(msgspec.Struct, frozen=True, kw_only=True):
 
     choice: Choice
     take: Callable[[Records], None]
-    ended: Callable[[Observation], None]
+    ended: Callable[[Outcome], None]
     program: str | None = None
     """The file that will be executed."""
 
@@ -72,7 +72,7 @@ def choose(mode: str, program: str | None) -> Choice:
     """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given."""
     if mode == "off":
         return Choice("none", "it is switched off")
-    wanted = MECHANISMS if mode == "auto" else {mode: MECHANISMS[mode]}
+    wanted = MECHANISMS if mode == "auto" else {mode: MECHANISMS.get(mode, _not_here)}
     reasons: list[str] = []
     for name, why_not in wanted.items():
         reason = why_not(program)
@@ -96,6 +96,10 @@ def _why_not_seccomp(program: str | None) -> str:
     if program is not None and not capable(_text("/proc/self/status"), ADMIN):
         return needs_privileges(program)
     return ""
+
+
+def _not_here(_: str | None) -> str:
+    return "this version does not have it"
 
 
 MECHANISMS: Mapping[str, Callable[[str | None], str]] = {"seccomp": _why_not_seccomp}
@@ -218,19 +222,19 @@ class Watch:
         elif line not in self._gaps:
             self._gaps.append(line)
 
-    def _outcome(self) -> Observation:
+    def _outcome(self) -> Outcome:
         lost = self._ring.lost
         gaps = [*self._gaps]
         if lost:
             gaps.append(f"{lost} calls were not noted in time")
         if self._unwatched or not self._watching:
             because = self._unwatched or "the processes that watch were killed before the command began"
-            return Observation(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
+            return Outcome(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
         if not self._hung_up:
             gaps.append(
                 "the processes that watch were killed" if self._news < 0 else "descendants outlived the command"
             )
-        return Observation(
+        return Outcome(
             mechanism="seccomp", because=self._observer.choice.because, seen=self._ring.seen, lost=lost, gaps=gaps
         )
 

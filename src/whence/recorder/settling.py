@@ -17,7 +17,9 @@ from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
 from ..rules import secret_files
 from ..rules.classes import Word, word
+from ..rules.completeness import NOT_DIGESTED
 from ..rules.folders import Gathered, gather
+from ..rules.kinds import is_result
 from ..rules.observation import FileUse
 from ..rules.programs import Executed, host_and_port, is_notable, is_shared_library, version_of
 from ..rules.snapshot import matches
@@ -89,6 +91,8 @@ class Settling:
     def _sort(self, use: FileUse) -> None:
         path = os.fsdecode(use.path)
         found = word(use, self._observed.classes, path)
+        if found == "input" and use.path in self._observed.programs.executed:
+            found = "code"  # A script without a suffix.
         if found is None:
             return
         self._counts[found] = self._counts.get(found, 0) + 1
@@ -109,7 +113,10 @@ class Settling:
             self._libraries.append(path)
 
     def _is_packaged(self, path: str) -> bool:
-        return "/site-packages/" in path or "/dist-packages/" in path
+        if any(f"/{name}/" in path for name in ("site-packages", "dist-packages", "lib-dynload")):
+            return True
+        own = [prefix for prefix in self._launch.libraries if not prefix.startswith("/usr")]
+        return any(path.startswith(prefix.rstrip("/") + "/") for prefix in own)
 
     def _all(self, name: Word) -> dict[str, FileUse]:
         return self._uses.get(name, {})
@@ -120,6 +127,9 @@ class Settling:
         """Source code that the snapshot does not hold is kept: it would not come back otherwise."""
         inside = self._in_snapshot()
         late = {path: use for path, use in self._all("code").items() if not inside(path)}
+        root = self._launch.snapshot.root if self._launch.snapshot else os.fspath(self._launch.cwd)
+        executed = self._observed.programs.executed
+        late = {p: use for p, use in late.items() if p.startswith(root + "/") or use.path not in executed}
         self._state_files("code", late, enough)
 
     def _in_snapshot(self) -> Callable[[str], bool]:
@@ -165,7 +175,7 @@ class Settling:
                 launch.keep_input(one)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
         if secret is not None:
-            stated = replace(stated, digest=None, digest_after=None, because=f"not digested: {secret}")
+            stated = replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
         launch.recording.state(events.InputObserved(input=stated))
 
     def _state_folder(self, one: ObservedFolder, enough: Callable[[], bool]) -> None:
@@ -199,7 +209,7 @@ class Settling:
                 one.still_written = is_written_to(one.absolute) is True
         artifacts = state_outputs(self._launch, found, self._pending)
         store = self._launch.around.store
-        add_results(store, self._launch.cwd, [artifact.path for artifact in artifacts])
+        add_results(store, self._launch.cwd, [artifact.path for artifact in artifacts if is_result(artifact)])
         if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
             sync_objects(store, stored)
 

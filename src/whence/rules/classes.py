@@ -27,7 +27,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     """For a reader of the table."""
     below: tuple[str, ...] = ()
-    """Absolute folders; `~` is the user's home. One that holds the code's folder says nothing about what is in that."""
+    """Absolute folders; `~` is the home, `~/.*` each hidden folder in it. One that holds the code's folder says
+    nothing about what is in that."""
     within: tuple[str, ...] = ()
     """Or names of a folder on the way, below the code's folder if the file is there."""
     called: tuple[str, ...] = ()
@@ -43,19 +44,26 @@ TABLE: tuple[Row, ...] = (
     Row(name="data", what="files in shared memory", below=("/dev/shm",)),
     Row(name="device", what="devices and the kernel's own files", below=("/dev", "/proc", "/sys", "/run", "/var/run")),
     Row(
-        name="data",
-        what="data and models in the caches of libraries",
-        below=("~/.cache/huggingface", "~/.cache/torch", "~/.cache/kagglehub", "~/.cache/openml", "~/.keras"),
-        called=("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.onnx", "*.gguf", "*.h5", "*.keras", "*.npz",
-                "*.npy", "*.parquet", "*.arrow", "*.csv", "*.jsonl"),
-    ),
-    Row(
         name="cache",
         what="what tools derive, and version control's own",
-        below=("~/.cache", "~/.nv", "~/.triton", "~/.ccache", "/var/cache"),
         within=("__pycache__", ".git", ".hg", ".svn", ".mypy_cache", ".ruff_cache", ".pytest_cache",
                 ".ipynb_checkpoints", ".snakemake", ".nextflow"),
     ),
+    Row(
+        name="library",
+        what="installed packages, and the environment's own folders",
+        within=("site-packages", "dist-packages", "node_modules", "site-library", ".venv", ".tox", ".nox", ".pixi",
+                "*.dist-info", "*.egg-info"),
+    ),
+    Row(
+        name="data",
+        what="data and models that libraries keep in hidden folders of the home",
+        below=("~/.*",),
+        called=("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.onnx", "*.gguf", "*.h5", "*.keras", "*.npz",
+                "*.npy", "*.parquet", "*.arrow", "*.csv", "*.jsonl"),
+    ),
+    Row(name="cache", what="caches of the account and the machine",
+        below=("~/.cache", "~/.nv", "~/.triton", "~/.ccache", "/var/cache")),
     Row(name="cache", what="compiled modules", called=("*.pyc", "*.pyo", "*.nbi", "*.nbc")),
     Row(
         name="cache",
@@ -72,22 +80,16 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         name="library",
-        what="installed packages, and the environment's own folders",
-        within=("site-packages", "dist-packages", "node_modules", "site-library", ".venv", ".tox", ".nox", ".pixi",
-                "*.dist-info", "*.egg-info"),
-    ),
-    Row(
-        name="library",
         what="the system's software",
         below=("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/snap", "/opt/conda",
-               "/opt/intel", "/opt/nvidia", "/opt/rocm", "/System", "/Library", "~/.local/lib", "~/.local/share/uv",
-               "~/.julia", "~/.cargo", "~/.rustup", "~/R", "~/go/pkg"),
+               "/opt/intel", "/opt/nvidia", "/opt/rocm", "/System", "/Library", "/opt/homebrew", "~/R", "~/go/pkg",
+               "~/.pyenv", "~/.local", "~/.julia", "~/.cargo", "~/.rustup", "~/.nvm", "~/.rbenv", "~/.asdf"),
     ),
     Row(name="library", what="shared libraries", called=("*.so", "*.so.*", "*.dylib"), reading=True),
     Row(
         name="system",
         what="how the machine and the account are set up",
-        below=("/etc", "/var/lib", "~/.config", "~/.ssh", "~/.gnupg", "~/.aws", "~/.kube", "~/.docker"),
+        below=("/etc", "/var/lib", "~/.*"),
     ),
     Row(name="system", what="the account's own settings", below=("~",), called=(".*",)),
     Row(name="system", what="how a Python environment is set up", called=("pyvenv.cfg", "*._pth")),
@@ -245,6 +247,9 @@ class Classes:
         )
 
     def _lies_below(self, folder: str, one: str) -> bool:
+        if one.endswith("/.*"):
+            hidden = _below_hidden(one[:-2], folder)
+            return hidden is not None and self._lies_below(folder, hidden)
         in_code = _is_below(folder, self._place.root) and _is_below(self._place.root, one)
         return not in_code and _is_below(folder, one)
 
@@ -252,6 +257,12 @@ class Classes:
 def _at_home(home: str | None, folder: str) -> str:
     """The absolute form; without a home nothing lies there."""
     return folder if not folder.startswith("~") else f"{home}{folder[1:]}" if home else "\0" + folder
+
+
+def _below_hidden(home: str, folder: str) -> str | None:
+    """The hidden folder of the home that a folder lies in."""
+    name = folder[len(home) :].partition("/")[0]
+    return home + name if folder.startswith(home) and name.startswith(".") else None
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -85,7 +85,19 @@ def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
     """A run that never started has only its reason to tell; one that was only created nothing."""
     if record.started is None:
         return (_reason, _seal) if record.status in TERMINAL else ()
-    return (_end, _reason, _seal, _code, _configuration, _environment, _inputs, _artifacts, _gaps, _losses)
+    return (
+        _end,
+        _reason,
+        _seal,
+        _code,
+        _configuration,
+        _environment,
+        _inputs,
+        _artifacts,
+        _observation,
+        _gaps,
+        _losses,
+    )
 
 
 def _end(record: Record) -> Found:
@@ -255,9 +267,28 @@ def _environment(record: Record) -> Found:
 
 def _inputs(record: Record) -> Found:
     if not any(item.role == "data" for item in record.inputs):
-        yield _none(record, "inputs", "no input is recorded", "whence run --input PATH, or run.input(PATH)")
+        yield _no_inputs(record)
     for item in record.inputs:
         yield from _input(item)
+    seen = [item.name for item in record.inputs if item.how == "observed" and item.role == "data"]
+    if seen:
+        yield Finding(
+            level="remark",
+            what="inputs",
+            because=f"{len(seen)} were seen to be read, and not declared: {_first(seen)}",
+            fix="whence run --input PATH checks before the start that it is there",
+        )
+
+
+def _no_inputs(record: Record) -> Finding:
+    if record.observation.complete:
+        because, fix = "the command was watched, and read no data", "nothing, if that is what it does"
+        return Finding(level="remark", what="inputs", because=because, fix=fix)
+    return _none(record, "inputs", "no input is recorded", "whence run --input PATH, or run.input(PATH)")
+
+
+def _first(names: Sequence[str], count: int = 3) -> str:
+    return ", ".join(names[:count]) + (" …" if len(names) > count else "")
 
 
 def _none(record: Record, what: str, because: str, fix: str) -> Finding:
@@ -270,8 +301,7 @@ def _none(record: Record, what: str, because: str, fix: str) -> Finding:
 def _input(item: Input) -> Found:
     name = f"inputs.{item.name}"
     if item.digest is None:
-        because = item.because or ("its digest is not known yet" if item.pending else "it has no digest")
-        yield Finding(level="missing", what=name, because=because, fix="keep a local copy, and name that as the input")
+        yield _undigested(item)
     elif item.changed == "yes":
         yield Finding(
             level="weak",
@@ -279,8 +309,38 @@ def _input(item: Input) -> Found:
             because="its bytes changed while the run was going",
             fix="run again on data that stands still",
         )
+    elif item.how == "observed":
+        yield from _observed(item)
     elif item.when in ("end", "later"):
         yield Finding(level="late", what=name, because=f"was stated {item.when}", fix="name it before it is read")
+    elif item.opened is False:
+        because = "was declared, and the command did not open it"
+        yield Finding(level="remark", what=name, because=because, fix="do not declare it, or look whether it is used")
+
+
+def _undigested(item: Input) -> Finding:
+    because = item.because or ("its digest is not known yet" if item.pending else "it has no digest")
+    if because.startswith(NOT_DIGESTED):
+        fix = "nothing: secrets are not recorded"
+        return Finding(level="remark", what=f"inputs.{item.name}", because=because, fix=fix)
+    fix = "keep a local copy, and name that as the input"
+    if item.how == "observed":
+        fix = "declare it (whence run --input): then it is digested before the command starts"
+    return Finding(level="missing", what=f"inputs.{item.name}", because=because, fix=fix)
+
+
+NOT_DIGESTED = "not digested: "
+"""How the reason begins where a digest would tell of a secret."""
+
+
+def _observed(item: Input) -> Found:
+    name = f"inputs.{item.name}"
+    if item.changed == "unknown" and item.because:
+        yield Finding(level="weak", what=name, because=item.because, fix="run again on data that stands still")
+    elif item.late:
+        because = "lies on another machine, and was looked at after it had been opened"
+        fix = "declare it (whence run --input), or copy it to a local disk first"
+        yield Finding(level="remark", what=name, because=because, fix=fix)
 
 
 # Results
@@ -332,7 +392,7 @@ def _artifact(artifact: Artifact) -> Found:
         )
     elif artifact.kind == "other":
         yield Finding(
-            level="weak",
+            level="weak" if artifact.how == "declared" else "remark",
             what=name,
             because="nothing says what kind of output it is",
             fix="run.output(PATH, kind='model'), or a name that tells",
@@ -346,6 +406,36 @@ def _unwritten_fix(path: str) -> str:
     if colon and rest and "/" not in word:
         return f"{word!r} is no kind of output and was taken as part of the path; kinds are {', '.join(KINDS)}"
     return "write it, or do not declare it"
+
+
+# What was not seen
+
+
+def _observation(record: Record) -> Found:
+    seen = record.observation
+    for gap in seen.gaps:
+        level: Level = "remark" if seen.mechanism == "declared" else "weak"
+        yield Finding(level=level, what="observation", because=gap, fix=_gap_of_sight_fix(gap))
+    if not seen.complete and not seen.gaps and seen.mechanism != "declared":
+        because = "not everything that the command opened was seen"
+        yield Finding(level="weak", what="observation", because=because, fix="declare its inputs and outputs")
+
+
+def _gap_of_sight_fix(gap: str) -> str:
+    for words, fix in _SIGHT_FIXES.items():
+        if words in gap:
+            return fix
+    return "declare what it reads and writes: whence run --input PATH --output PATH"
+
+
+_SIGHT_FIXES = {
+    "outlived": "wait in the command for everything that it starts",
+    "container": "start whence run in the container",
+    "other nodes": "start whence run on each node: srun whence run -- …",
+    "job that it submitted": "start whence run in the job",
+    "other host": "start whence run on that host",
+    "switched off": "run without policy observe = off",
+}
 
 
 # What the record itself says is missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import cast, get_args
 
-from ..records.data import ArtifactKind
+from ..records.data import Artifact, ArtifactKind
 
 KINDS: tuple[str, ...] = get_args(ArtifactKind)
 
@@ -97,3 +97,13 @@ def split_kind(spec: str) -> tuple[ArtifactKind | None, str]:
     """`KIND:PATH` as its parts, where the word before the colon is a kind; any other text is a path."""
     word, colon, path = spec.partition(":")
     return (cast("ArtifactKind", word), path) if colon and path and word in KINDS else (None, spec)
+
+
+def is_result(artifact: Artifact) -> bool:
+    """Whether what lies at its path is a result, and no part of the program: what was merely seen to be written is not
+    when it is source code or settings, nor a folder that holds other files too."""
+    if artifact.missing:
+        return False
+    return artifact.how == "declared" or (
+        artifact.kind not in ("code", "config", "notebook") and artifact.whole is not False
+    )

@@ -45,7 +45,7 @@ _FACES: dict[str, tuple[str, ...]] = {
 }
 """What a thing is compared by when it was named in full: `metrics.acc` is its last value."""
 
-_LISTED = ("name", "path", "text", "what", "digest", "version")
+_LISTED = ("name", "path", "text", "what", "digest", "version", "host")
 """What the items of a list are compared by when none was named: `inputs ~ train`."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from ..digests import digest_of
 from ..errors import WhenceError
 from ..records.encoding import decode, encode
+from ..rules.kinds import is_result
 from ..system.files import make_folders, write_new
 from .layout import Store
 from .run_list import run_ids
@@ -109,5 +110,5 @@ def _recorded(store: Store) -> Iterator[str]:
         except (WhenceError, OSError):
             # A run that cannot be read is for `verify` to report.
             continue
-        for artifact in record.artifacts:
+        for artifact in filter(is_result, record.artifacts):
             yield placed(store, Path(record.cwd or "/") / artifact.path)

@@ -1,0 +1,57 @@
+"""Joins the stream of what a command does with the record: from its first call to what is said at the end.
+
+What folds the stream is imported in the keeper, while the command runs: no launch waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..records import events
+from ..records.observation import Observation
+from .launch import Launch
+from .observing import Choice, Observer, Outcome, Records, choose
+
+if TYPE_CHECKING:
+    from .observed import Observed
+
+
+class Following:
+    """One command's observation, as the keeper has it."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._choice: Choice = choose(launch.around.policy.observe, launch.request.program)
+        self._observed: Observed | None = None
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told what is seen."""
+        return Observer(choice=self._choice, take=self._take, ended=self._ended, program=self._launch.request.program)
+
+    def begin(self) -> None:
+        """The command runs; what is not watched is said at once."""
+        if self._choice.mechanism == "none":
+            unseen = Observation(gaps=[f"the command was not watched: {self._choice.because}"])
+            self._launch.recording.state(events.ObservationEnded(observation=unseen))
+        else:
+            self._watch()
+
+    def _watch(self) -> Observed:
+        if self._observed is None:
+            from .settling import watch  # With what it needs, several milliseconds.
+
+            self._observed = watch(self._launch, self._choice.mechanism, self._choice.because or None)
+        return self._observed
+
+    def _take(self, records: Records) -> None:
+        self._watch().take(records)
+
+    def _ended(self, outcome: Outcome) -> None:
+        observed = self._watch()
+        for gap in outcome.gaps:
+            observed.gap(gap)
+        if outcome.mechanism == "none":
+            observed.mechanism = "declared"
+            observed.gap(f"the command was not watched: {outcome.because}")
+        observed.complete = outcome.mechanism != "none" and not outcome.lost
