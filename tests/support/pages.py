@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.cli.main import COMMANDS, VARIABLES
+from whence.rules.classes import TABLE, Row
 from whence.rules.policy import KEYS, Key
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -119,7 +120,43 @@ def policy_page() -> str:
     table = f"| key | value | default | what it decides |\n|---|---|---|---|\n{rows}\n"
     listed = ", ".join(f"`{name}`" for name in KEYS["environment_variables"].default)
     after = f"\nThe environment variables that are recorded by default: {listed}.\n"
-    return MARK.format(source="`whence.rules.policy.KEYS`") + POLICY_HEAD + table + after
+    return MARK.format(source="`whence.rules.policy.KEYS`") + POLICY_HEAD + table + after + _files_section()
+
+
+FILES_HEAD = """
+## What a file is to a run
+
+Where the files that a command opens are watched (`observe`), the first row that holds for a file says what it is. The
+patterns of `inputs`, `outputs` and `ignore` stand above the table. A file that no row knows is data: an input when it is
+read, also if git tracks it, and an output when it is written. Source code that is not in the snapshot is kept as an
+object. Of `library`, `system`, `cache` and `device` the record has the number of files only, but for programs and
+shared libraries.
+
+```toml
+# whence.toml
+inputs = ["/usr/share/dict/words", "fixtures/*.py"]
+outputs = ["state.db"]
+ignore = ["scratch/", "~/.tool/"]
+```
+
+Patterns are those of .gitignore, below the folder of the code; those that begin with `/` or `~/` are absolute. A row
+that names a folder which holds the code's folder (`/usr` of `/usr/src/app`) says nothing about what is in that.
+
+| it is | what | where it lies | how it is called |
+|---|---|---|---|
+"""
+
+
+def _files_section() -> str:
+    return FILES_HEAD + "\n".join(_file_row(row) for row in TABLE) + "\n"
+
+
+def _file_row(row: Row) -> str:
+    places = [f"`{folder}/`" for folder in row.below] + [f"in `{name}/`" for name in row.within]
+    places += ["the environment's own folders"] if "environment's own" in row.what else []
+    names = ", ".join(f"`{name}`" for name in row.called)
+    only = " (when read)" if row.reading else ""
+    return f"| {row.name} | {row.what}{only} | {_cell(', '.join(places))} | {names} |"
 
 
 def _policy_row(key: Key) -> str:
