@@ -127,8 +127,8 @@ FILES_HEAD = """
 ## What a file is to a run
 
 Where the files that a command opens are watched (`observe`), the first row that holds for a file says what it is. The
-patterns of `inputs`, `outputs` and `ignore` stand above the table. A file that no row knows is data: an input when it is
-read, also if git tracks it, and an output when it is written. Source code that is not in the snapshot is kept as an
+patterns of `inputs`, `outputs` and `ignore` stand above the table. A file that no row knows is data: an input when it
+is read, also if git tracks it, and an output when it is written. Source code that is not in the snapshot is kept as an
 object. Of `library`, `system`, `cache` and `device` the record has the number of files only, but for programs and
 shared libraries.
 

@@ -30,7 +30,7 @@ class Stage:
     def note(
         self, op: str, path: Path | str | bytes, other: Path | str | bytes = b"", flags: int = 0, **known: Any
     ) -> None:
-        """A record whose call somebody else does, or nobody: `identity`, `late` and `because` as the answerer has them."""
+        """A record without its call; `pid`, `identity`, `late` and `because` where the answerer would say others."""
         place = path if isinstance(path, bytes) else os.fsencode(self.folder / path)
         target = other if isinstance(other, bytes) else os.fsencode(self.folder / other)
         known.setdefault("identity", identity(os.fsdecode(place)))

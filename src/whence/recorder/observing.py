@@ -265,7 +265,7 @@ def inherited() -> list[tuple[Any, ...]]:
     for name in sorted(os.listdir("/proc/self/fd"), key=int):
         try:
             found = os.fstat(int(name))
-            if stat.S_ISREG(found.st_mode) and os.get_inheritable(int(name)):
+            if stat.S_ISREG(found.st_mode) and found.st_nlink and os.get_inheritable(int(name)):
                 flags = fcntl.fcntl(int(name), fcntl.F_GETFL)
                 records.append(_inherited(now, os.readlink(f"/proc/self/fd/{name}".encode()), flags, found))
         except OSError:

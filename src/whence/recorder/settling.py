@@ -12,6 +12,7 @@ from ..capture.hashing import Measured, Work, measure_file
 from ..capture.observed import ObservedFile, ObservedFolder, Role, list_folder, look
 from ..capture.outputs import OutputDigest, found_output
 from ..capture.outputs import Role as ArtifactRole
+from ..capture.places import recorded_path
 from ..records import events
 from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
@@ -260,7 +261,8 @@ class Settling:
             ("the run changed installed software: the recorded environment is that of the launch", self._installed()),
         ):
             if paths:
-                detail = [*sorted(paths)[:NAMED], *([f"{len(paths) - NAMED} more"] if len(paths) > NAMED else [])]
+                shown = [recorded_path(path, os.fspath(self._launch.cwd)) for path in sorted(paths)[:NAMED]]
+                detail = [*shown, *([f"{len(paths) - NAMED} more"] if len(paths) > NAMED else [])]
                 self._launch.recording.state(events.AnomalyRaised(what=what, detail=detail))
 
     def _is_result(self, path: str, use: FileUse) -> bool:

@@ -4,7 +4,8 @@ The rules of the fold:
 - A file counts by its name. Renames carry what was written to the final name, with all that lies in a renamed folder;
   a hard link has what its first name has; two names that lead to one file at the end are one.
 - What the run read before it wrote it came from outside. What it read after it wrote it came from itself.
-- A file that was opened for writing, and at the end is what it was before, was not written.
+- A file that was opened for writing, and at the end is what it was before, was not written. One that was empty before
+  had nothing that could be changed: a shell makes it so for `> file`.
 - A call that names nothing and creates nothing has failed, and says nothing. So has one that insists on creating what
   is there. Folders and devices are not files.
 
@@ -220,7 +221,7 @@ def _fate(track: Track, now: Identity | None) -> Fate:
     if now is None and marks & GONE:
         return "removed"
     if now is not None and (track.written or marks & OPENED_TO_WRITE) and _changed(track, now):
-        if track.before is not None and (marks & READ or not marks & OVERWRITTEN):
+        if track.before is not None and (marks & READ or not marks & OVERWRITTEN) and track.before.size:
             return "changed"
         return "again" if marks & READ_AGAIN else "written"
     if marks & (READ | UNKNOWN):
@@ -250,7 +251,7 @@ def _was_read(track: Track, seen: Seen) -> bytes | None:
         track.opened = seen.identity
     elif track.opened is not None and seen.identity is not None and not track.opened.same_content(seen.identity):
         # A file that the run itself may have written to in between is not one that others changed.
-        track.marks |= 0 if track.marks & OPENED_TO_WRITE else DIFFERED
+        track.marks |= 0 if track.marks & (OPENED_TO_WRITE | CAME) == OPENED_TO_WRITE else DIFFERED
     track.marks |= READ | (LATE if seen.late else 0) | (UNKNOWN if seen.identity is None else 0)
     track.because = track.because or seen.because
     return seen.path if new else None

@@ -1,0 +1,291 @@
+"""What a command reads and writes is in its record, with nobody declaring it; read back by a second process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workplace import Workplace, wait_until
+
+Record = dict[str, Any]
+
+
+def sha(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def inputs(record: Record, how: str = "observed") -> dict[str, Any]:
+    return {item["path"]: item for item in record["inputs"] if item["how"] == how}
+
+
+def artifacts(record: Record) -> dict[str, Any]:
+    return {item["path"]: item for item in record["artifacts"]}
+
+
+@pytest.mark.scenario("C3")
+def test_what_is_read_without_being_declared_is_listed_apart(workplace: Workplace) -> None:
+    for name in ("declared.csv", "other.csv", "never.csv"):
+        workplace.write(name, f"{name}\n")
+    workplace.script("s.py", "open('declared.csv').read(); open('other.csv').read()\n")
+    options = ("--input", "declared.csv", "--input", "never.csv")
+    record = workplace.record("python", "s.py", options=options)
+    assert inputs(record).keys() == {"other.csv"}
+    seen = inputs(record)["other.csv"]
+    assert (seen["digest"], seen["changed"], seen["role"]) == (sha(b"other.csv\n"), "no", "data")
+    declared = inputs(record, "declared")
+    assert {path: item["opened"] for path, item in declared.items()} == {"declared.csv": True, "never.csv": False}
+    assert (record["observation"]["mechanism"], record["observation"]["complete"]) == ("seccomp", True)
+
+
+def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace: Workplace) -> None:
+    workplace.script("s.py", "open('.out.tmp', 'w').write('result')\nimport os; os.replace('.out.tmp', 'out.csv')\n")
+    record = workplace.record("python", "s.py")
+    found = artifacts(record)
+    assert found.keys() == {"out.csv"}
+    assert (found["out.csv"]["how"], found["out.csv"]["role"], found["out.csv"]["kept"]) == ("observed", "output", True)
+    (workplace.path / "out.csv").unlink()
+    assert workplace.whence("get", sha(b"result"), "back.csv").ok()
+    assert (workplace.path / "back.csv").read_text() == "result"
+
+
+def test_any_program_is_seen_and_temporary_files_are_not_results(workplace: Workplace) -> None:
+    workplace.write("b.txt", "2\n1\n")
+    record = workplace.record(
+        "sh", "-c", "sort b.txt > sorted.txt; cp sorted.txt copy.txt; mktemp -p . t.XXXX | xargs rm"
+    )
+    assert inputs(record).keys() == {"b.txt"}
+    assert {path: item["role"] for path, item in artifacts(record).items()} == {
+        "sorted.txt": "intermediate",
+        "copy.txt": "output",
+    }
+    assert {Path(program["path"]).name for program in record["programs"]} >= {"sort", "cp", "mktemp", "rm"}
+    assert all(program["digest"] for program in record["programs"])
+
+
+@pytest.mark.scenario("J11")
+def test_a_file_that_is_read_and_overwritten_is_input_and_artifact(workplace: Workplace) -> None:
+    workplace.write("table.csv", "before")
+    workplace.script("s.py", "x = open('table.csv').read()\nopen('table.csv', 'w').write(x + ' and after')\n")
+    record = workplace.record("python", "s.py")
+    made = artifacts(record)["table.csv"]
+    assert (made["role"], made["digest"]) == ("changed", sha(b"before and after"))
+    read = inputs(record)["table.csv"]
+    assert read["changed"] == "yes"
+    assert read["digest"] in (None, sha(b"before"))
+
+
+def test_a_database_that_is_updated_is_changed_in_place(workplace: Workplace) -> None:
+    database = sqlite3.connect(workplace.path / "state.db")
+    database.execute("create table t (x)")
+    database.commit()
+    database.close()
+    workplace.script(
+        "s.py",
+        "import sqlite3; d = sqlite3.connect('state.db'); d.execute('insert into t values (1)'); d.commit(); d.close()",
+    )
+    record = workplace.record("python", "s.py")
+    assert {path: item["role"] for path, item in artifacts(record).items()} == {"state.db": "changed"}
+    workplace.script("q.py", "import sqlite3; print(list(sqlite3.connect('state.db').execute('select * from t')))")
+    record = workplace.record("python", "q.py")
+    assert (artifacts(record), inputs(record).keys()) == ({}, {"state.db"})
+
+
+@pytest.mark.scenario("X1")
+def test_an_edit_with_the_mtime_restored_while_the_command_runs_is_never_confirmed(workplace: Workplace) -> None:
+    path = workplace.write("a.csv", "first")
+    workplace.script(
+        "s.py",
+        "import os, time\nopen('a.csv').read()\nopen('ready', 'w').close()\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n",
+    )
+    process = workplace.start_whence("run", "--", "python", "s.py")
+    wait_until(lambda: (workplace.path / "ready").exists(), what="the script read its file")
+    stat = path.stat()
+    path.write_bytes(b"other")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    workplace.write("go")
+    assert process.wait() == 0
+    read = inputs(workplace.show())["a.csv"]
+    assert read["changed"] in ("yes", "unknown")
+    assert read["digest"] in (None, sha(b"first"))
+    assert read["digest_after"] == sha(b"other")
+    assert read["stat"]["mtime"] == read["stat_after"]["mtime"]
+    assert read["stat"]["ctime"] != read["stat_after"]["ctime"]
+    assert any(
+        finding["what"] == "inputs.a.csv" for finding in workplace.whence("audit", "@", "--json").json()["findings"]
+    )
+
+
+@pytest.mark.scenario("X2")
+def test_folders_with_two_files_swapped_are_two_identities(workplace: Workplace) -> None:
+    for folder in ("one", "two"):
+        for number in range(101):
+            workplace.write(f"{folder}/{number}.csv", f"{number}")
+    workplace.write("two/0.csv", "1")
+    workplace.write("two/1.csv", "0")
+    workplace.script(
+        "s.py", "import pathlib\nfor f in ('one', 'two'):\n    [p.read_bytes() for p in pathlib.Path(f).iterdir()]\n"
+    )
+    found = inputs(workplace.record("python", "s.py"))
+    assert {path: (item["kind"], item["files"], item["whole"]) for path, item in found.items()} == {
+        "one": ("folder", 101, True),
+        "two": ("folder", 101, True),
+    }
+    assert found["one"]["digest"] != found["two"]["digest"]
+    said = inputs(workplace.record("true", options=("--input", "one")), "declared")
+    assert said["one"]["digest"] == found["one"]["digest"]
+
+
+def test_of_a_folder_that_is_not_read_whole_the_manifest_has_what_was_read(workplace: Workplace) -> None:
+    for number in range(150):
+        workplace.write(f"d/{number}.csv", f"{number}")
+    workplace.script("s.py", "for n in range(120): open(f'd/{n}.csv').read()\n")
+    found = inputs(workplace.record("python", "s.py"))["d"]
+    assert (found["files"], found["whole"], found["changed"]) == (120, False, "no")
+    digest = found["digest"].removeprefix("sha256:")
+    manifest = workplace.store / "objects" / "sha256" / digest[:2] / digest[2:]
+    assert manifest.read_text().count('"file"') == 120
+
+
+@pytest.mark.scenario("X7")
+def test_an_output_that_a_survivor_has_mapped_for_writing_is_not_final(workplace: Workplace) -> None:
+    workplace.script(
+        "child.py",
+        "import mmap, os, sys, time\nf = open('out.bin', 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()\n"
+        "open('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)\n",
+    )
+    workplace.script(
+        "s.py",
+        "import os, subprocess, sys, time\nopen('out.bin', 'wb').write(b'0' * 100)\n"
+        "subprocess.Popen([sys.executable, 'child.py'], start_new_session=True, stdout=subprocess.DEVNULL,"
+        " stderr=subprocess.DEVNULL)\nwhile not os.path.exists('pid') or not open('pid').read(): time.sleep(0.01)\n",
+    )
+    try:
+        record = workplace.record("python", "s.py")
+    finally:
+        os.kill(int((workplace.path / "pid").read_text()), signal.SIGKILL)
+    assert artifacts(record)["out.bin"]["final"] is False
+    assert record["observation"]["complete"] is False
+    assert record["observation"]["gaps"] == ["descendants outlived the command"]
+    weak = [f["what"] for f in workplace.whence("audit", "@", "--json").json()["findings"] if f["level"] == "weak"]
+    assert {"observation", "artifacts.out.bin"} <= set(weak)
+
+
+@pytest.mark.scenario("A13", "A14")
+def test_code_that_git_ignores_and_that_ran_is_kept(workplace: Workplace) -> None:
+    script = "import sys; sys.path.insert(0, 'outputs')\nimport generated, late\n"
+    workplace.repository(**{".gitignore": "generated.py\noutputs/\n", "s.py": script})
+    workplace.write("generated.py", "x = 1\n")
+    workplace.write("outputs/late.py", "y = 2\n")
+    found = inputs(workplace.record("python", "s.py"))
+    assert {path: (item["role"], item["kept"]) for path, item in found.items()} == {
+        "generated.py": ("code", True),
+        "outputs/late.py": ("code", True),
+    }
+    workplace.whence("get", sha(b"x = 1\n"), "back.py").ok()
+    assert (workplace.path / "back.py").read_text() == "x = 1\n"
+
+
+@pytest.mark.scenario("A12")
+def test_code_of_a_sibling_folder_is_named_and_kept(workplace: Workplace, tmp_path: Path) -> None:
+    sibling = Workplace(tmp_path / "lib", workplace.home)
+    sibling.repository(**{"helper.py": "z = 3\n"})
+    workplace.repository(**{"s.py": f"import sys; sys.path.insert(0, {str(sibling.path)!r})\nimport helper\n"})
+    found = inputs(workplace.record("python", "s.py"))
+    assert {path: item["role"] for path, item in found.items()} == {str(sibling.path / "helper.py"): "code"}
+
+
+def test_a_tracked_data_file_is_an_input_and_tracked_code_is_not(workplace: Workplace) -> None:
+    workplace.repository(**{"words.txt": "a\n", "s.py": "import helper; open('words.txt').read()\n", "helper.py": "\n"})
+    record = workplace.record("python", "s.py")
+    assert inputs(record).keys() == {"words.txt"}
+    assert record["observation"]["files"]["code"] == 2
+
+
+def test_settings_are_inputs_of_their_own_role_and_secrets_have_no_digest(workplace: Workplace) -> None:
+    workplace.write("a.yaml", "lr: 1\n")
+    workplace.write(".env", "TOKEN=abc\n")
+    workplace.script("s.py", "open('a.yaml').read(); open('.env').read()\n")
+    found = inputs(workplace.record("python", "s.py"))
+    assert {path: item["role"] for path, item in found.items()} == {"a.yaml": "config", ".env": "config"}
+    assert found["a.yaml"]["digest"] == sha(b"lr: 1\n")
+    assert found[".env"]["digest"] is None
+    assert sha(b"TOKEN=abc\n") not in "".join(f.read_text() for f in workplace.run_folders()[0].glob("*.jsonl"))
+
+
+def test_policy_says_what_counts(workplace: Workplace) -> None:
+    workplace.write("whence.toml", 'ignore = ["scratch/"]\noutputs = ["state.json"]\ninputs = ["fixture.py"]\n')
+    for name in ("scratch/a.csv", "fixture.py"):
+        workplace.write(name, "1\n")
+    workplace.script("s.py", "open('scratch/a.csv').read(); open('fixture.py').read()\n"
+                 "open('state.json', 'w').write('1'); open('state.json').read()\n")  # fmt: skip
+    record = workplace.record("python", "s.py")
+    assert {path: item["role"] for path, item in inputs(record).items()} == {"fixture.py": "data"}
+    assert {path: item["role"] for path, item in artifacts(record).items()} == {"state.json": "output"}
+
+
+def test_observation_can_be_switched_off_and_says_so(workplace: Workplace) -> None:
+    workplace.write("a.csv", "1\n")
+    record = workplace.record("cat", "a.csv", options=("--policy", "observe=off"))
+    assert record["inputs"] == []
+    assert record["observation"]["mechanism"] == "declared"
+    assert record["observation"]["gaps"] == ["the command was not watched: it is switched off"]
+
+
+def test_redirections_of_the_shell_are_seen(workplace: Workplace) -> None:
+    workplace.write("in.txt", "2\n1\n")
+    with (workplace.path / "in.txt").open() as source, (workplace.path / "out.txt").open("w") as target:
+        process = workplace.start_whence("run", "--", "sort", stdin=source, stdout=target)
+        assert process.wait() == 0
+    record = workplace.show()
+    assert inputs(record).keys() == {"in.txt"}
+    assert {path: item["role"] for path, item in artifacts(record).items()} == {"out.txt": "output"}
+
+
+def test_hosts_that_are_asked_are_listed(workplace: Workplace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        record = workplace.record(
+            "python", "-c", f"import socket; socket.create_connection(('127.0.0.1', {port})).close()"
+        )
+    assert {"host": "127.0.0.1", "port": port, "times": 1} in record["network"]
+
+
+def test_what_a_killed_program_had_read_is_known(workplace: Workplace) -> None:
+    workplace.write("a.csv", "1\n")
+    script = "import os, signal; open('a.csv').read(); os.kill(os.getpid(), signal.SIGKILL)"
+    record = workplace.record("python", "-c", script)
+    assert (record["status"], inputs(record).keys()) == ("killed", {"a.csv"})
+
+
+def test_deleted_files_are_an_anomaly(workplace: Workplace) -> None:
+    workplace.write("old.csv", "1\n")
+    record = workplace.record("rm", "old.csv")
+    told = {anomaly["what"]: anomaly["detail"] for anomaly in record["anomalies"]}
+    assert told["the run deleted files that were there before"] == ["old.csv"]
+
+
+def test_what_the_script_names_itself_is_not_listed_twice(workplace: Workplace) -> None:
+    workplace.write("a.csv", "1\n")
+    workplace.script(
+        "s.py",
+        "import whence\nwith whence.start() as run:\n    run.input('a.csv', name='train'); open('a.csv').read()\n"
+        "    open('out.csv', 'w').write('2'); run.output('out.csv', name='scores')\n",
+    )
+    record = workplace.record("python", "s.py")
+    assert [(item["name"], item["how"]) for item in record["inputs"]] == [("train", "declared")]
+    assert [(item["name"], item["how"]) for item in record["artifacts"]] == [("scores", "declared")]
+
+
+def test_a_source_file_that_a_run_writes_stays_part_of_the_program(workplace: Workplace) -> None:
+    workplace.repository(**{"s.py": "open('t.py', 'a').write('# more\\n')\n", "t.py": "x = 1\n"})
+    workplace.record("python", "s.py")
+    first = workplace.record("true")["code"]["id"]
+    workplace.write("t.py", "x = 2\n")
+    assert workplace.record("true")["code"]["id"] != first

@@ -1,0 +1,72 @@
+"""Programs and hosts in the stream, and what could not be followed."""
+
+from __future__ import annotations
+
+from stat import S_IFDIR, S_IFREG
+
+import pytest
+
+from whence.rules.programs import Programs, host_and_port, is_notable, is_shared_library, version_of
+from whence.rules.seen import Identity, Op, Seen
+
+PROGRAM = Identity(1, 1, S_IFREG | 0o755, 9, 1, 1)
+
+
+def told(*calls: tuple[Op, str, Identity | None]) -> Programs:
+    programs = Programs()
+    for number, (op, path, identity) in enumerate(calls):
+        programs.take(Seen(number, 0.0, 1, op, path.encode(), identity=identity))
+    return programs
+
+
+def test_a_program_counts_where_it_is_and_can_be_executed() -> None:
+    programs = told(
+        ("execute", "/usr/local/bin/make", None),
+        ("execute", "/usr/bin", PROGRAM._replace(mode=S_IFDIR | 0o755)),
+        ("execute", "/notes.txt", PROGRAM._replace(mode=S_IFREG | 0o644)),
+        ("execute", "/usr/bin/make", PROGRAM),
+        ("execute", "/usr/bin/make", PROGRAM),
+    )
+    assert {path: one.times for path, one in programs.executed.items()} == {b"/usr/bin/make": 2}
+    assert not programs.gaps
+
+
+@pytest.mark.parametrize("name", ["ssh", "docker", "srun", "sbatch", "systemd-run"])
+def test_work_that_leaves_the_tree_is_a_gap(name: str) -> None:
+    assert [gap.split(" ran:")[0] for gap in told(("execute", f"/usr/bin/{name}", PROGRAM)).gaps] == [name]
+
+
+def test_hosts_are_counted_and_local_sockets_are_not_hosts() -> None:
+    programs = told(
+        ("connect", "inet:192.0.2.1:443", None),
+        ("connect", "inet:192.0.2.1:443", None),
+        ("connect", "unix:/run/nscd/socket", None),
+    )
+    assert {host_and_port(address): one.times for address, one in programs.connected.items()} == {("192.0.2.1", 443): 2}
+    assert not programs.gaps
+
+
+def test_work_that_is_handed_to_a_server_is_a_gap() -> None:
+    assert list(told(("connect", "unix:/run/docker.sock", None)).gaps) == [
+        "work was handed to docker: what it read was not seen"
+    ]
+
+
+def test_other_ways_to_the_kernel_are_gaps() -> None:
+    assert len(told(("io_uring", "", None), ("io_uring", "", None), ("foreign", "", None)).gaps) == 2
+
+
+def test_an_address_is_read() -> None:
+    assert host_and_port(b"inet6:[2001:db8::1]:8080") == ("2001:db8::1", 8080)
+
+
+def test_libraries_are_known_by_their_names() -> None:
+    assert [is_shared_library(name) for name in ("libc.so.6", "_x.cpython-312.so", "a.sofa", "b.dylib")] == [
+        True, True, False, True
+    ]  # fmt: skip
+    assert is_notable("libcudart.so.12") and not is_notable("libz.so.1")
+    assert [version_of(n) for n in ("libcudart.so.12.4.127", "libopenblas-0.3.so", "libz.so")] == [
+        "12.4.127",
+        "0.3",
+        None,
+    ]
