@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--hypothesis", help="what the run is to support or refute")
     words.add_argument("--code-url", metavar="URL", help="where the code is from; recorded as declared")
     words.add_argument("--code-commit", metavar="ID", help="the commit it should be; recorded as declared, and checked")
+    words.add_argument("--observe", metavar="HOW", help="how opened files are watched: policy observe, for this run")
     words.add_argument("--record-json", metavar="FILE", help="write the run's line of `log --json` to FILE at the end")
     words.add_argument("--dry-run", action="store_true", help="run the command and record nothing")
     return words
@@ -105,7 +106,8 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _record(options: argparse.Namespace, command: list[str], where: Setting) -> int:
-    policy = load_policy(where, options.policy)
+    watched = [f"observe={options.observe}"] if options.observe is not None else []
+    policy = load_policy(where, [*options.policy, *watched])
     asked = Request(
         mode="command",
         argv=command,

@@ -23,7 +23,7 @@ from ..records.record import Loss, Record, Writer
 from ..records.result import Anomaly, Metric, Note, Output, Progress
 from ..records.run import Ending
 from ..records.seal import Seal
-from . import lifecycle
+from . import lifecycle, sights
 
 MAIN = "main"
 
@@ -63,7 +63,7 @@ class _Draft(msgspec.Struct):
     writers: dict[str, Writer] = {}
     progress: Progress | None = None
     output: Output | None = None
-    observation: Observation = msgspec.field(default_factory=Observation)
+    observations: dict[str, Observation] = {}
     programs: list[Program] = []
     network: list[Connection] = []
     faults: list[str] = []
@@ -358,14 +358,17 @@ def _output(draft: _Draft, _: str, stated: Stated) -> None:
     draft.output = cast("events.OutputCaptured", stated.event).output
 
 
-def _observation_started(draft: _Draft, _: str, stated: Stated) -> None:
+def _observation_started(draft: _Draft, writer: str, stated: Stated) -> None:
     mechanism = cast("events.ObservationStarted", stated.event).mechanism
-    draft.observation = Observation(mechanism=mechanism, gaps=["what was seen has not been said: the run was cut off"])
+    unsaid = "what was seen has not been said: the run goes on, or its recorder was cut off"
+    draft.observations[writer] = Observation(mechanism=mechanism, gaps=[unsaid])
 
 
-def _observation_ended(draft: _Draft, _: str, stated: Stated) -> None:
+def _observation_ended(draft: _Draft, writer: str, stated: Stated) -> None:
     event = cast("events.ObservationEnded", stated.event)
-    draft.observation, draft.programs, draft.network = event.observation, event.programs, event.network
+    draft.observations[writer] = event.observation
+    draft.programs += event.programs
+    draft.network += event.network
 
 
 def _lost(draft: _Draft, _: str, stated: Stated) -> None:
@@ -432,8 +435,8 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         writers=list(draft.writers.values()),
         progress=draft.progress,
         output=draft.output,
-        observation=draft.observation,
-        programs=draft.programs,
-        network=draft.network,
+        observation=sights.together(draft.observations),
+        programs=sights.programs(draft.programs),
+        network=sights.connections(draft.network),
         seal=seal_digest,
     )
