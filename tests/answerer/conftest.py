@@ -1,0 +1,21 @@
+"""A command under observation, and the processes that answer for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from observed import Observed, Watchers
+
+
+@pytest.fixture
+def watchers(observed: Observed) -> Watchers:
+    return Watchers(observed.folder)
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> Observed:
+    folder, work = tmp_path / "run", tmp_path / "work"
+    folder.mkdir()
+    work.mkdir()
+    return Observed(folder, work)
