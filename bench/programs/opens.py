@@ -5,14 +5,6 @@ Prints a line a way: wall clock per open as the caller sees it, and what the ans
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-
 ROUNDS = 7
 OPENS = 4000
 
