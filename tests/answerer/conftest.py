@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ def watchers(observed: Observed) -> Watchers:
 
 
 @pytest.fixture
-def observed(tmp_path: Path) -> Observed:
+def observed(tmp_path: Path) -> Iterator[Observed]:
     folder, work = tmp_path / "run", tmp_path / "work"
     folder.mkdir()
     work.mkdir()
-    return Observed(folder, work)
+    observed = Observed(folder, work)
+    yield observed
+    observed.close()
