@@ -22,6 +22,7 @@ class Supervised:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    """Commands are observed, as they are by default."""
 
     def argv(self, *command: str) -> list[str]:
         return [sys.executable, str(SUPERVISE), str(self.folder), *command]
@@ -57,7 +58,8 @@ class Supervised:
 
 
 @pytest.fixture
-def supervised(tmp_path: Path) -> Supervised:
+def supervised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Supervised:
     folder = tmp_path / "run"
     folder.mkdir()
+    monkeypatch.setenv("OBSERVE", "auto")
     return Supervised(folder)

@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,7 +213,7 @@ def test_the_keeper_killed_leaves_an_interactive_command_alone(
     before = shell.modes()
     shell.type(ours("read line; echo got $line; exit 5") + "; echo code=$?=\n")
     pid = wait_for_start(supervised)["process"]["pid"]
-    os.kill(parent_of(parent_of(pid)), signal.SIGKILL)
+    os.kill(keeper_of(pid), signal.SIGKILL)
     shell.until(rb"the recorder was killed")
     shell.type("this\n")
     shell.until(rb"got this\r\ncode=5=\r\n")
@@ -262,5 +263,18 @@ def parent_of(pid: int) -> int:
         return int(stat.read().rpartition(")")[2].split()[1])
 
 
+def ours_above(pid: int) -> list[int]:
+    """The command's parent, and so on up to the keeper and the front."""
+    found: list[int] = []
+    while b"supervise.py" in Path(f"/proc/{parent_of(pid)}/cmdline").read_bytes():
+        pid = parent_of(pid)
+        found.append(pid)
+    return found
+
+
 def front_of(pid: int) -> int:
-    return parent_of(parent_of(parent_of(pid)))
+    return ours_above(pid)[-1]
+
+
+def keeper_of(pid: int) -> int:
+    return ours_above(pid)[-2]

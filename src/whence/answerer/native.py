@@ -30,6 +30,7 @@ class Native:
         self._errno: Any = ctypes.get_errno
         library: Any = ctypes.PyDLL(None, use_errno=True)
         self._prctl = library.prctl
+        self._fstatfs = library.fstatfs
         syscall = library.syscall
         syscall.restype = ctypes.c_long
         syscall.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong)
@@ -57,6 +58,13 @@ class Native:
         if fd < 0:
             raise self._error()
         return fd
+
+    def kind_of(self, fd: int) -> int:
+        """The magic number of the file system that it lies on (fstatfs(2)). Raises OSError."""
+        found = self._ctypes.create_string_buffer(256)
+        if self._fstatfs(fd, found):
+            raise self._error()
+        return int.from_bytes(found.raw[:4], "little")
 
     def _open_how(self, resolve: int) -> tuple[int, int]:
         flags = os.O_PATH | os.O_CLOEXEC

@@ -25,6 +25,15 @@ LOCAL = frozenset(
 )  # fmt: skip
 """Kinds that this kernel answers for by itself."""
 
+LOCAL_MAGIC = frozenset(
+    (
+        0xEF53, 0x58465342, 0x9123683E, 0xCA451A4E, 0x2FC12FC1, 0xF2F52010, 0x3153464A, 0x52654973, 0x01021994,
+        0x858458F6, 0x794C7630, 0x73717368, 0xE0F5E1E2,
+    )
+)  # fmt: skip
+"""ext, xfs, btrfs, bcachefs, zfs, f2fs, jfs, reiserfs, tmpfs, ramfs, overlay, squashfs, erofs (statfs(2)): for a root
+that is no mount, which the table leaves out."""
+
 Identity = tuple[int, int, int, int, int, int]
 """Device, inode, mode, size, modification and status change in nanoseconds."""
 
@@ -92,6 +101,9 @@ class World:
         table = _read(b"/proc/self/mountinfo" if self._ours else b"/proc/%d/mountinfo" % self.thread)
         before = b"" if self._ours else self.root  # The table of a process leaves its own root out.
         self._mounts = {mount.point: mount for mount in mounts(table, before)}
+        if not any(_lies_in(self.root, point) for point in self._mounts):
+            local = self._native.kind_of(self._root) in LOCAL_MAGIC
+            self._mounts[self.root or b"/"] = Mount(self.root or b"/", b"rootfs" if local else b"unknown")
         for mount in self._mounts.values():
             mount.safe = all(one.kind in LOCAL for one in self._way(mount.point))
             mount.holds_root = _lies_in(self.root, mount.point)

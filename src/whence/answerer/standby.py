@@ -7,6 +7,7 @@ signal blocked, until nobody is left under the filter, also after the command ha
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -29,13 +30,13 @@ def part(post: Post, native: Native, *, reap: bool) -> None:
     """
     answerer = os.fork()
     if answerer:
-        _end_with(post, lambda: _stand_by_first(post, native, answerer, reap=reap))
+        _serve(post, native, lambda: _stand_by_first(post, native, answerer, reap=reap))
     try:
         rest = os.fork()
     except OSError:
         return
     if rest:
-        _end_with(post, lambda: _answer_first(post, native, reap=reap))
+        _serve(post, native, lambda: _answer_first(post, native, reap=reap))
 
 
 def _stand_by_first(post: Post, native: Native, answerer: int, *, reap: bool) -> None:
@@ -83,6 +84,14 @@ def _stand_by(post: Post, native: Native, there: int) -> None:
     post.say(HUNG_UP)
 
 
+class Born(BaseException):
+    """This process is a new standby: leave all that it was in the middle of as the answerer."""
+
+    def __init__(self, answerer: int) -> None:
+        super().__init__()
+        self.answerer = answerer
+
+
 class Guard:
     """The answerer's eye on its standby: the process above it, at first, later one below."""
 
@@ -119,6 +128,7 @@ class Guard:
                 self._post.say(STANDBY_DIED)
 
     def _renew(self) -> None:
+        """Raises Born in the new process."""
         us = os.getpid()
         try:
             self._below = os.fork()
@@ -126,10 +136,11 @@ class Guard:
             self._post.say(f"{ALONE} {error.strerror}")
             return
         if self._below == 0:
-            _end_with(self._post, lambda: _stand_by_below(self._post, self._native, us))
+            raise Born(us)
 
 
 def _stand_by_below(post: Post, native: Native, answerer: int) -> None:
+    gc.collect()
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     os.setsid()
     try:
@@ -144,12 +155,23 @@ def _nothing(number: int, frame: object) -> None:
     """Interrupts what waits."""
 
 
-def _end_with(post: Post, work: Callable[[], None]) -> NoReturn:
-    """Do this and nothing else; a fault of ours is told, and another process goes on."""
+def _serve(post: Post, native: Native, work: Callable[[], None]) -> NoReturn:
+    """Do this, and what comes of it, and nothing else; a fault of ours is told, and another process goes on."""
+    following: Callable[[], None] | None = work
     try:
-        work()
+        while following:
+            following = _next(post, native, following)
     except Exception as fault:
         post.say(f"{FAULT} {type(fault).__name__}: {fault}")
         raise
     finally:
         os._exit(0)
+
+
+def _next(post: Post, native: Native, work: Callable[[], None]) -> Callable[[], None] | None:
+    try:
+        work()
+    except Born as born:
+        answerer = born.answerer
+        return lambda: _stand_by_below(post, native, answerer)
+    return None

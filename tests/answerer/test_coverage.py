@@ -1,0 +1,299 @@
+"""Programs and paths out of the ordinary, each against what it truly did."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PYTHON = [sys.executable, "-I", "-c"]
+
+needs_compiler = pytest.mark.skipif(not shutil.which("gcc"), reason="no C compiler")
+needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may do that")
+
+
+def compiled(folder: Path, source: str, *options: str) -> str:
+    (folder / "program.c").write_text(source)
+    subprocess.run(["gcc", "-O1", *options, "-o", folder / "program", folder / "program.c"], check=True)
+    return str(folder / "program")
+
+
+@pytest.fixture
+def file(observed: Any) -> Path:
+    place = observed.work / "file"
+    place.write_text("content")
+    return place
+
+
+def identity(path: Path | str, *, follow: bool = True) -> list[int]:
+    found = os.stat(path, follow_symlinks=follow)
+    return [found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+# Programs.
+
+
+@needs_compiler
+def test_a_static_program_is_seen(observed: Any, file: Path) -> None:
+    source = '#include <fcntl.h>\nint main(void) { return open("file", O_RDONLY) < 0; }\n'
+    program = compiled(observed.work, source, "-static")
+    observed.against_strace(program)
+    assert observed.ops(file) == ["read"]
+
+
+@needs_compiler
+def test_a_32_bit_call_is_named_foreign(observed: Any, file: Path) -> None:
+    source = """
+    static char path[] = "file";
+    int main(void) {
+        int result;
+        __asm__ volatile("int $0x80" : "=a"(result) : "a"(5), "b"(path), "c"(0), "d"(0) : "memory");
+        return result < 0;
+    }
+    """
+    program = compiled(observed.work, source, "-static", "-no-pie")
+    done = observed.run(program)
+    foreign = [one for one in observed.seen if one.op == "foreign"]
+    assert (done.returncode, [(one.flags, one.because) for one in foreign]) == (0, [(5, "a 32-bit program")])
+
+
+def test_a_thousand_short_processes_are_seen_each(observed: Any, file: Path) -> None:
+    script = "i=0; while [ $i -lt 1000 ]; do (read x < file); i=$((i+1)); done"
+    assert observed.run("sh", "-c", script).returncode == 0
+    reads = observed.of(file)
+    assert (len(reads), len({one.pid for one in reads})) == (1000, 1000)
+    assert [one.seq for one in observed.seen] == list(range(len(observed.seen)))
+
+
+def test_a_process_killed_right_after_reading_is_seen(observed: Any, file: Path) -> None:
+    script = "import os, signal; os.open('file', os.O_RDONLY); os.kill(os.getpid(), signal.SIGKILL)"
+    assert observed.run(*PYTHON, script).returncode == 137
+    assert observed.ops(file) == ["read"]
+
+
+def test_threads_are_told_as_their_process(observed: Any, file: Path) -> None:
+    script = (
+        "import os, threading; t = threading.Thread(target=open, args=('file',)); t.start(); t.join(); open('file')"
+    )
+    observed.run(*PYTHON, script)
+    assert len({one.pid for one in observed.of(file)}) == 1
+
+
+def test_a_ring_of_the_kernel_is_told(observed: Any) -> None:
+    observed.run(*PYTHON, "import ctypes; ctypes.CDLL(None).syscall(425, 8, bytes(120))")
+    assert [one.op for one in observed.seen if one.op == "io_uring"] == ["io_uring"]
+
+
+def test_connections_are_told_with_their_address(observed: Any) -> None:
+    server, other = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+    other.bind(str(observed.work / "socket"))
+    other.listen()
+    script = """
+import socket, sys
+socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2])
+try: socket.socket(socket.AF_INET6).connect(('::1', 9))
+except OSError: pass
+"""
+    with server, other:
+        port = server.getsockname()[1]
+        observed.run(*PYTHON, script, str(port), str(observed.work / "socket"))
+    told = [one.path for one in observed.seen if one.op == "connect"]
+    assert told == [b"inet:127.0.0.1:%d" % port, b"unix:%s/socket" % os.fsencode(observed.work), b"inet6:[::1]:9"]
+
+
+# Paths.
+
+
+def test_paths_of_any_bytes_and_of_full_length_are_told_whole(observed: Any) -> None:
+    odd = os.fsencode(observed.work) + b"/new\nline \xff\xfe\x80"
+    start = os.fsencode(observed.work)
+    long = start + b"/." * ((4095 - len(start)) // 2 - 8)
+    long += b"/" + b"x" * (4095 - len(long) - 1)
+    assert len(long) == 4095
+    script = "import os, sys\nfor p in sys.argv[1:]: open(os.fsencode(p), 'w').close()"
+    done = observed.run(*PYTHON, script, os.fsdecode(odd), os.fsdecode(long))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert observed.ops(odd) == ["create"]
+    assert observed.ops(start + b"/" + long.rpartition(b"/")[2]) == ["create"]
+
+
+def test_a_path_that_is_too_long_is_nobodys_file(observed: Any) -> None:
+    observed.run(*PYTHON, "try: open('x' * 4096)\nexcept OSError as e: print(e.errno)")
+    assert not [one for one in observed.seen if b"xxx" in one.path]
+
+
+def test_a_path_that_ends_at_the_end_of_memory_is_told(observed: Any, file: Path) -> None:
+    script = """
+import ctypes, mmap
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+place = libc.mmap(None, ctypes.c_size_t(8192), 3, 34, -1, ctypes.c_size_t(0))
+libc.munmap(ctypes.c_void_p(place + 4096), 4096)
+ctypes.memmove(place + 4096 - 5, b'file', 5)
+assert libc.open(ctypes.c_void_p(place + 4096 - 5), 0) >= 0
+ctypes.memmove(place + 4096 - 4, b'file', 4)
+assert libc.open(ctypes.c_void_p(place + 4096 - 4), 0) < 0
+"""
+    done = observed.run(*PYTHON, script)
+    assert (done.stderr, observed.ops(file)) == (b"", ["read"])
+
+
+def test_a_path_across_two_pages_is_told(observed: Any, file: Path) -> None:
+    script = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+place = libc.mmap(None, ctypes.c_size_t(8192), 3, 34, -1, ctypes.c_size_t(0))
+ctypes.memmove(place + 4096 - 2, b'file', 5)
+assert libc.open(ctypes.c_void_p(place + 4096 - 2), 0) >= 0
+"""
+    done = observed.run(*PYTHON, script)
+    assert (done.stderr, observed.ops(file)) == (b"", ["read"])
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0"])
+def test_a_descriptor_by_its_name_is_told_as_its_file(observed: Any, file: Path, name: str) -> None:
+    observed.run("sh", "-c", f"cat {name} < file")
+    assert observed.ops(file) == ["read", "read"]
+
+
+def test_dots_after_a_link_lead_where_the_kernel_goes(observed: Any, file: Path) -> None:
+    (observed.work / "a" / "b").mkdir(parents=True)
+    (observed.work / "a" / "inner").write_text("x")
+    (observed.work / "link").symlink_to("a/b")
+    observed.run("cat", "link/../inner", "a/../file")
+    assert observed.ops(observed.work / "a" / "inner") == ["read"]
+    assert observed.ops(file) == ["read"]
+
+
+def test_what_the_shell_opened_for_the_command_is_told(observed: Any, file: Path) -> None:
+    with file.open() as given, (observed.work / "out").open("w") as taken:
+        done = subprocess.run(observed.argv("cat"), stdin=given, stdout=taken, env=observed.environ, check=False)
+    assert done.returncode == 0
+    (read,), (written,) = observed.of(file), observed.of(observed.work / "out")
+    assert (read.op, read.pid, read.identity) == ("read", 0, identity(file))
+    assert (written.op, written.identity[3]) == ("write", 0)
+
+
+# What lies there.
+
+
+def test_the_identity_is_that_of_the_file_right_before_the_open(observed: Any, file: Path) -> None:
+    (observed.work / "link").symlink_to("file")
+    before = identity(file)
+    observed.run("sh", "-c", "cat link; echo more >> file; cat file; mv file moved; cat moved")
+    first, second, third, moved = [
+        one.identity
+        for one in observed.seen
+        if one.kind in ("open", "rename") and one.path.startswith(bytes(file.parent))
+    ][:4]
+    assert (first, second) == (before, before)
+    assert third[:2] == before[:2] and third[3] == before[3] + 5
+    assert moved[:4] == third[:4]
+
+
+def test_removing_and_renaming_look_at_the_link_itself(observed: Any, file: Path) -> None:
+    (observed.work / "link").symlink_to("file")
+    expected = identity(observed.work / "link", follow=False)
+    observed.run("sh", "-c", "mv link other; rm other")
+    assert [one.identity[:4] for one in observed.of(observed.work / "other")] == [expected[:4]] * 2
+
+
+def test_nothing_there_is_not_the_same_as_unknown(observed: Any) -> None:
+    observed.run(*PYTHON, "try: open('absent')\nexcept OSError: open('absent', 'w')")
+    told = [(one.op, one.identity, one.because) for one in observed.of(observed.work / "absent")]
+    assert told == [("read", None, ""), ("create", None, "")]
+
+
+def test_an_open_says_what_becomes_of_what_is_there(observed: Any, file: Path) -> None:
+    script = """
+import os
+for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_CREAT | os.O_APPEND, os.O_RDWR | os.O_CREAT,
+              os.O_WRONLY | os.O_TRUNC):
+    os.close(os.open('file', flags))
+"""
+    observed.run(*PYTHON, script)
+    assert observed.ops(file) == ["read", "write", "update", "write", "update", "create"]
+
+
+def test_a_link_to_another_mount_is_followed(observed: Any) -> None:
+    with Path("/dev/shm", f"whence-test-{os.getpid()}").open("w") as there:
+        try:
+            (observed.work / "link").symlink_to(there.name)
+            observed.run("cat", "link")
+            assert [one.identity for one in observed.of(observed.work / "link")] == [identity(there.name)]
+        finally:
+            os.unlink(there.name)
+
+
+# Other roots.
+
+
+@needs_root
+@pytest.mark.parametrize("way", [[], ["unshare", "--mount"]], ids=["here", "another namespace"])
+def test_another_root_is_part_of_the_path(observed: Any, way: list[str]) -> None:
+    root = observed.work / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc" / "file").write_text("inside")
+    (root / "link").symlink_to("/etc/file")
+    script = f"import os; os.chroot({str(root)!r}); os.chdir('/etc'); open('/etc/file'); open('file'); open('/link')"
+    done = observed.run(*way, *PYTHON, script)
+    assert done.stderr == b""
+    assert [one.identity for one in observed.of(root / "etc" / "file")] == [identity(root / "etc" / "file")] * 2
+    assert [one.identity for one in observed.of(root / "link")] == [identity(root / "etc" / "file")]
+
+
+@needs_root
+def test_a_mount_made_meanwhile_is_known_and_can_be_taken_away(observed: Any) -> None:
+    (observed.work / "place").mkdir()
+    script = """
+set -e
+mount -t tmpfs none place
+echo x > place/file
+cat place/file
+stat -c '%d %i' place/file
+umount place
+test ! -e place/file
+"""
+    done = observed.run("unshare", "--mount", "sh", "-c", script)
+    assert (done.returncode, done.stderr) == (0, b"")
+    device, inode = done.stdout.split()[1:]
+    read = observed.of(observed.work / "place" / "file")[-1]
+    assert (read.op, read.identity[:2]) == ("read", [int(device), int(inode)])
+
+
+@needs_root
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE")
+def test_a_file_system_that_does_not_answer_holds_up_nobody_else(observed: Any, file: Path) -> None:
+    script = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+place = os.path.abspath('mounted'); os.mkdir(place)
+fuse = os.open('/dev/fuse', os.O_RDWR)
+options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % fuse
+assert libc.mount(b'none', place.encode(), b'fuse.test', 0, options) == 0
+asked = os.read(fuse, 1 << 20)
+unique = struct.unpack_from('IIQ', asked)[2]
+os.write(fuse, struct.pack('IiQ', 16 + 24, 0, unique) + struct.pack('IIIIHHI', 7, 12, 0, 0, 0, 0, 4096))
+reader = os.fork()
+if reader == 0:
+    os.close(fuse)
+    try: open(place + '/data')
+    except OSError as error: os._exit(error.errno)
+os.read(fuse, 1 << 20)                  # The reader waits for us now, and is never answered.
+for _ in range(1000): open('file').close()
+os.close(fuse)
+print(os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1]))
+"""
+    done = observed.run("unshare", "--mount", *PYTHON, script)
+    assert (done.stderr, done.stdout) == (b"", b"103\n")  # ECONNABORTED: what the kernel says of it without us.
+    (held,) = observed.of(observed.work / "mounted" / "data")
+    assert (held.identity, held.late, held.because) == (None, True, "on fuse.test")
+    assert len(observed.of(file)) == 1000

@@ -1,0 +1,143 @@
+"""A command under observation, with a recording that only notes what was seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import straced
+
+SUPERVISE = Path(__file__).parent / "supervise.py"
+
+
+class Seen(NamedTuple):
+    seq: int
+    at: float
+    pid: int
+    op: str
+    path: bytes
+    other: bytes
+    flags: int
+    identity: list[int] | None
+    late: bool
+    because: str
+
+    @property
+    def kind(self) -> str:
+        return "open" if self.op in ("read", "write", "update", "create") else self.op
+
+
+@dataclass
+class Observed:
+    """Runs commands in `work` and reads what was seen of them."""
+
+    folder: Path
+    work: Path
+    environ: dict[str, str] = field(default_factory=lambda: {**os.environ, "OBSERVE": "auto"})
+
+    def argv(self, *command: str) -> list[str]:
+        return [sys.executable, str(SUPERVISE), str(self.folder), *command]
+
+    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        self.forget()
+        options = {"stdin": subprocess.DEVNULL, "cwd": self.work, "env": self.environ, "timeout": 120, **options}
+        return subprocess.run(self.argv(*command), capture_output=True, check=False, **options)
+
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
+        self.forget()
+        options = {"stdin": subprocess.DEVNULL, "cwd": self.work, "env": self.environ, **options}
+        return subprocess.Popen(self.argv(*command), **options)
+
+    def close(self) -> None:
+        """Kill what a test has left; whoever has our folder among its arguments is ours."""
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.fsencode(self.folder.parent) in (place / "cmdline").read_bytes():
+                    os.kill(int(place.name), signal.SIGKILL)
+            except OSError:
+                continue
+
+    def forget(self) -> None:
+        for name in self.folder.iterdir():
+            name.unlink()
+
+    @property
+    def seen(self) -> list[Seen]:
+        try:
+            lines = (self.folder / "seen.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        return [_seen(json.loads(line)) for line in lines]
+
+    @property
+    def observation(self) -> dict[str, Any]:
+        events = (json.loads(line) for line in (self.folder / "events.jsonl").read_text().splitlines())
+        return next(event for event in events if event["kind"] == "observed")
+
+    def of(self, path: Path | bytes | str) -> list[Seen]:
+        """The records that name this path."""
+        wanted = os.fsencode(path)
+        return [one for one in self.seen if wanted in (one.path, one.other)]
+
+    def ops(self, path: Path | bytes | str) -> list[str]:
+        return [one.op for one in self.of(path)]
+
+    def against_strace(self, *command: str) -> list[straced.Call]:
+        """Run the command under strace under us: both must tell the same. Gives what strace told."""
+        log = self.folder.parent / "strace.log"
+        done = self.run(*straced.argv(log, *command))
+        assert self.observation["mechanism"] == "seccomp", (self.observation, done)
+        assert b"Traceback" not in done.stderr
+        calls = straced.calls(log, self.work)
+        truth = Counter((call.kind, *call.paths) for call in calls if call.told)
+        ours = [one for one in self.seen if one.pid not in (0, self._strace)]
+        told = Counter((one.kind, *filter(None, (one.path, one.other))) for one in ours if one.op != "connect")
+        assert told == truth
+        there = {(one.kind, one.path) for one in ours if one.identity or one.op == "create"}
+        assert {(call.kind, call.paths[0]) for call in calls if call.told and call.done} <= there
+        return calls
+
+    @property
+    def _strace(self) -> int:
+        return next(one.pid for one in self.seen if one.op == "execute" and one.path.endswith(b"/strace"))
+
+
+def _seen(words: list[Any]) -> Seen:
+    return Seen(*(os.fsencode(word) if at in (4, 5) else word for at, word in enumerate(words)))
+
+
+@dataclass
+class Watchers:
+    """The processes that answer for a command, as /proc shows them."""
+
+    folder: Path
+
+    def pids(self) -> dict[str, int]:
+        """`answerer` and `standby`, where they are there: both hold the listener, and one waits for the other."""
+        found: dict[str, int] = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.fsencode(self.folder) not in (place / "cmdline").read_bytes():
+                    continue
+                held = [os.readlink(fd) for fd in (place / "fd").iterdir()]
+            except OSError:
+                continue
+            if any("seccomp" in link for link in held):
+                found["standby" if any("pidfd" in link for link in held) else "answerer"] = int(place.name)
+        return found
+
+
+def wait_for(condition: Any, seconds: float = 30) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+    return found
