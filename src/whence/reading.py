@@ -21,6 +21,7 @@ def open(path: str | os.PathLike[str] | None = None) -> StoreView:
         store,
         cwd=where.cwd,
         actor=actor(where),
+        environ=where.environ,
         # Asked for when something is said: what is only read depends on no policy.
         secrets=lambda: secrets_of(where, load_policy(where)),
         clock=time.time_ns,

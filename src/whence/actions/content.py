@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     path: Path | None = None
     """Where they lay when they were recorded."""
     run: str | None = None
+    tree: str | None = None
+    """The run's snapshot, and where in it the bytes may be: a tracked input is not copied a second time."""
+    inside: str | None = None
 
 
 def find_content(store: Store, text: str, *, cwd: Path, now_ns: int) -> Content:
@@ -61,7 +65,22 @@ def content_of(record: Record, name: str) -> Content:
     if part.digest is None:
         raise UnresolvedError(f"{record.id}:{name}: has no digest: {part.because or 'it was never taken'}")
     path = Path(record.cwd or "/") / part.path
-    return Content(name=part.name, digest=part.digest, folder=part.folder, path=path, run=record.id)
+    code = record.code
+    return Content(
+        name=part.name,
+        digest=part.digest,
+        folder=part.folder,
+        path=path,
+        run=record.id,
+        tree=code.tree if code else None,
+        inside=_inside(path, code.root) if code and code.root else None,
+    )
+
+
+def _inside(path: Path, root: str) -> str | None:
+    """The path from the root of a snapshot, if it is below."""
+    relative = os.path.relpath(path, root)
+    return None if relative == os.pardir or relative.startswith(os.pardir + os.sep) else relative
 
 
 class _Part(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class StoreView:
         *,
         cwd: Path,
         actor: Actor,
+        environ: Mapping[str, str],
         secrets: Callable[[], Secrets],
         clock: Callable[[], int],
         random: Callable[[int], bytes],
@@ -36,6 +37,7 @@ class StoreView:
         self._store = store
         self._cwd = cwd
         self._actor = actor
+        self._environ = environ
         self._secrets = secrets
         self._clock = clock
         self._random = random
@@ -75,7 +77,7 @@ class StoreView:
     def get(self, reference: str, dest: str | Path) -> Path:
         """Write content out, verified: `RUN:name`, `sha256:…`. Raises UnresolvedError, ExistsError, FormatError."""
         content = find_content(self._store, reference, cwd=self._cwd, now_ns=self._clock())
-        return fetch(self._store, content, self._cwd / dest).path
+        return fetch(self._store, content, self._cwd / dest, self._environ).path
 
     def _get(self, run_id: str) -> RecordedRun:
         return RecordedRun(self, view_record(self._store, run_id, now_ns=self._clock()))
