@@ -10,19 +10,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from .errors import StoreError, UsageError
 from .recorder.request import Surroundings
-from .records.act import Actor
 from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
 from .store.layout import Store, create_store, find_store, open_store
 from .system.files import write_new
 from .system.repository import exclude_from_git, find_worktree, main_worktree
 from .version import VERSION
+
+if TYPE_CHECKING:
+    from .records.act import Actor
 
 STORE_NAME = ".whence"
 KEY_BYTES = 32
@@ -211,6 +213,7 @@ def recorder_name() -> str:
 def actor(where: Setting) -> Actor:
     """Who speaks in an act: the account and the host, and whom git's variables or configuration name as author."""
     from .capture.host import capture_user
+    from .records.act import Actor
 
     configured = _git_author(where)
     return Actor(

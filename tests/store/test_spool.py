@@ -17,9 +17,10 @@ from whence.records.events import NoteAdded, RunSealed, RunStarted
 from whence.store.check import check_store
 from whence.store.journal import JournalWriter
 from whence.store.layout import Store
+from whence.store.network import needs_spool
 from whence.store.points import PointsWriter, iterate
 from whence.store.runs import load_run
-from whence.store.spool import Spool, find_spool, forward_leftovers, needs_spool, open_spool
+from whence.store.spool import Spool, find_spool, forward_leftovers, open_spool
 from whence.system.processes import identity
 
 RECORDER = """

@@ -19,7 +19,6 @@ from ..rules.snapshot import without_refused
 from ..system.repository import find_worktree
 from .captured_code import CapturedCode, Judge, no_result
 from .checkout import checkout_code
-from .distribution import find_distribution
 from .entry import resolve_entry
 from .folder import folder_code
 from .repository import Head, read_head, read_repository
@@ -103,6 +102,8 @@ def _of_package(
     """Of an installed program the folder says too little: its distribution is part of the identity."""
     if captured.code.entry and captured.code.entry.path and not os.path.isabs(captured.code.entry.path):
         return captured  # The folder holds what was started.
+    from .distribution import find_distribution  # with `csv` and the search for an interpreter
+
     found, missing = find_distribution(entry, argv, cwd, environ)
     code = captured.code
     if found is not None:

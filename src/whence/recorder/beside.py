@@ -7,7 +7,6 @@ import threading
 from ..capture.inputs import digest_all
 from ..records import events
 from ..records.base import When
-from ..store.completion import Completion
 from .launch import Launch
 
 
@@ -68,6 +67,8 @@ def complete_code(launch: Launch, when: When) -> None:
     """Copy the unchanged blobs into `code.git`, and say so."""
     if launch.snapshot is None or launch.captured is None or launch.captured.plan is None:
         return
+    from ..store.completion import Completion  # mostly everything is stored already
+
     done = Completion(launch.around.store, launch.around.environ).complete(launch.captured.plan, launch.snapshot)
     launch.recording.state(
         events.CodeStored(

@@ -26,7 +26,6 @@ from ..rules.ranks import Place, find_batch_job, find_place
 from ..store.journal import SUFFIX
 from ..store.layout import Store
 from ..store.liveness import last_sign
-from ..store.run_list import run_ids
 from ..system.files import make_folders, write_new
 from ..system.processes import start_time
 from .attach import goes_on
@@ -206,6 +205,8 @@ def _predecessor(world: World, place: Place | None) -> str | None:
 
 def _created(store: Store) -> Iterator[RunCreated]:
     """The first lines of the newest runs."""
+    from ..store.run_list import run_ids  # a requeued job alone looks back
+
     for run in islice(run_ids(store, newest_first=True), _LOOK_BACK):
         try:
             with (store.run_folder(run) / (MAIN + SUFFIX)).open("rb") as journal:

@@ -19,8 +19,8 @@ from ..rules.fold import MAIN
 from ..rules.policy import Policy
 from ..store.journal import JournalLost, JournalWriter
 from ..store.layout import Store
+from ..store.network import needs_spool
 from ..store.points import PointsWriter
-from ..store.spool import needs_spool, open_spool
 from ..system.files import make_folders
 from ..system.processes import identity
 
@@ -207,6 +207,8 @@ def create(
     folder = store.run_folder(created.id)
     try:
         if spools is not None and needs_spool(store, policy.spool):
+            from ..store.spool import open_spool  # with the forwarder, and few stores lie on a network
+
             spool = open_spool(spools, store, created.id)
             folder = spool.folder
         make_folders(folder)

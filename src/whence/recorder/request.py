@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..capture.configuration import NO_HYDRA, HydraState
-from ..capture.python_environment import Running
+from ..capture.running import Running
 from ..records.code import Entry
 from ..records.run import Difference, Rank
 from ..rules.policy import Policy

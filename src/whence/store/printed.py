@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ..records.result import Output
 from ..system.files import TEMPORARY, write_all
@@ -25,8 +26,7 @@ _NOTICE = re.compile(rb"\n\[whence: (\d+) bytes left out here\]\n")
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(msgspec.Struct, frozen=True):
     """A stretch of what was printed: `position` counts the bytes before it, `start` is where it begins in the file."""
 
     path: Path

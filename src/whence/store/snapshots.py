@@ -22,7 +22,6 @@ from ..system.git import GitError
 from .code_objects import ObjectWriter
 from .code_repository import REFS, create_code_repository
 from .collection import Collection, Terms, begin
-from .git_tree import git_tree
 from .layout import Store
 from .snapshot_state import RACY, Stripped
 
@@ -127,6 +126,8 @@ class Snapshots:
     def _git_tree(self, plan: Plan) -> tuple[str | None, str | None]:
         if plan.git_tree is not None or plan.git_changes is None:
             return plan.git_tree, None
+        from .git_tree import git_tree  # a clean folder has git's own answer
+
         scratch = self._store.cache / f"scratch-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             return git_tree(plan, scratch, self._environ), None

@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -20,11 +19,8 @@ from ..ids import is_id
 from ..records.encoding import encode
 from ..system.files import make_folders, write_new
 from ..system.locks import lock_state
-from ..system.mounts import file_system
 from .forwarder import FILES, LOCK, PLACE, Forwarding, Place, forward_until_done
 from .layout import Store
-
-Choice = Literal["auto", "always", "never"]
 
 # The first process ends at once: the forwarder is nobody's child, so no `wait` of the user's code ever meets it.
 _PROGRAM = """\
@@ -36,11 +32,6 @@ sys.path[:] = sys.argv[2:]
 from whence.store.forwarder import main
 main(sys.argv[1])
 """
-
-
-def needs_spool(store: Store, choice: Choice) -> bool:
-    """Whether runs of this store are written to a spool; `auto` when it lies on a network file system."""
-    return choice == "always" or (choice == "auto" and file_system(store.path).network)
 
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
