@@ -6,6 +6,8 @@ import os
 import time
 
 from .actions.store_view import StoreView
+from .errors import UsageError
+from .recorder.warned import warn_once
 from .store.layout import open_store
 from .wiring import actor, existing_store, load_policy, secrets_of, setting, store_policy
 
@@ -23,7 +25,11 @@ def open(path: str | os.PathLike[str] | None = None) -> StoreView:
         actor=actor(where),
         environ=where.environ,
         # Asked for when something is said: what is only read depends on no policy.
-        secrets=lambda: secrets_of(where, load_policy(where)),
+        secrets=lambda: secrets_of(where, load_policy(where, wrong=_warn)),
         clock=time.time_ns,
         random=os.urandom,
     )
+
+
+def _warn(error: UsageError) -> None:
+    warn_once(error.message, f"{error.message}; it does not count here")

@@ -83,10 +83,14 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away") from None
 
 
-def load_policy(where: Setting, flags: Sequence[str] = ()) -> Policy:
-    """The policy that holds here. Raises UsageError for an unknown key or a wrong value, naming its source."""
+def load_policy(
+    where: Setting, flags: Sequence[str] = (), *, wrong: Callable[[UsageError], None] | None = None
+) -> Policy:
+    """The policy that holds here. Raises UsageError for an unknown key or a wrong value, naming its source; with
+    `wrong` they are told there and left out, for those who record nothing.
+    """
     file = find_policy_file(where.cwd)
-    return resolve(flags=flags, environ=where.environ, file=file.table, where=str(file.path or ""))
+    return resolve(flags=flags, environ=where.environ, file=file.table, where=str(file.path or ""), wrong=wrong)
 
 
 def store_policy(where: Setting) -> Policy:

@@ -50,3 +50,32 @@ def test_nothing_said_is_a_mistake(workplace: Workplace) -> None:
     for words in (("note", "@"), ("note", "@", " "), ("tag", "@"), ("tag", "@", "=x")):
         assert workplace.whence(*words).code == 2
     assert list((workplace.store / "acts").iterdir()) == []
+
+
+BAD_POLICY = "dirtyy = 'warn'\nseal_within = 'soon'\nsecret_patterns = ['hush']\n"
+
+
+def test_a_run_that_ended_can_be_annotated_whatever_is_wrong_in_the_policy(workplace: Workplace) -> None:
+    run = workplace.record("true", options=("--input", workplace.write("in.csv")))["id"]
+    workplace.write("whence.toml", BAD_POLICY)
+    for words in (("note", run, "hush=it is a secret"), ("tag", run, "paper"), ("audit", run)):
+        done = workplace.whence(*words).ok()
+        assert "whence.toml: unknown policy key 'dirtyy'; it does not count here" in done.err
+        assert "hint: did you mean 'dirty'?" in done.err
+        assert "seal_within = 'soon': expected seconds" in done.err
+    workplace.python("-c", f"import whence; whence.open().run('{run}').note('and so on')").ok()
+    record = workplace.show(run)
+    assert [note["text"][:18] for note in record["notes"]] == ["hush=<secret keyed", "and so on"]
+    assert workplace.whence("run", "--", "true").code == 2
+    assert workplace.whence("status").code == 2
+
+
+def test_the_doctor_names_what_is_wrong_in_the_policy_and_goes_on(workplace: Workplace) -> None:
+    workplace.record("true")
+    workplace.write("whence.toml", BAD_POLICY)
+    done = workplace.whence("doctor", "--json")
+    checks = done.json()["checks"]
+    assert done.code == 1
+    wrong = [one for one in checks if one["name"] == "policy"]
+    assert [(one["level"], one["fix"]) for one in wrong[:1]] == [("bad", "did you mean 'dirty'?")]
+    assert "code.git" in {one["name"] for one in checks}

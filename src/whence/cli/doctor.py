@@ -10,7 +10,7 @@ from ..actions.completing import complete_digests
 from ..actions.doctor import Check, Closed, close_runs, installation, store_checks
 from ..errors import StoreError
 from ..store.layout import open_store
-from ..wiring import actor, load_policy, local_folder, setting, store_path
+from ..wiring import Setting, actor, load_policy, local_folder, setting, store_path, store_policy
 from .arguments import CommandParser
 from .output import json_document, line, printable, styled
 
@@ -35,8 +35,8 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     where = setting()
-    path = store_path(where, load_policy(where))
-    checks = list(installation(where.environ))
+    path = store_path(where, store_policy(where))
+    checks = [*installation(where.environ), *_policy_checks(where)]
     closed: list[Closed] = []
     if not path.exists():
         checks.append(Check(name="store", level="note", found=f"{path} is not there yet: the first run makes it"))
@@ -60,6 +60,16 @@ def main(words: Sequence[str]) -> int:
     else:
         _print(checks, closed)
     return 1 if any(check.level == "bad" for check in checks) else 0
+
+
+def _policy_checks(where: Setting) -> list[Check]:
+    """What is wrong in the policy: no run could begin."""
+    checks: list[Check] = []
+    load_policy(
+        where,
+        wrong=lambda error: checks.append(Check(name="policy", level="bad", found=error.message, fix=error.hint)),
+    )
+    return checks
 
 
 def _as_json(checks: Sequence[Check], closed: Sequence[Closed]) -> dict[str, object]:
