@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from .actions.annotate import Speaker
 from .actions.store_view import StoreView
 from .errors import UsageError
 from .recorder.warned import warn_once
@@ -22,12 +23,10 @@ def open(path: str | os.PathLike[str] | None = None) -> StoreView:
     return StoreView(
         store,
         cwd=where.cwd,
-        actor=actor(where),
+        speaker=Speaker(by=actor(where), clock=time.time_ns, random=os.urandom),
         environ=where.environ,
         # Asked for when something is said: what is only read depends on no policy.
         secrets=lambda: secrets_of(where, load_policy(where, wrong=_warn)),
-        clock=time.time_ns,
-        random=os.urandom,
     )
 
 

@@ -10,9 +10,10 @@ from ..actions.completing import complete_digests
 from ..actions.doctor import Check, Closed, close_runs, installation, store_checks
 from ..errors import StoreError
 from ..store.layout import open_store
-from ..wiring import Setting, actor, load_policy, local_folder, setting, store_path, store_policy
+from ..wiring import Setting, load_policy, local_folder, setting, store_path, store_policy
 from .arguments import CommandParser
 from .output import json_document, line, printable, styled
+from .speaking import speaker
 
 STYLES = {"good": "green", "note": "yellow", "bad": "red"}
 
@@ -49,11 +50,11 @@ def main(words: Sequence[str]) -> int:
             local = local_folder(where)
             spools = local / "spool" if local else None
             if options.close:
-                by = actor(where)
+                us = speaker(where)
                 closed = close_runs(
-                    store, spools=spools, host=by.host or "?", pid=os.getpid(), user=by.user, clock=time.time_ns
+                    store, spools=spools, host=us.by.host or "?", pid=os.getpid(), user=us.by.user, clock=us.clock
                 )
-                complete_digests(store, by=by, clock=time.time_ns, random=os.urandom)
+                complete_digests(store, us)
             checks += store_checks(store, spools=spools, now_ns=time.time_ns())
     if options.json:
         json_document(_as_json(checks, closed))
