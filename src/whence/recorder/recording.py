@@ -49,7 +49,7 @@ class Recording:
         self.writer = writer
         self.status: str | None = None
         """How the run ended, once it has."""
-        self.when_started: Callable[[], None] = _nothing
+        self.when_started: Callable[[], None] = lambda: None
         self.forward: Callable[[], bool] | None = None
         """Sees to it that a forwarder is at work, for a run that is written to a spool."""
         self._journal = journal
@@ -179,10 +179,6 @@ class Recording:
                 (what, because), count = next(iter(self._owed.items()))
                 self._journal.append(RecordLost(what=what, because=because, lost=count))
                 del self._owed[what, because]
-
-
-def _nothing() -> None:
-    pass
 
 
 def _reason(error: Exception) -> str:

@@ -151,12 +151,12 @@ def _int(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError("a number")
     try:
-        if not isinstance(value, bool):
-            return float(value)
+        return float(value)
     except (TypeError, ValueError):
-        pass
-    raise ValueError("a number")
+        raise ValueError("a number") from None
 
 
 def _bool(value: Any) -> bool:

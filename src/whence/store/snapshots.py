@@ -194,7 +194,7 @@ def read_again(path: str, blob: Blob) -> bytes | None:
 
 
 def _read_regular(path: str) -> bytes:
-    with open(open_regular(path, follow=False), "rb") as file:  # noqa: PTH123  a descriptor, which waits for nobody
+    with os.fdopen(open_regular(path, follow=False), "rb") as file:
         return file.read()
 
 
