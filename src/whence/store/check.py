@@ -20,7 +20,7 @@ from .damage import Damage
 from .layout import Store
 from .object_check import check_objects
 from .run_check import check_run
-from .run_list import run_ids
+from .run_list import misplaced_runs, run_ids
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +44,8 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
     check = Check(store)
     if runs is None:
         _check_archives(check)
+        for day, run in misplaced_runs(store):
+            check.add(f"runs/{day}/{run}", f"found a run of another day, expected it in runs/{day_of(run)}", [run])
     for run in run_ids(store, newest_first=False) if runs is None else runs:
         try:
             check_run(check, run)
