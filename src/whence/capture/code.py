@@ -40,7 +40,7 @@ def capture_code(
 ) -> CapturedCode:
     """Look at the code of a command (or of `entry`, for code that runs in this process).
 
-    `is_result` tells the absolute paths that earlier runs recorded as outputs. Costs about six calls of
+    `is_result` tells the absolute paths that earlier runs recorded as outputs. Costs about five calls of
     git, of 2 ms each in a small repository. Never raises for the state of the world: that is in `missing`.
     """
     started = entry or resolve_entry(argv, cwd, environ)
