@@ -72,9 +72,10 @@ NOT_FOR_A_RUN = {
 
 READERS_AND_RARE = {
     "actions", "cli", "capture.distribution", "capture.interpreter", "capture.python_environment", "reading",
-    "recorder.blockless", "recorder.command", "recorder.functions", "recorder.keeper", "records.act", "store.acts",
-    "store.archives", "store.check", "store.closing", "store.completion", "store.forwarder", "store.git_tree",
-    "store.late", "store.printed", "store.run_list", "store.runs", "store.spool",
+    "recorder.blockless", "recorder.command", "recorder.functions", "recorder.keeper", "recorder.source_keeping",
+    "records.act", "store.acts", "store.archives", "store.check", "store.closing", "store.completion",
+    "store.forwarder", "store.git_tree", "store.late", "store.printed", "store.run_list", "store.runs", "store.spool",
+    "store.trees",
 }  # fmt: skip
 """Of ours: what reads records, and what only a command, a spool or a changed folder needs."""
 

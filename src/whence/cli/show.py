@@ -20,6 +20,7 @@ from ..records.result import Metric
 from ..rules.expected import unseen_outputs
 from ..rules.plain import flatten
 from .arguments import REFERENCE, CommandParser, Place
+from .code_text import outside_text
 from .log import status_text
 from .output import (
     STATUS_STYLES,
@@ -180,6 +181,8 @@ def _code(record: Record) -> Rows:
         yield Row("differs", printable(f"{path.state} {path.path}" + (" (a result)" if path.role == "result" else "")))
     for left in code.files_left_out:
         yield Row("left out", printable(f"{left.path} ({size_text(left.size)}): {left.because}"))
+    for source in code.outside_snapshot:
+        yield Row("ran too", printable(f"{source.path}  {outside_text(source)}"), source.when)
     for nested in code.submodules:
         yield Row("submodule", printable(f"{nested.path} {nested.commit or ''}{' dirty' if nested.dirty else ''}"))
     for other in code.repositories:

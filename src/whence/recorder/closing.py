@@ -33,8 +33,21 @@ HURRIED = 2.0
 """Seconds for all digests together when a batch system, or a person, will not wait."""
 
 
-def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = False) -> str | None:
-    """Everything that is owed after `run.ended`; the digest of the seal, or nothing if it could not be set."""
+Enough = Callable[[], bool]
+"""Whether the time for digests is over."""
+
+
+def finish(
+    launch: Launch,
+    beside: Beside | None = None,
+    *,
+    hurried: bool = False,
+    sources: Callable[[Enough], None] | None = None,
+) -> str | None:
+    """Everything that is owed after `run.ended`; the digest of the seal, or nothing if it could not be set.
+
+    `sources` states which source files ran, where this is the process in which they did.
+    """
     seconds = HURRIED if hurried else launch.around.policy.seal_within
     until = time.monotonic() + seconds
     pending: list[Pending] = []
@@ -46,6 +59,8 @@ def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = Fals
     _step(launch, "outputs", lambda: _outputs(launch, pending, enough))
     _step(launch, "the check of inputs", lambda: _inputs(launch, enough))
     _step(launch, "the check of sources", lambda: _sources(launch))
+    if sources is not None:
+        _step(launch, "the look at sources that ran", lambda: sources(enough))
     _step(launch, "the digest cache", launch.digests.save)
     if launch.recording.writer != MAIN:
         launch.recording.close()

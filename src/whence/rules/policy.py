@@ -79,7 +79,7 @@ KEYS: dict[str, Key] = {
             name="keep_limit",
             kind="bytes",
             default=1024 * MIB,
-            sentence="Most bytes of outputs, or inputs, copied for a run.",
+            sentence="Most bytes of outputs, of inputs, and of code outside the snapshot, copied for a run.",
         ),
         Key(
             name="keep_inputs",
