@@ -20,7 +20,7 @@ from whence.store.layout import Store
 from whence.store.network import needs_spool
 from whence.store.points import PointsWriter, iterate
 from whence.store.runs import load_run
-from whence.store.spool import Spool, find_spool, forward_leftovers, open_spool
+from whence.store.spool import Spool, forward_leftovers, open_spool
 from whence.system.processes import identity
 
 RECORDER = """
@@ -145,8 +145,7 @@ def test_a_killed_recorder_loses_nothing_and_reads_as_lost(store: Store, root: P
 @pytest.mark.slow
 def test_a_killed_forwarder_is_replaced(store: Store, root: Path, run: str, recorder) -> None:
     process = recorder("forwarded")
-    spool = find_spool(root, store, run)
-    assert spool is not None
+    spool = open_spool(root, store, run)
     until(spool.is_forwarded)
     os.kill(forwarder_of(spool), signal.SIGKILL)
     until(lambda: not spool.is_forwarded())

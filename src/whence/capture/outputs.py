@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Literal
 
 from ..records.base import When
 from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
@@ -16,8 +15,6 @@ from ..rules.kinds import guess
 from ..system.files import stat_identity
 from .hashing import Cache, Measured, NoCache, Work, measure, never
 from .places import Found, Mounts, find, one_each, recorded_path
-
-How = Literal["declared", "observed"]
 
 
 class Expected:
@@ -91,7 +88,6 @@ class OutputDigest:
         kind: ArtifactKind | None = None,
         cache: Cache | None = None,
         when: When = "end",
-        how: How = "declared",
         untouched: bool = False,
     ) -> None:
         self.found = found
@@ -99,7 +95,6 @@ class OutputDigest:
         self.kind: ArtifactKind | None = kind
         """As declared; else it is guessed."""
         self._when: When = when
-        self._how: How = how
         self._untouched = untouched
         self._because = "it was there before the run and was not written" if untouched else found.because
         readable = found.absolute is not None and found.stat is not None and found.kind != "special"
@@ -150,7 +145,6 @@ class OutputDigest:
             size=measured.size if measured else found.stat.st_size if found.stat else None,
             files=measured.files if measured else None,
             media_type=media,
-            how=self._how,
             kept=kept,
             final=not changed,
             unfinished=not succeeded,

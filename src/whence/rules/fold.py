@@ -7,7 +7,7 @@ refuses is left out and named as a fault. Bytes, metrics and the seal come in as
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -183,7 +183,7 @@ def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
         draft.missing.append(Missing(what="code.tree", because=event.because, when=event.when))
 
 
-def _code_changed(draft: _Draft, writer: str, stated: Stated) -> None:
+def _code_changed(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.CodeChanged", stated.event)
     what = "source files changed after the launch; the recorded ones are those of the launch"
     draft.anomalies.append(Anomaly(what=what, at=stated.at, detail=event.paths))
@@ -291,10 +291,9 @@ def _input_checked(draft: _Draft, writer: str, stated: Stated) -> None:
     )
 
 
-K = TypeVar("K")
-
-
-def _amend(known: dict[K, Input], key: K, faults: list[str], where: str, **changes: Any) -> None:
+def _amend(
+    known: dict[tuple[str, str], Input], key: tuple[str, str], faults: list[str], where: str, **changes: Any
+) -> None:
     if key in known:
         known[key] = msgspec.structs.replace(known[key], **changes)
     else:

@@ -75,12 +75,6 @@ def open_spool(root: Path, store: Store, run_id: str) -> Spool:
     return Spool(place=folder)
 
 
-def find_spool(root: Path, store: Store, run_id: str) -> Spool | None:
-    """The spool of a run on this host, if it has one."""
-    folder = _folder(root, store, run_id)
-    return Spool(place=folder) if (folder / PLACE).is_file() else None
-
-
 def forward_leftovers(root: Path, store: Store) -> list[str]:
     """Forward what dead writers and forwarders left for this store; the runs that are complete now.
 
