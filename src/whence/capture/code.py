@@ -88,10 +88,10 @@ def _home_of_code(cwd: Path, entry: Entry, environ: Mapping[str, str]) -> Path:
 
 
 def _with_head(head: Head, entry: Entry, home: Path | None, store: Path | None) -> CapturedCode:
-    """A repository that git cannot compare with its commit: the folder as it is. Not known to be clean, it is dirty."""
+    """A repository that git cannot compare with its commit: the folder as it is, not known to be clean."""
     captured = folder_code(head.root, entry, home, store)
     code = msgspec.structs.replace(
-        captured.code, vcs="git", commit=head.commit, branch=head.branch, remotes=head.remotes, dirty=True
+        captured.code, vcs="git", commit=head.commit, branch=head.branch, remotes=head.remotes, dirty=None
     )
     return msgspec.structs.replace(captured, code=code)
 

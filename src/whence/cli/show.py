@@ -197,7 +197,8 @@ def _commit(code: Code) -> str:
     if code.commit is None:
         return "none" if code.vcs == "git" else f"no version control ({code.vcs})"
     pushed = {True: ", pushed", False: ", not pushed", None: ""}[code.pushed]
-    return f"{code.commit} ({'dirty' if code.dirty else 'clean'}{pushed})"
+    state = {True: "dirty", False: "clean", None: "dirty or clean, which is not known"}[code.dirty]
+    return f"{code.commit} ({state}{pushed})"
 
 
 def _tree(code: Code) -> str | None:

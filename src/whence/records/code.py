@@ -155,7 +155,8 @@ class Code(Struct, frozen=True, kw_only=True):
     pushed: bool | None = None
     """Whether a remote-tracking reference contains the commit; nothing when there is no remote."""
     shallow: bool = False
-    dirty: bool = False
+    dirty: bool | None = False
+    """Nothing where git could not compare the folder with its commit; `missing` says why."""
     dirty_paths: list[DirtyPath] = []
     remotes: dict[str, str] = {}
     submodules: list[Submodule] = []
