@@ -13,7 +13,7 @@ from ..records.checked import encode_checked
 from ..records.encoding import decode
 from ..records.seal import JournalEnd, Seal, SealedFile
 from ..system.files import TEMPORARY, hash_descriptor, write_new
-from .journal import POINTS_SUFFIX, SUFFIX, journal_order, read_journal, whole_length
+from .journal import POINTS_SUFFIX, SUFFIX, journal_order, last_line, whole_length
 
 SEAL = "seal.json"
 RECORD = "record.json"
@@ -48,7 +48,7 @@ def measure(folder: Path) -> tuple[list[SealedFile], list[JournalEnd]]:
     names = sorted(sealed_names(os.listdir(folder)))
     files = [_measure_file(folder, name) for name in names]
     lengths = {file.name: file.length for file in files}
-    ends = [_journal_end(folder, name, lengths[name]) for name in journal_order(names)]
+    ends = [last_line((folder / name).read_bytes()[: lengths[name]], name) for name in journal_order(names)]
     return files, [end for end in ends if end is not None]
 
 
@@ -80,8 +80,3 @@ def _line_end(fd: int) -> int:
         if length or start == 0:
             return start + length
         tail *= 8
-
-
-def _journal_end(folder: Path, name: str, length: int) -> JournalEnd | None:
-    lines = read_journal((folder / name).read_bytes()[:length], name).lines
-    return JournalEnd(name=name, seq=lines[-1].envelope.seq, digest=lines[-1].digest) if lines else None
