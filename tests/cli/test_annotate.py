@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from workplace import Workplace, wait_until
 
 
@@ -79,3 +80,24 @@ def test_the_doctor_names_what_is_wrong_in_the_policy_and_goes_on(workplace: Wor
     wrong = [one for one in checks if one["name"] == "policy"]
     assert [(one["level"], one["fix"]) for one in wrong[:1]] == [("bad", "did you mean 'dirty'?")]
     assert "code.git" in {one["name"] for one in checks}
+
+
+@pytest.mark.parametrize("how", ["edited", "garbage", "edited with its copy"])
+def test_an_act_that_was_changed_is_not_believed_and_every_reader_names_it(how: str, workplace: Workplace) -> None:
+    run = workplace.record("true", options=("--input", workplace.write("in.csv")))["id"]
+    act = workplace.whence("note", run, "one", "--json").ok().json()
+    path = next(workplace.store.glob(f"acts/*/{act['id']}.json"))
+    data = path.read_bytes().replace(b"one", b"two") if how != "garbage" else b"garbage"
+    if how != "edited with its copy":
+        path.unlink()  # The copy in the run's folder is another name of the same file.
+    else:
+        path.chmod(0o644)
+    path.write_bytes(data)
+    assert [note["text"] for note in workplace.show(run)["notes"]] == ([] if how.endswith("copy") else ["one"])
+    assert "does not hold its own check" in workplace.whence("show", run).ok().out
+    for words in ((run,), ()):
+        done = workplace.whence("audit", *words, "--json")
+        [finding] = [one for one in done.json_lines()[0]["findings"] if one["what"] == "acts"]
+        assert (done.code, finding["level"]) == (1, "weak")
+        assert f"{act['id']}.json: found sha256:" in finding["because"]
+    assert workplace.whence("verify").code == 1

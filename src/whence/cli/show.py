@@ -373,7 +373,7 @@ def _gaps(record: Record) -> Rows:
 
 
 def _beyond(view: View) -> Iterator[str]:
-    rows = [Row("ignored", printable(fault)) for fault in view.faults]
+    rows = [Row("ignored", printable(fault)) for fault in (*view.faults, *view.unread)]
     rows += [Row("late", printable(late)) for late in view.late]
     if rows:
         yield ""

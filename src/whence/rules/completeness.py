@@ -68,10 +68,20 @@ Found = Iterator[Finding]
 
 
 def findings(
-    record: Record, *, fields: Mapping[str, Any], faults: Sequence[str] = (), late: Sequence[str] = ()
+    record: Record,
+    *,
+    fields: Mapping[str, Any],
+    faults: Sequence[str] = (),
+    unread: Sequence[str] = (),
+    late: Sequence[str] = (),
 ) -> list[Finding]:
-    """Everything to say about a record; `fields` are the policy's, `faults` and `late` what reading the run gave."""
+    """Everything to say about a record; `fields` are the policy's, `faults`, `unread` (acts) and `late` what reading
+    the run gave."""
     found = [Finding(level="weak", what="journal", because=fault, fix="whence verify says more") for fault in faults]
+    found += [
+        Finding(level="weak", what="acts", because=fault, fix="take the file from a copy of the store, or say it again")
+        for fault in unread
+    ]
     found += [
         Finding(level="late", what=name, because="was written after the seal", fix="keep it apart: it proves nothing")
         for name in late
