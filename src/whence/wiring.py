@@ -18,7 +18,7 @@ from .errors import StoreError, UsageError
 from .recorder.request import Surroundings
 from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
-from .store.layout import Store, create_store, find_store, open_store
+from .store.layout import MARK, NAME, Store, create_store, find_store, open_store
 from .system.files import write_new
 from .system.repository import exclude_from_git, find_worktree, main_worktree
 from .version import VERSION
@@ -26,7 +26,6 @@ from .version import VERSION
 if TYPE_CHECKING:
     from .records.act import Actor
 
-STORE_NAME = ".whence"
 KEY_BYTES = 32
 
 
@@ -116,7 +115,7 @@ def store_path(where: Setting, policy: Policy) -> Path:
     if found is not None:
         return found
     worktree = find_worktree(where.cwd)
-    return (main_worktree(worktree) if worktree else where.cwd) / STORE_NAME
+    return (main_worktree(worktree) if worktree else where.cwd) / NAME
 
 
 def existing_store(where: Setting, policy: Policy) -> Store:
@@ -134,7 +133,7 @@ def store_for_run(where: Setting, policy: Policy) -> tuple[Store, bool]:
     """The store, made now if there is none; and whether it was made now."""
     path = store_path(where, policy)
     # Not `path.exists()`: another process may be half way through making it.
-    if (path / "store.json").exists():
+    if (path / MARK).exists():
         return open_store(path), False
     return create_store(path, now_ns=time.time_ns(), random=os.urandom(10)), True
 

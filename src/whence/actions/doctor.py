@@ -45,20 +45,13 @@ def installation(environ: Mapping[str, str]) -> Iterator[Check]:
     """Python, git, the platform."""
     yield _python()
     yield _git(environ)
-    yield Check(
-        name="platform",
-        level="good" if sys.platform in ("linux", "darwin") else "bad",
-        found=sys.platform,
-        fix=None if sys.platform in ("linux", "darwin") else "Linux and macOS are supported",
-    )
+    yield _enough("platform", sys.platform, sys.platform in ("linux", "darwin"), "Linux and macOS are supported")
 
 
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     enough = sys.version_info[:2] >= OLDEST_PYTHON
-    return Check(
-        name="python", level="good" if enough else "bad", found=version, fix=None if enough else "3.11 or newer"
-    )
+    return _enough("python", version, enough, "3.11 or newer")
 
 
 def _git(environ: Mapping[str, str]) -> Check:
