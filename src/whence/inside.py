@@ -25,7 +25,7 @@ from .recorder.warned import warn_once
 from .records.code import Entry
 from .rules.names import check_name
 from .store.layout import Store
-from .wiring import load_policy, setting, surroundings
+from .wiring import find_spools, load_policy, setting, surroundings
 
 
 def start(
@@ -76,6 +76,7 @@ def start(
         request=request,
         nested=nested,
         environ=cast("MutableMapping[str, str]", where.environ),
+        spools=find_spools(where),
         surroundings=lambda: surroundings(where, chosen, say=_say),
     )
     return begin(world)
@@ -129,7 +130,7 @@ def current() -> Run | None:
 def _join(outer: Outer) -> Run | None:
     from .recorder.blockless import join_lazily  # only where a process speaks without a block
 
-    return join_lazily(outer, _attach)
+    return join_lazily(outer, lambda: find_spools(setting()), _attach)
 
 
 def _attach(store: Store) -> Surroundings:

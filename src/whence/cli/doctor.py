@@ -10,7 +10,7 @@ from ..actions.completing import complete_digests
 from ..actions.doctor import Check, Closed, close_runs, installation, store_checks
 from ..errors import StoreError
 from ..store.layout import open_store
-from ..wiring import Setting, load_policy, local_folder, setting, store_path, store_policy
+from ..wiring import Setting, find_spools, load_policy, setting, store_path, store_policy
 from .arguments import CommandParser
 from .output import json_document, line, printable, styled
 from .speaking import speaker
@@ -47,8 +47,8 @@ def main(words: Sequence[str]) -> int:
         except StoreError as error:
             checks.append(Check(name="store", level="bad", found=error.message, fix=error.hint))
         else:
-            local = local_folder(where)
-            spools = local / "spool" if local else None
+            local = find_spools(where)
+            spools = local.root if local else None
             if options.close:
                 us = speaker(where)
                 closed = close_runs(

@@ -20,6 +20,7 @@ from ..records import events
 from ..records.run import Rank
 from ..rules.ranks import find_place
 from ..store.held import held_by
+from ..store.spools import Spools
 from ..system.processes import identity
 from . import attach, closing, launch
 from .attach import Outer
@@ -41,6 +42,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     nested: bool
     environ: MutableMapping[str, str]
+    spools: Spools | None
+    """Those of this host."""
     surroundings: Callable[[], Surroundings]
     """Finds or makes the store."""
 
@@ -64,7 +67,7 @@ def begin(asked: Asked) -> Run:
 
 def _join(asked: Asked, outer: Outer) -> Run | None:
     """Beside the main of another process, if it lives."""
-    store = attach.living_store(outer)
+    store = attach.living_store(outer, asked.spools)
     if store is None:
         return None
     around = replace(asked.surroundings(), store=store)

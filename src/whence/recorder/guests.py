@@ -15,6 +15,7 @@ from ..rules.policy import Policy
 from ..rules.secrets import Secrets
 from ..store.held import held_in
 from ..store.layout import Store
+from ..store.spools import Spools
 from ..system.processes import identity
 from . import attach
 from .outcome import last_error, left_by
@@ -42,13 +43,14 @@ class Guests:
 
     def _forked(self, parent: Session) -> Session | None:
         recording = parent.recording
-        if not attach.goes_on(recording.store, recording.id):
+        if not attach.goes_on_after_fork(recording):
             warn_once(recording.id, f"run {recording.id} has ended: what this process says is not recorded")
             return None
         try:
             own = _join(
-                recording.store, recording.policy, recording.id, None, parent.secrets, recording.now, parent.say
-            )
+                recording.store, recording.policy, recording.id, None, parent.secrets, recording.spools,
+                recording.now, parent.say,
+            )  # fmt: skip
             return Session(own, parent.secrets, parent.cwd, parent.say, parent.sources.forked(own))
         except WhenceError as error:
             warn_once(recording.id, f"run {recording.id}: {error.message}; what this process says is not recorded")
@@ -59,7 +61,9 @@ class Guests:
         with self._lock:
             known = self._sessions.get(run)
             if known is None:
-                own = _join(around.store, around.policy, run, rank, around.secrets, around.clock, around.say)
+                own = _join(
+                    around.store, around.policy, run, rank, around.secrets, around.spools, around.clock, around.say
+                )
                 sources = Sources(own, around.secrets, around.cwd, lambda: held_in(around.store, run, around.environ))
                 known = self._sessions[run] = Session(own, around.secrets, around.cwd, around.say, sources)
             return known
@@ -97,12 +101,13 @@ def _join(
     run: str,
     rank: Rank | None,
     secrets: Secrets,
+    spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
 ) -> Recording:
     argv = secrets.mask_argv(sys.orig_argv)
     process = identity(host=os.uname().nodename)
-    recording = attach.join(store, policy, run, process, rank=rank, argv=argv, clock=clock, say=say)
+    recording = attach.join(store, policy, run, process, rank=rank, argv=argv, spools=spools, clock=clock, say=say)
     multiprocessing: Any = sys.modules.get("multiprocessing.util")
     if multiprocessing is not None:
         # Its workers leave by os._exit, which runs its finalizers and no other.

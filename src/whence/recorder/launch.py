@@ -90,6 +90,7 @@ def join(request: Request, around: Surroundings) -> Launch:
         identity(host=host.name),
         rank=request.rank,
         argv=around.secrets.mask_argv(request.argv),
+        spools=around.spools,
         clock=around.clock,
         say=around.say,
     )
@@ -176,8 +177,7 @@ def _create(request: Request, around: Surroundings, host: Host) -> Recording:
         around.store,
         around.policy,
         created,
-        spools=around.local / "spool" if around.local else None,
-        environ=around.environ,
+        spools=around.spools,
         clock=around.clock,
         say=around.say,
     )

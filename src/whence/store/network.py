@@ -9,6 +9,10 @@ from .layout import Store
 
 Choice = Literal["auto", "always", "never"]
 
+PLACE = "place.json"
+FILES = "files"
+"""Inside a spool's folder: what stands in for the run's folder. Beside it are the place and the forwarder's lock."""
+
 
 def needs_spool(store: Store, choice: Choice) -> bool:
     """Whether runs of this store are written to a spool; `auto` when it lies on a network file system."""
