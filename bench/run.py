@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from measure import Cost, adopt_orphans, cost, median
-from subjects import FLOOR, PEERS, REQUIREMENTS, ROOT, WHENCE, Subject, install
+from subjects import FLOOR, PEERS, PROGRAMS, REQUIREMENTS, ROOT, WHENCE, Subject, install
 
 FILES, FILE_SIZE = 10_000, 8192
 SETTLE = 3.0
@@ -54,8 +54,10 @@ class Bench:
 
     @contextmanager
     def folder(self, *, git: bool = True) -> Iterable[Path]:
-        """An empty folder, as a clean repository with one small program."""
+        """A folder with the small programs of the benchmark, as a clean repository: their code is what is captured."""
         path = Path(tempfile.mkdtemp(dir=self.scratch))
+        for program in PROGRAMS.glob("*.py"):
+            shutil.copy(program, path)
         if git:
             (path / "train.py").write_text("print('trained')\n")
             (path / ".gitignore").write_text("/data\n/small\n")

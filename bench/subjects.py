@@ -56,9 +56,9 @@ class Subject:
         return self.bin / "python"
 
     def program(self, *words: str | int) -> list[str]:
-        """The benchmark's program for this tool."""
+        """The benchmark's program for this tool, in the folder of the row."""
         file = "floor.py" if self.name == "floor" else f"on_{self.name}.py"
-        return [str(self.python), str(PROGRAMS / file), *map(str, words)]
+        return [str(self.python), file, *map(str, words)]
 
     def environ(self, home: Path) -> dict[str, str]:
         return {**ENVIRON, "HOME": str(home), "PATH": f"{self.bin}:{os.defpath}"}

@@ -1,4 +1,4 @@
-"""What `import whence` and `whence --help` load: every module costs every script and every command that uses us."""
+"""What is loaded by `import whence`, by `whence --help` and by a run: every module costs every script that uses us."""
 
 from __future__ import annotations
 
@@ -54,3 +54,37 @@ def test_only_these_modules_are_loaded(case: str, workplace: Workplace) -> None:
     assert {name for name in loaded if name.partition(".")[0] == "whence"} == set(ours)
     assert {name for name in loaded if name.partition(".")[0] in OTHERS} == set()
     assert loaded & COSTLY == set()
+
+
+RUN = """\
+sys.modules["typing_extensions"] = None  # msgspec takes it where it is installed, and it imports inspect.
+import whence
+with whence.start() as run:
+    run.log(loss=0.5, step=1)
+"""
+
+NOT_FOR_A_RUN = {
+    "argparse", "asyncio", "ast", "base64", "concurrent.futures", "csv", "ctypes", "dataclasses", "email",
+    "importlib.metadata", "inspect", "logging", "multiprocessing", "shutil", "socket", "sqlite3", "ssl", "subprocess",
+    "tempfile", "tomllib", "traceback", "unittest", "yaml", "zipfile",
+}  # fmt: skip
+"""Of the standard library and beyond: what a run in process needs in rare cases only, at milliseconds each."""
+
+READERS_AND_RARE = {
+    "actions", "cli", "capture.distribution", "capture.interpreter", "capture.python_environment", "reading",
+    "recorder.blockless", "recorder.command", "recorder.functions", "recorder.keeper", "recorder.source_keeping",
+    "records.act", "store.acts", "store.archives", "store.check", "store.closing", "store.completion",
+    "store.forwarder", "store.git_tree", "store.late", "store.printed", "store.run_list", "store.runs", "store.spool",
+    "store.trees",
+}  # fmt: skip
+"""Of ours: what reads records, and what only a command, a spool or a changed folder needs."""
+
+
+def test_a_run_in_process_loads_nothing_that_only_rare_runs_need(workplace: Workplace) -> None:
+    workplace.repository(**{"train.py": LOADED.format(work=RUN)})
+    workplace.python("-I", "train.py").ok()  # Makes the store, which costs more than every later run.
+    loaded = set(workplace.python("-I", "train.py").ok().out.split())
+    assert "whence.recorder.recording" in loaded
+    assert loaded & NOT_FOR_A_RUN == set()
+    ours = {name.removeprefix("whence.") for name in loaded}
+    assert ours & READERS_AND_RARE == set()

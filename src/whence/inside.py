@@ -14,12 +14,10 @@ from msgspec.structs import replace
 
 from .capture.block_entry import block_entry
 from .capture.configuration import hydra_state
-from .capture.python_environment import Running
+from .capture.running import Running
 from .errors import WhenceError
-from .recorder.attach import find_outer
-from .recorder.blockless import join_lazily
+from .recorder.attach import Outer, find_outer
 from .recorder.blocks import Asked, begin
-from .recorder.functions import record_calls
 from .recorder.handle import DryRun, Run
 from .recorder.open_runs import current as current_run
 from .recorder.request import Request, Surroundings
@@ -27,7 +25,7 @@ from .recorder.warned import warn_once
 from .records.code import Entry
 from .rules.names import check_name
 from .store.layout import Store
-from .wiring import load_policy, setting, surroundings
+from .wiring import find_spools, load_policy, setting, surroundings
 
 
 def start(
@@ -78,6 +76,7 @@ def start(
         request=request,
         nested=nested,
         environ=cast("MutableMapping[str, str]", where.environ),
+        spools=find_spools(where),
         surroundings=lambda: surroundings(where, chosen, say=_say),
     )
     return begin(world)
@@ -124,8 +123,14 @@ def current() -> Run | None:
     run = current_run()
     if run is None:
         outer = find_outer(setting().environ)
-        return None if outer is None else join_lazily(outer, _attach)
+        return None if outer is None else _join(outer)
     return run
+
+
+def _join(outer: Outer) -> Run | None:
+    from .recorder.blockless import join_lazily  # only where a process speaks without a block
+
+    return join_lazily(outer, lambda: find_spools(setting()), _attach)
 
 
 def _attach(store: Store) -> Surroundings:
@@ -200,6 +205,8 @@ def record(function: Callable[..., Any] | None = None, /, **asked: Any) -> Any:
 
     Works on functions, methods and `async` functions. `asked` is what `start` takes.
     """
+    from .recorder.functions import record_calls  # with `inspect`, which costs 6 ms
+
     if function is None:
 
         def wrap(given: Callable[..., Any]) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import time
 
+from .actions.annotate import Speaker
 from .actions.store_view import StoreView
+from .errors import UsageError
+from .recorder.warned import warn_once
 from .store.layout import open_store
 from .wiring import actor, existing_store, load_policy, secrets_of, setting, store_policy
 
@@ -20,9 +23,12 @@ def open(path: str | os.PathLike[str] | None = None) -> StoreView:
     return StoreView(
         store,
         cwd=where.cwd,
-        actor=actor(where),
+        speaker=Speaker(by=actor(where), clock=time.time_ns, random=os.urandom),
+        environ=where.environ,
         # Asked for when something is said: what is only read depends on no policy.
-        secrets=lambda: secrets_of(where, load_policy(where)),
-        clock=time.time_ns,
-        random=os.urandom,
+        secrets=lambda: secrets_of(where, load_policy(where, wrong=_warn)),
     )
+
+
+def _warn(error: UsageError) -> None:
+    warn_once(error.message, f"{error.message}; it does not count here")

@@ -6,26 +6,34 @@ The only reader of environment variables and of the home folder, and the only pl
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from .errors import StoreError, UsageError
 from .recorder.request import Surroundings
-from .records.act import Actor
 from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
-from .store.layout import Store, create_store, find_store, open_store
+from .store.layout import MARK, NAME, Store, create_store, find_store, open_store
+from .store.spools import Spools
 from .system.files import write_new
+from .system.mounts import file_system
 from .system.repository import exclude_from_git, find_worktree, main_worktree
 from .version import VERSION
 
-STORE_NAME = ".whence"
+if TYPE_CHECKING:
+    from .records.act import Actor
+
 KEY_BYTES = 32
+
+SHARED_FOLDERS = (Path("/var/tmp"), Path("/tmp"))
+"""Where spools go when the home is on the network, as on clusters; the first outlives a restart."""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +89,14 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away") from None
 
 
-def load_policy(where: Setting, flags: Sequence[str] = ()) -> Policy:
-    """The policy that holds here. Raises UsageError for an unknown key or a wrong value, naming its source."""
+def load_policy(
+    where: Setting, flags: Sequence[str] = (), *, wrong: Callable[[UsageError], None] | None = None
+) -> Policy:
+    """The policy that holds here. Raises UsageError for an unknown key or a wrong value, naming its source; with
+    `wrong` they are told there and left out, for those who record nothing.
+    """
     file = find_policy_file(where.cwd)
-    return resolve(flags=flags, environ=where.environ, file=file.table, where=str(file.path or ""))
+    return resolve(flags=flags, environ=where.environ, file=file.table, where=str(file.path or ""), wrong=wrong)
 
 
 def store_policy(where: Setting) -> Policy:
@@ -110,7 +122,7 @@ def store_path(where: Setting, policy: Policy) -> Path:
     if found is not None:
         return found
     worktree = find_worktree(where.cwd)
-    return (main_worktree(worktree) if worktree else where.cwd) / STORE_NAME
+    return (main_worktree(worktree) if worktree else where.cwd) / NAME
 
 
 def existing_store(where: Setting, policy: Policy) -> Store:
@@ -128,7 +140,7 @@ def store_for_run(where: Setting, policy: Policy) -> tuple[Store, bool]:
     """The store, made now if there is none; and whether it was made now."""
     path = store_path(where, policy)
     # Not `path.exists()`: another process may be half way through making it.
-    if (path / "store.json").exists():
+    if (path / MARK).exists():
         return open_store(path), False
     return create_store(path, now_ns=time.time_ns(), random=os.urandom(10)), True
 
@@ -164,12 +176,41 @@ def secrets_of(where: Setting, policy: Policy) -> Secrets:
     return Secrets(user_key(where), cast("tuple[str, ...]", policy.secret_patterns)).knowing(where.environ)
 
 
-def local_folder(where: Setting) -> Path | None:
-    """A folder of the user's on a local disk, for spools and for caches of stores that cannot hold them."""
+def find_spools(where: Setting) -> Spools | None:
+    """The spools of this host and user: in the user's cache folder, or elsewhere if that is on the network, too.
+
+    None where there is no local disk to write to.
+    """
+    folder = _local_folder(where)
+    return None if folder is None else Spools(root=folder / "spool", environ=where.environ)
+
+
+def _local_folder(where: Setting) -> Path | None:
+    cache = _cache_folder(where)
+    if cache is not None and not file_system(cache).network:
+        return cache
+    return next(filter(None, map(_own_folder, SHARED_FOLDERS)), None)
+
+
+def _cache_folder(where: Setting) -> Path | None:
     cache = where.environ.get("XDG_CACHE_HOME", "")
     if cache.startswith("/"):
         return Path(cache) / "whence"
     return None if where.home is None else where.home / ".cache" / "whence"
+
+
+def _own_folder(shared: Path) -> Path | None:
+    """A folder of this account's alone where everybody may write; nothing if it is not to be had on a local disk."""
+    folder = shared / f"whence-{os.getuid()}"
+    try:
+        if file_system(shared).network:
+            return None
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    except OSError:
+        return None
+    return folder if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022 else None
 
 
 def surroundings(where: Setting, policy: Policy, *, say: Callable[[str], None]) -> Surroundings:
@@ -183,7 +224,7 @@ def surroundings(where: Setting, policy: Policy, *, say: Callable[[str], None]) 
         environ=where.environ,
         cwd=where.cwd,
         home=where.home,
-        local=local_folder(where),
+        spools=find_spools(where),
         recorder=recorder_name(),
         clock=time.time_ns,
         random=os.urandom,
@@ -211,6 +252,7 @@ def recorder_name() -> str:
 def actor(where: Setting) -> Actor:
     """Who speaks in an act: the account and the host, and whom git's variables or configuration name as author."""
     from .capture.host import capture_user
+    from .records.act import Actor
 
     configured = _git_author(where)
     return Actor(

@@ -231,7 +231,7 @@ def test_a_repository_that_git_cannot_compare_is_still_one(repo: CodeWorld, brok
     assert [m.what for m in captured.missing] == ["code.dirty"]
     assert captured.missing[0].because.startswith("git: ")
     code = repo.record()
-    assert (code.vcs, code.commit, code.branch, code.dirty) == ("git", commit, "main", True)
+    assert (code.vcs, code.commit, code.branch, code.dirty) == ("git", commit, "main", None)
     assert code.root == str(repo.place.path)
     assert contents(repo.restored(code.tree)) == contents(repo.place.path)
 

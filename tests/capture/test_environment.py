@@ -14,7 +14,7 @@ import pytest
 
 from whence.capture.environment import Captured, capture_environment
 from whence.capture.hostfiles import HostFiles
-from whence.capture.python_environment import Running
+from whence.capture.running import Running
 from whence.digests import digest_of
 from whence.records.encoding import decode
 from whence.records.environment import Package, Software

@@ -15,7 +15,7 @@ from accounts import folder_of_nobody
 from whence.capture.hashing import never
 from whence.capture.inputs import InputDigest, declare, digest_all
 from whence.capture.outputs import Expected
-from whence.capture.places import statements
+from whence.capture.places import Mounts, statements
 from whence.errors import RefusedError, UsageError
 from whence.rules.secrets import Secrets
 
@@ -33,7 +33,7 @@ def write(path: Path, content: bytes = b"1,2\n", *, age: float = 3600) -> Path:
 
 
 def digested(tmp_path: Path, spec: str) -> InputDigest:
-    (found,) = declare(spec, cwd=str(tmp_path), host="lab3")
+    (found,) = declare(spec, cwd=str(tmp_path), mounts=Mounts("lab3"))
     one = InputDigest(found)
     assert one.advance()
     return one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -169,6 +170,35 @@ def test_a_lost_run_is_closed_by_the_doctor_and_is_complete_then(workplace: Work
     assert record["seal"] is not None
     assert record["phase"] is None
     workplace.whence("verify").ok()
+
+
+def test_a_folder_that_is_not_the_run_it_is_named_for_is_named(workplace: Workplace) -> None:
+    workplace.record("true")
+    (folder,) = workplace.run_folders()
+    copy = folder.with_name(folder.name[:-4] + ("beef" if folder.name[-4:] != "beef" else "dead"))
+    shutil.copytree(folder, copy)
+    for command in ("doctor", "verify"):
+        done = workplace.whence(command)
+        assert (done.code, f"found the run {folder.name}, expected {copy.name}" in done.out) == (1, True)
+    shutil.rmtree(copy)
+    other_day = workplace.store / "runs/2026-01-02" / folder.name
+    shutil.copytree(folder, other_day)
+    for command in ("doctor", "verify"):
+        done = workplace.whence(command)
+        assert (done.code, "found a run of another day, expected it in" in done.out) == (1, True)
+    assert len(workplace.whence("log", "--json").ok().json_lines()) == 1
+    shutil.rmtree(folder)
+    assert workplace.whence("doctor").code == workplace.whence("verify").code == 1
+    assert workplace.whence("log", "--json").ok().json_lines() == []
+    other_day.rename(folder)
+    workplace.whence("doctor").ok()
+
+
+def test_a_folder_of_a_run_that_never_came_to_be_is_only_noted(workplace: Workplace) -> None:
+    workplace.record("true")
+    (folder,) = workplace.run_folders()
+    folder.with_name(folder.name[:-4] + "0000").mkdir()
+    assert "begins with no run.created" in workplace.whence("doctor").ok().out
 
 
 def test_the_doctor_works_where_there_is_no_store(workplace: Workplace) -> None:

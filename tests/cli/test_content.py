@@ -58,13 +58,32 @@ def test_a_damaged_object_is_not_handed_out(made: Workplace) -> None:
     assert sorted(path.name for path in made.path.iterdir()) == [".whence", "in.csv", "out"]
 
 
-def test_an_input_that_was_only_referred_to_comes_from_its_place_while_it_is_the_same(made: Workplace) -> None:
-    assert "which still holds these bytes" in made.whence("get", "@:in.csv", "copy.csv").ok().err
-    made.write("in.csv", "b\n")
-    done = made.whence("get", "@:in.csv", "other.csv")
+def test_an_input_that_was_only_referred_to_comes_from_its_place_while_it_is_the_same(workplace: Workplace) -> None:
+    outside = workplace.write("../in.csv", "a\n")
+    workplace.record("true", options=("--input", "../in.csv"))
+    assert "which still holds these bytes" in workplace.whence("get", "@:in.csv", "copy.csv").ok().err
+    outside.write_text("b\n")
+    done = workplace.whence("get", "@:in.csv", "other.csv")
     assert done.code == 3
     assert "holds other bytes now" in done.err
-    assert not (made.path / "other.csv").exists()
+    assert not (workplace.path / "other.csv").exists()
+    outside.unlink()
+    assert "where it is not any more" in workplace.whence("get", "@:in.csv", "-").err
+
+
+@pytest.mark.parametrize("then", ["changed", "gone"])
+def test_an_input_that_is_part_of_the_code_comes_out_of_the_snapshot(workplace: Workplace, then: str) -> None:
+    workplace.repository(**{"data/in.csv": "a\n"})
+    run = workplace.record("true", options=("--input", "in.csv"), cwd=workplace.path / "data")["id"]
+    workplace.write("data/in.csv", "b\n") if then == "changed" else (workplace.path / "data/in.csv").unlink()
+    done = workplace.whence("get", "@:in.csv", "copy.csv").ok()
+    assert f"out of the snapshot of run {run}" in done.err
+    assert (workplace.path / "copy.csv").read_text() == "a\n"
+    done = workplace.whence("get", "@:in.csv", "-").ok()
+    assert (done.out, f"out of the snapshot of run {run}" in done.err) == ("a\n", True)
+    assert workplace.whence("cat", "@:in.csv").ok().out == "a\n"
+    assert workplace.python("-c", "import whence; whence.open().get('@:in.csv', 'again.csv')").ok()
+    assert (workplace.path / "again.csv").read_text() == "a\n"
 
 
 def test_an_unknown_name_lists_what_there_is(made: Workplace) -> None:

@@ -322,16 +322,16 @@ def test_completion_offers_what_may_stand_behind_an_option(workplace: Workplace)
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_tracked_input_that_is_not_as_it_was_leads_to_the_code(gone: bool, repository: Workplace) -> None:
-    repository.write("data.csv", "1\n")
+def test_a_tracked_folder_that_is_not_as_it_was_leads_to_the_code(gone: bool, repository: Workplace) -> None:
+    repository.write("data/a.csv", "1\n")
     repository.commit()
-    run = repository.record("true", options=("--input", "data.csv"))["id"]
-    (repository.path / "data.csv").unlink() if gone else repository.write("data.csv", "other\n")
-    done = repository.whence("get", "@:data.csv", "copy.csv")
+    run = repository.record("true", options=("--input", "data"))["id"]
+    (repository.path / "data/a.csv").unlink() if gone else repository.write("data/a.csv", "other\n")
+    done = repository.whence("get", "@:data", "copy")
     assert done.code == 3
     assert f"`whence restore {run} DIR`" in done.err
     repository.whence("restore", run, "../as-it-ran").ok()
-    assert (repository.path.parent / "as-it-ran/data.csv").read_text() == "1\n"
+    assert (repository.path.parent / "as-it-ran/data/a.csv").read_text() == "1\n"
 
 
 def test_memory_that_was_not_measured_is_said(workplace: Workplace) -> None:

@@ -235,3 +235,19 @@ def test_a_store_that_was_removed_during_a_run_is_not_made_again(workplace: Work
     assert not workplace.store.exists()
     workplace.record("true")
     assert workplace.whence("log").ok().out.count("\n") == 2
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["", "of an older version"])
+@pytest.mark.parametrize("key", ["id", "created"])
+def test_a_store_json_that_was_changed_is_named(place: Place, key: str, older: bool) -> None:
+    work, _, _ = place
+    path = work.store / "store.json"
+    said = json.loads(path.read_bytes())
+    if older:
+        del said["check"]
+        overwrite(path, json.dumps(said).encode())
+        assert damage(work) == []
+    said[key] = "f" + said[key][1:] if key == "id" else said[key].replace("20", "19", 1)
+    overwrite(path, json.dumps(said, separators=(",", ":")).encode() + b"\n")
+    [found] = damage(work)
+    assert (found["where"], said[key] in found["what"]) == ("store.json", True)

@@ -183,11 +183,12 @@ def test_code_that_git_ignores_and_that_ran_is_kept(workplace: Workplace) -> Non
     workplace.repository(**{".gitignore": "generated.py\noutputs/\n", "s.py": script})
     workplace.write("generated.py", "x = 1\n")
     workplace.write("outputs/late.py", "y = 2\n")
-    found = inputs(workplace.record("python", "s.py"))
-    assert {path: (item["role"], item["kept"]) for path, item in found.items()} == {
-        "generated.py": ("code", True),
-        "outputs/late.py": ("code", True),
+    code = workplace.record("python", "s.py")["code"]
+    assert {one["path"]: (one["state"], one["kept"], one["certain"]) for one in code["outside_snapshot"]} == {
+        "generated.py": ("absent", True, True),
+        "outputs/late.py": ("absent", True, True),
     }
+    assert [one["by"] for one in code["observed_by"]] == ["opens"]
     workplace.whence("get", sha(b"x = 1\n"), "back.py").ok()
     assert (workplace.path / "back.py").read_text() == "x = 1\n"
 
@@ -197,8 +198,10 @@ def test_code_of_a_sibling_folder_is_named_and_kept(workplace: Workplace, tmp_pa
     sibling = Workplace(tmp_path / "lib", workplace.home)
     sibling.repository(**{"helper.py": "z = 3\n"})
     workplace.repository(**{"s.py": f"import sys; sys.path.insert(0, {str(sibling.path)!r})\nimport helper\n"})
-    found = inputs(workplace.record("python", "s.py"))
-    assert {path: item["role"] for path, item in found.items()} == {str(sibling.path / "helper.py"): "code"}
+    code = workplace.record("python", "s.py")["code"]
+    assert {one["path"]: (one["state"], one["kept"]) for one in code["outside_snapshot"]} == {
+        str(sibling.path / "helper.py"): ("elsewhere", True)
+    }
 
 
 def test_a_tracked_data_file_is_an_input_and_tracked_code_is_not(workplace: Workplace) -> None:

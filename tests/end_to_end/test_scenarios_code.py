@@ -246,3 +246,22 @@ def test_without_any_variable_a_run_is_recorded_with_what_there_is(workplace: Wo
     record = workplace.show()
     assert (record["status"], record["code"]["vcs"], record["losses"]) == ("succeeded", "none", [])
     assert os.path.basename(record["code"]["entry"]["path"]) == "train.py"
+
+
+@pytest.mark.scenario("A6")
+def test_whether_a_broken_repository_differs_is_unknown_and_counts_as_dirty_for_policy(repository: Workplace) -> None:
+    repository.write(".git/index", "garbage")
+    record = repository.record("true")
+    assert record["code"]["dirty"] is None
+    assert [gap["what"] for gap in record["missing"] if gap["what"] == "code.dirty"] == ["code.dirty"]
+    for query in ("code.dirty = true", "code.dirty = false"):
+        assert repository.whence("log", query, "--json").ok().out == ""
+    assert record["code"]["commit"][:7] + "?" in repository.whence("log").ok().out
+    assert "dirty or clean, which is not known" in repository.whence("show", "@").ok().out
+    assert "git cannot compare the folder with its commit" in repository.whence("status").ok().out
+    done = repository.whence("run", "--policy", "dirty=refuse", "--", "true")
+    assert done.code == 125
+    assert (
+        "policy dirty = refuse: git cannot compare the working folder with its commit, so it counts as dirty"
+        in done.err
+    )

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from whence.ids import new_id
-from whence.recorder.attach import Outer, find_outer, goes_on, named, writer_name
+from whence.recorder.attach import Outer, find_outer, goes_on, join, named, spooled_name, writer_name
 from whence.records.events import NoteAdded, RunCreated, RunEnded
 from whence.records.run import Host, Process, Rank, User
+from whence.rules.policy import resolve
 from whence.store.journal import JournalWriter
 from whence.store.layout import Store, create_store
+from whence.store.spools import Spools
 from whence.system.processes import identity
 
 RUN = new_id(1_800_000_000_000, bytes(10))
@@ -84,3 +86,25 @@ def test_writers_are_named_so_that_none_is_taken_for_a_continuation() -> None:
     process = Process(pid=12, start=345)
     assert writer_name(process, None) == "worker-12-345"
     assert writer_name(process, Rank(rank=3)) == "rank-3"
+
+
+def test_workers_of_two_hosts_or_containers_never_have_one_name() -> None:
+    process = Process(pid=12, start=345, boot_id="a", pid_namespace="1")
+    others = [Process(pid=12, start=345, boot_id=boot, pid_namespace=space) for boot, space in (("b", "1"), ("a", "2"))]
+    names = {spooled_name(one) for one in (process, *others)}
+    assert len(names) == 3 and all(name.startswith("worker-12-345-h") for name in names)
+
+
+def test_a_rank_takes_a_name_that_is_free_in_the_store(store: Store, tmp_path: Path) -> None:
+    """Each of two hosts has a spool in which the name is free."""
+    run = begun(store).path.parent.name
+    policy = resolve(flags=["spool=always"], environ={}, file={})
+    names: list[str] = []
+    for host in ("one", "two"):
+        spools = Spools(root=tmp_path / host, environ={})
+        rank = join(
+            store, policy, run, identity(), rank=Rank(rank=3), argv=[], spools=spools, clock=time.time_ns, say=print
+        )
+        names.append(rank.writer)
+        rank.close()
+    assert names == ["rank-3", "rank-3b"]

@@ -6,12 +6,12 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from whence.errors import FormatError
 from whence.records.data import Artifact
-from whence.records.encoding import decode, encode, parse_timestamp, timestamp
+from whence.records.encoding import decode, encode, number_text, parse_timestamp, timestamp
 from whence.records.events import NoteAdded
 
 TEXT = st.text(st.characters(exclude_categories=[]))
@@ -26,6 +26,33 @@ def test_any_text_comes_back_with_undecodable_bytes_too(text: str) -> None:
 
 def test_values_that_are_not_finite_become_strings() -> None:
     assert encode({"a": [math.nan, math.inf, -math.inf, None]}) == b'{"a":["NaN","Infinity","-Infinity",null]}'
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+@example(math.inf)
+@example(-math.inf)
+@example(math.nan)
+@example([2**70, math.nan])
+def test_no_float_becomes_null(value: object) -> None:
+    def expected(item: object) -> object:
+        match item:
+            case float() if not math.isfinite(item):
+                return number_text(item)
+            case list():
+                return [expected(inner) for inner in item]
+            case dict():
+                return {name: expected(inner) for name, inner in item.items()}
+            case _:
+                return item
+
+    assert json.loads(encode([None, value])) == [None, expected(value)]
 
 
 def test_not_finite_values_and_odd_names_together() -> None:

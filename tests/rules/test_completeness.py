@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from whence.records.base import Missing
-from whence.records.code import Code, Declared, Entry, LeftOut
+from whence.records.code import Code, Declared, Entry, LeftOut, OutsideSource
 from whence.records.configuration import ConfigFile, Configuration
 from whence.records.data import Artifact, Input
 from whence.records.environment import Environment, Lock
@@ -65,6 +65,8 @@ def _artifact(**changes: Any) -> Callable[[Record], Record]:
     return lambda r: msgspec.structs.replace(r, artifacts=[msgspec.structs.replace(r.artifacts[0], **changes)])
 
 
+_KEPT = OutsideSource(path="a.py", state="elsewhere", digest=DIGEST, size=1, kept=True, certain=True)
+
 FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
     "a producer that has not ended": (_with(status="running", seal=None), "weak", "status"),
     "a lost run without a seal": (_with(status="lost", seal=None), "weak", "seal"),
@@ -83,6 +85,32 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
         _code(files_left_out=[LeftOut(path="big.bin", size=9, digest=DIGEST, because="too big")]),
         "weak",
         "code.files_left_out.big.bin",
+    ),
+    "a source that ran and was not kept": (
+        _code(outside_snapshot=[OutsideSource(path="a.py", state="absent", because="it could not be read: closed")]),
+        "missing",
+        "code.outside_snapshot.a.py",
+    ),
+    "a source that ran and may have been another": (
+        _code(outside_snapshot=[OutsideSource(path="a.py", state="changed", digest=DIGEST, kept=True)]),
+        "weak",
+        "code.outside_snapshot.a.py",
+    ),
+    "a file left out that ran and was not kept": (
+        _code(
+            files_left_out=[LeftOut(path="big.py", size=9, digest=DIGEST, because="too big")],
+            outside_snapshot=[OutsideSource(path="big.py", state="absent", digest=DIGEST, because="too big")],
+        ),
+        "missing",
+        "code.outside_snapshot.big.py",
+    ),
+    "sources without a snapshot": (
+        _with(
+            code=Code(when="end", outside_snapshot=[_KEPT]),
+            missing=[Missing(what="code", because="git hung")],
+        ),
+        "missing",
+        "code.tree",
     ),
     "a declared commit that differs": (
         _code(declared=[Declared(name="commit", value="a", checked="differs", observed="b")]),
@@ -160,6 +188,30 @@ def test_what_a_machine_cannot_have_is_a_remark() -> None:
         _with(missing=[Missing(what="environment.accelerators", because="there is none")])(CLEAN), fields=FIELDS
     )
     assert [(finding.level, finding.what) for finding in found] == [("remark", "environment.accelerators")]
+
+
+def test_a_source_outside_the_snapshot_that_was_kept_is_a_remark() -> None:
+    found = findings(_code(outside_snapshot=[_KEPT])(CLEAN), fields=FIELDS)
+    assert [(finding.level, finding.what) for finding in found] == [("remark", "code.outside_snapshot.a.py")]
+
+
+SOURCE_FIXES = {
+    "it holds a value that looks like a secret": "move the secret into an environment variable",
+    "600 bytes, larger than policy keep_file_limit (400)": "raise keep_file_limit",
+    "together with others of the run it is larger than policy keep_limit": "raise keep_limit",
+    "there was no time to read it before the seal": "raise seal_within",
+    "it could not be read: Permission denied": "make it readable",
+    "it is not there any more": "keep it until the run has ended",
+}
+
+
+@pytest.mark.parametrize("because", SOURCE_FIXES)
+def test_each_reason_that_a_source_was_not_kept_has_its_cure(because: str) -> None:
+    digest = "keyed:00" if "secret" in because else None
+    source = OutsideSource(path="a.py", state="absent", digest=digest, because=because)
+    [finding] = judged(_code(outside_snapshot=[source])(CLEAN))
+    assert finding.because == f"ran, is not in the snapshot, and was not kept: {because}"
+    assert finding.fix.startswith(SOURCE_FIXES[because])
 
 
 @pytest.mark.parametrize("said", ["none", "unknown"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from whence.records import events
 from whence.records.base import Missing
+from whence.records.code import Code, OutsideSource
 from whence.records.configuration import Configuration, Seed
 from whence.records.data import Artifact, Input
 from whence.records.run import Error, Host, Process, User
@@ -47,6 +49,32 @@ def folded(*main: events.Event, **others: list[events.Event]) -> Folded:
 def test_a_journal_that_does_not_begin_with_its_creation_is_no_run() -> None:
     assert fold({"main": [Stated("", STARTED)]}, metrics={}) is None
     assert fold({}, metrics={}) is None
+
+
+def observed(*sources: OutsideSource) -> events.CodeObserved:
+    return events.CodeObserved(when="end", by="modules", sources=list(sources))
+
+
+def test_sources_that_several_writers_saw_are_listed_once_with_the_best_that_was_said() -> None:
+    seen = OutsideSource(path="a.py", state="absent", digest="sha256:1", because="no room")
+    kept = msgspec.structs.replace(seen, kept=True, because=None)
+    sure = msgspec.structs.replace(seen, certain=True)
+    other = msgspec.structs.replace(seen, digest="sha256:2")
+    code = folded(
+        created(), events.CodeCaptured(code=Code(tree="a" * 40)), observed(seen), rank_1=[observed(kept), observed()],
+        rank_2=[observed(sure, other)],
+    ).record.code  # fmt: skip
+    assert code is not None and code.tree == "a" * 40
+    assert code.outside_snapshot == [msgspec.structs.replace(kept, certain=True), other]
+    assert [(one.writer, one.by) for one in code.observed_by] == [
+        ("main", "modules"), ("rank-1", "modules"), ("rank-2", "modules")
+    ]  # fmt: skip
+
+
+def test_sources_are_listed_also_where_no_code_was_captured() -> None:
+    seen = OutsideSource(path="/a.py", state="absent", digest="sha256:1", kept=True)
+    code = folded(created(), observed(seen)).record.code
+    assert code is not None and (code.tree, code.outside_snapshot) == (None, [seen])
 
 
 def test_the_last_tag_and_field_of_a_key_win() -> None:

@@ -56,10 +56,17 @@ ALLOWED = {("created", "running")} | {
 }
 
 
+def may_become(before: str, then: str) -> bool:
+    """Whether some event leads from one status to the other."""
+    state = before if before in ("created", "running") else "ended"
+    kind = {"created": "run.created", "running": "run.started"}.get(then, "run.ended")
+    return lifecycle.after(state, kind, then) is not None  # type: ignore[arg-type]
+
+
 @pytest.mark.scenario("H1")
 @pytest.mark.parametrize(("before", "then"), [p for p in product(STATUSES, STATUSES) if p[0] != p[1]])
 def test_each_of_the_42_ordered_pairs_of_statuses_is_allowed_or_refused(before: str, then: str) -> None:
-    assert lifecycle.may_become(before, then) == ((before, then) in ALLOWED)  # type: ignore[arg-type]
+    assert may_become(before, then) == ((before, then) in ALLOWED)
 
 
 def test_ten_transitions_are_possible_and_none_leaves_a_final_status() -> None:

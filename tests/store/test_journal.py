@@ -22,6 +22,7 @@ from whence.store.journal import (
     JournalLost,
     JournalWriter,
     journal_order,
+    last_line,
     read_journal,
     whole_length,
     writer_of,
@@ -104,7 +105,10 @@ DAMAGES = {
 def test_a_damaged_journal_names_the_line_and_reads_on(tmp_path: Path, damage: str) -> None:
     change, message = DAMAGES[damage]
     lines = write(tmp_path, "a a", "a b", "a c").splitlines()
-    read = read_journal(b"\n".join(change(lines)) + b"\n", "main.jsonl")
+    data = b"\n".join(change(lines)) + b"\n"
+    read = read_journal(data, "main.jsonl")
+    last = last_line(data + b'{"v":1,"torn', "main.jsonl")
+    assert last is not None and (last.seq, last.digest) == (read.lines[-1].envelope.seq, read.lines[-1].digest)
     assert any(fault.startswith(message) for fault in read.faults), read.faults
     assert read.lines
 

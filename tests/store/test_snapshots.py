@@ -20,7 +20,7 @@ from whence.rules.git_objects import Blob, blob_id, build_trees
 from whence.store import collection as module
 from whence.store.code_objects import ObjectWriter
 from whence.store.collection import Terms
-from whence.store.snapshots import changed_since, outside_snapshot
+from whence.store.snapshots import changed_since
 
 
 @pytest.fixture
@@ -265,16 +265,6 @@ def test_results_and_exclusions_do_not_make_another_code_id(world: CodeWorld) ->
     assert dirty.id == clean.id
     assert dirty.tree != clean.tree
     assert world.trees.read(dirty.tree or "", "run.log") == b"line\n"
-
-
-@pytest.mark.scenario("A13", "A14")
-def test_sources_that_have_no_copy_are_named(world: CodeWorld) -> None:
-    world.place.write(".gitignore", "generated.py\n")
-    world.place.write("generated.py", "g\n")
-    _, snapshot = world.launch()
-    root = world.place.path
-    paths = [str(root / "helper.py"), str(root / "generated.py"), "/elsewhere/x.py"]
-    assert outside_snapshot(paths, snapshot) == [str(root / "generated.py"), "/elsewhere/x.py"]
 
 
 @pytest.mark.parametrize("path", ["../out", "a/../../out", ".git/hooks/post-checkout", "sub/.GIT/config"])

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ import stored
 
 from whence.records.events import NoteAdded, RunSealed, RunStarted
 from whence.store.check import check_store
+from whence.store.forwarder import Forwarding, forward_until_done
 from whence.store.journal import JournalWriter
 from whence.store.layout import Store
+from whence.store.network import needs_spool
 from whence.store.points import PointsWriter, iterate
 from whence.store.runs import load_run
-from whence.store.spool import Spool, find_spool, forward_leftovers, needs_spool, open_spool
+from whence.store.spool import Spool, forward_leftovers, open_spool, write_in_spool
+from whence.system.locks import alone, entered, lock_state
 from whence.system.processes import identity
 
 RECORDER = """
@@ -76,6 +80,12 @@ def forwarder_of(spool: Spool) -> int:
             if b"-c" in argv and os.fsencode(spool.place) in argv and b"whence.store.forwarder" in b" ".join(argv):
                 return int(entry.name)
     raise AssertionError("no forwarder")
+
+
+def in_store(store: Store, run: str, name: str) -> int:
+    """The bytes of a file that have arrived."""
+    path = store.run_folder(run) / name
+    return path.stat().st_size if path.exists() else 0
 
 
 @pytest.fixture
@@ -144,9 +154,8 @@ def test_a_killed_recorder_loses_nothing_and_reads_as_lost(store: Store, root: P
 @pytest.mark.slow
 def test_a_killed_forwarder_is_replaced(store: Store, root: Path, run: str, recorder) -> None:
     process = recorder("forwarded")
-    spool = find_spool(root, store, run)
-    assert spool is not None
-    until(spool.is_forwarded)
+    spool = open_spool(root, store, run)
+    until(lambda: in_store(store, run, "main.points.jsonl"))
     os.kill(forwarder_of(spool), signal.SIGKILL)
     until(lambda: not spool.is_forwarded())
     assert load_run(store, run).record.status in ("running", "created")
@@ -197,8 +206,6 @@ def test_a_store_that_vanishes_for_a_while_neither_stops_nor_loses_the_run(store
 
 
 def test_forwarding_again_changes_nothing(store: Store, root: Path, run: str) -> None:
-    from whence.store.forwarder import Forwarding
-
     spool = open_spool(root, store, run)
     writer, points = write_run(spool.folder, run)
     for _ in range(3):
@@ -210,3 +217,125 @@ def test_forwarding_again_changes_nothing(store: Store, root: Path, run: str) ->
     assert len(list(iterate((store.run_folder(run) / "main.points.jsonl").read_bytes()))) == 3
     writer.close()
     points.close()
+
+
+# Several writers.
+
+
+def test_of_many_writers_that_come_at_once_one_starts_the_forwarder(
+    store: Store, root: Path, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import whence.store.spool as module
+
+    started: list[int] = []
+    everybody = threading.Barrier(16)
+    really_spawn = module._spawn
+
+    def spawn(place: Path, environ: Mapping[str, str], lock: int) -> bool:
+        started.append(1)
+        return really_spawn(place, environ, lock)
+
+    monkeypatch.setattr(module, "_spawn", spawn)
+    spool = open_spool(root, store, run)
+    writer, points = write_run(spool.folder, run)
+
+    def come() -> None:
+        everybody.wait()
+        assert spool.ensure_forwarder(os.environ)
+
+    threads = [threading.Thread(target=come) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert spool.is_forwarded() and started == [1]
+    writer.close()
+    points.close()
+    until(lambda: not spool.place.exists())
+
+
+def test_a_writer_that_comes_while_the_spool_is_removed_gets_a_new_one(store: Store, root: Path, run: str) -> None:
+    spool = open_spool(root, store, run)
+    made: list[JournalWriter] = []
+
+    def come() -> None:
+        made.append(
+            write_in_spool(root, store, run, lambda here: JournalWriter.create(here, "rank-1", time.time_ns))[1]
+        )
+
+    writer = threading.Thread(target=come)
+    with alone(spool.place) as is_alone:
+        assert is_alone
+        writer.start()
+        gone = spool.place.rename(root / "gone")
+    writer.join()
+    assert made[0].path == spool.folder / "rank-1.jsonl"
+    assert made[0].path.exists() and not (gone / "files" / "rank-1.jsonl").exists()
+    made[0].close()
+
+
+def test_a_spool_is_not_removed_while_a_writer_is_coming(store: Store, root: Path, run: str) -> None:
+    spool = open_spool(root, store, run)
+    forwarding = Forwarding(spool.place)
+    forwarding.forward()
+    with entered(spool.place):
+        assert not forwarding.remove()
+    assert forwarding.remove()
+    assert list(spool.place.parent.iterdir()) == []
+
+
+def test_the_store_shows_each_writer_of_a_spool_for_itself(store: Store, root: Path, run: str) -> None:
+    spool = open_spool(root, store, run)
+    main, points = write_run(spool.folder, run)
+    rank = JournalWriter.create(spool.folder, "rank-1", time.time_ns)
+    rank.append(NoteAdded(text="here"))
+    forwarding = Forwarding(spool.place)
+
+    def shown() -> list[str]:
+        forwarding.forward()
+        return [lock_state(store.run_folder(run) / name) for name in ("main.jsonl", "rank-1.jsonl")]
+
+    assert shown() == ["held", "held"]
+    main.close()
+    points.close()
+    assert [shown(), shown()] == [["free", "held"]] * 2
+    assert not forwarding.remove()
+    rank.close()
+    assert shown() == ["free", "free"]
+    assert forwarding.remove()
+
+
+def test_what_a_killed_command_printed_is_joined_though_a_worker_goes_on(store: Store, root: Path, run: str) -> None:
+    spool = open_spool(root, store, run)
+    main, points = write_run(spool.folder, run)
+    rank = JournalWriter.create(spool.folder, "rank-1", time.time_ns)
+    (spool.folder / "output.log").write_bytes(b"a" * 8)
+    (spool.folder / ".tmp-output.log-20").write_bytes(b"z" * 8)
+    forwarding = Forwarding(spool.place)
+    forwarding.forward()
+    assert (store.run_folder(run) / "output.log").read_bytes() == b"a" * 8
+    main.close()
+    points.close()
+    forwarding.forward()
+    joined = b"aaaa\n[whence: 20 bytes left out here]\nzzzz"
+    assert (store.run_folder(run) / "output.log").read_bytes() == joined
+    rank.close()
+    forwarding.close()
+
+
+def test_a_forwarder_that_was_killed_leaves_nothing_that_a_living_writer_must_wait_for(store, root, run) -> None:
+    spool = open_spool(root, store, run)
+    main, points = write_run(spool.folder, run)
+    points.close()
+    assert forward_leftovers(root, store) == []
+    assert in_store(store, run, "main.jsonl") == main.path.stat().st_size
+    main.close()
+    assert forward_leftovers(root, store) == [run]
+
+
+def test_a_spool_that_was_half_removed_is_swept_up_by_the_next_forwarder(store: Store, root: Path, run: str) -> None:
+    half = root / store.id / ".tmp-1-00"
+    (half / "files").mkdir(parents=True)
+    (half / "files" / "main.jsonl").write_bytes(b"")
+    forward_until_done(open_spool(root, store, run).place)
+    assert list((root / store.id).iterdir()) == []

@@ -69,5 +69,5 @@ def _audited(
     return Audited(
         run=run,
         record=view.record,
-        findings=findings(view.record, fields=fields, faults=view.faults, late=view.late),
+        findings=findings(view.record, fields=fields, faults=view.faults, unread=view.unread, late=view.late),
     )

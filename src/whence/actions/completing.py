@@ -6,20 +6,19 @@ An act says the digest; the sealed files stay as they are.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from ..errors import FormatError, StoreError
-from ..records.act import Actor
 from ..records.data import Kind, Stat
 from ..records.seal import Seal
 from ..store.layout import Store
 from ..store.run_list import run_ids
 from ..store.runs import load_run
 from ..system.files import hash_file, stat_identity
-from .annotate import state_digests
+from .annotate import Speaker, state_digests
 from .view import view_record
 
 
@@ -56,17 +55,17 @@ def waiting(store: Store, run_id: str, seal: Seal | None, now_ns: int) -> Iterat
             yield Waiting(run=run_id, name=item.name, path=path, form=artifact.form, stat=item.stat)
 
 
-def complete_digests(store: Store, *, by: Actor, clock: Callable[[], int], random: Callable[[int], bytes]) -> None:
+def complete_digests(store: Store, speaker: Speaker) -> None:
     """Take every digest that can be taken, and state it. Raises StoreError for a store that cannot be written."""
     for run_id in run_ids(store, newest_first=False):
         try:
             seal = load_run(store, run_id).seal
         except FormatError:
             continue  # `verify` names it.
-        found = [_measured(item) for item in waiting(store, run_id, seal, clock()) if item.obstacle is None]
+        found = [_measured(item) for item in waiting(store, run_id, seal, speaker.clock()) if item.obstacle is None]
         artifacts = [item for item in found if item is not None]
         if artifacts:
-            state_digests(store, run_id, artifacts, by=by, now_ns=clock(), random=random(10))
+            state_digests(store, run_id, artifacts, speaker=speaker)
 
 
 def _measured(item: Waiting) -> dict[str, str | int] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from ..digests import is_digest
 from ..errors import StoreError, UnresolvedError, UsageError
 from ..records.record import Record
 from ..rules.expected import unseen_outputs
@@ -27,6 +29,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     path: Path | None = None
     """Where they lay when they were recorded."""
     run: str | None = None
+    tree: str | None = None
+    """The run's snapshot, and where in it the bytes may be: a tracked input is not copied a second time."""
+    inside: str | None = None
 
 
 def find_content(store: Store, text: str, *, cwd: Path, now_ns: int) -> Content:
@@ -46,7 +51,8 @@ def find_content(store: Store, text: str, *, cwd: Path, now_ns: int) -> Content:
 
 
 def content_of(record: Record, name: str) -> Content:
-    """The artifact, input or configuration file of that name, at that path, or the only one that ends in it.
+    """The artifact, input, configuration file or source outside the snapshot of that name, at that path, or the only
+    one that ends in it.
 
     Raises UnresolvedError.
     """
@@ -60,8 +66,23 @@ def content_of(record: Record, name: str) -> Content:
     part = found[0]
     if part.digest is None:
         raise UnresolvedError(f"{record.id}:{name}: has no digest: {part.because or 'it was never taken'}")
-    path = Path(record.cwd or "/") / part.path
-    return Content(name=part.name, digest=part.digest, folder=part.folder, path=path, run=record.id)
+    code = record.code
+    path = Path((part.in_code and code and code.root) or record.cwd or "/") / part.path
+    return Content(
+        name=part.name,
+        digest=part.digest,
+        folder=part.folder,
+        path=path,
+        run=record.id,
+        tree=code.tree if code else None,
+        inside=_inside(path, code.root) if code and code.root else None,
+    )
+
+
+def _inside(path: Path, root: str) -> str | None:
+    """The path from the root of a snapshot, if it is below."""
+    relative = os.path.relpath(path, root)
+    return None if relative == os.pardir or relative.startswith(os.pardir + os.sep) else relative
 
 
 class _Part(NamedTuple):
@@ -72,10 +93,12 @@ class _Part(NamedTuple):
     digest: str | None
     folder: bool = False
     because: str | None = None
+    in_code: bool = False
+    """The path is from the root of the code, not from the working folder."""
 
 
 def _parts(record: Record) -> Iterator[_Part]:
-    """Outputs first."""
+    """Outputs first, and sources that ran last."""
     for artifact in record.artifacts:
         because = "it was declared and never written" if artifact.missing else artifact.because
         yield _Part(artifact.name, artifact.path, artifact.digest, artifact.form == "folder", because)
@@ -86,6 +109,10 @@ def _parts(record: Record) -> Iterator[_Part]:
         yield _Part(item.name, item.path, item.digest, item.kind == "folder", item.because)
     for file in record.config.files if record.config else ():
         yield _Part(file.path, file.path, file.digest)
+    for source in record.code.outside_snapshot if record.code else ():
+        # A keyed digest, of what holds a secret, is no name of bytes.
+        digest = source.digest if source.digest and is_digest(source.digest) else None
+        yield _Part(source.path, source.path, digest, False, source.because, in_code=True)
 
 
 def _names(record: Record) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ..records.run import TERMINAL
 from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
 from ..store.layout import Store
-from ..store.run_list import open_run, run_ids
+from ..store.run_list import misplaced_runs, open_run, run_ids
 from ..store.runs import load_run
 from ..store.seal import SEAL
 from ..store.spool import forward_leftovers, spooled_runs
@@ -45,20 +45,13 @@ def installation(environ: Mapping[str, str]) -> Iterator[Check]:
     """Python, git, the platform."""
     yield _python()
     yield _git(environ)
-    yield Check(
-        name="platform",
-        level="good" if sys.platform in ("linux", "darwin") else "bad",
-        found=sys.platform,
-        fix=None if sys.platform in ("linux", "darwin") else "Linux and macOS are supported",
-    )
+    yield _enough("platform", sys.platform, sys.platform in ("linux", "darwin"), "Linux and macOS are supported")
 
 
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     enough = sys.version_info[:2] >= OLDEST_PYTHON
-    return Check(
-        name="python", level="good" if enough else "bad", found=version, fix=None if enough else "3.11 or newer"
-    )
+    return _enough("python", version, enough, "3.11 or newer")
 
 
 def _git(environ: Mapping[str, str]) -> Check:
@@ -145,12 +138,18 @@ def _age(path: Path, now_ns: int) -> int:
 
 
 def _runs(store: Store, now_ns: int) -> Iterator[Check]:
-    """Runs without a seal, and what their seal left out."""
+    """Runs without a seal, what their seal left out, and folders that are not the run that they are named for."""
+    for day, run_id in misplaced_runs(store):
+        found = (
+            f"{store.runs / day / run_id}: found a run of another day, expected it in {store.run_folder(run_id).parent}"
+        )
+        yield Check(name="run", level="bad", found=found, fix="move it there, or away if the run is there already")
     for run_id in run_ids(store):
         try:
             loaded = load_run(store, run_id)
         except FormatError as error:
-            yield Check(name="run", level="note", found=error.message, fix=error.hint)
+            level = "note" if _never_came_to_be(store, run_id) else "bad"
+            yield Check(name="run", level=level, found=error.message, fix=error.hint)
             continue
         if loaded.seal is None and SEAL in open_run(store, run_id).names():
             yield Check(name="run", level="bad", found=f"{run_id}: its seal cannot be read", fix="whence verify")
@@ -158,6 +157,16 @@ def _runs(store: Store, now_ns: int) -> Iterator[Check]:
             yield _open_run(run_id, loaded.record.status, loaded.record.phase, loaded.record.evidence or "")
         for item in waiting(store, run_id, loaded.seal, now_ns):
             yield _waiting(item)
+
+
+def _never_came_to_be(store: Store, run_id: str) -> bool:
+    """Whether its writer died before the first line, which is no damage."""
+    try:
+        return b"\n" not in open_run(store, run_id).read("main.jsonl")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _waiting(item: Waiting) -> Check:

@@ -1,13 +1,15 @@
 """Writing content out of the store, verified.
 
-Bytes that were recorded by reference only are looked for where they lay; they count only if their digest agrees.
+Bytes that were recorded by reference only are looked for where they lay, then in the run's snapshot; they count only if
+their digest agrees. `environ` is for git, which reads the snapshot.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +20,8 @@ from ..records.data import ManifestEntry
 from ..records.encoding import decode
 from ..store.layout import Store
 from ..store.objects import damaged, has, object_path, read_object
-from ..system.files import copy_new, temporary_name
+from ..store.trees import Trees
+from ..system.files import copy_new, temporary_name, write_new
 from .content import Content, digest_of_path
 
 
@@ -31,13 +34,15 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     """The file that was copied, when the store itself holds no copy."""
     already: bool = False
     """The same bytes were there before."""
+    snapshot: str | None = None
+    """The run in whose snapshot they were."""
 
 
 class ExistsError(WhenceError):
     """Other bytes are where ours should go; nothing is overwritten."""
 
 
-def fetch(store: Store, content: Content, dest: Path) -> Written:
+def fetch(store: Store, content: Content, dest: Path, environ: Mapping[str, str]) -> Written:
     """Write the bytes to a path that has none, in a folder that is there, and read them back.
 
     Raises ExistsError, UsageError, UnresolvedError, FormatError, and StoreError for what cannot be written.
@@ -51,7 +56,7 @@ def fetch(store: Store, content: Content, dest: Path) -> Written:
             f"{dest}: expected a folder at {dest.parent}", hint="make it; or a DEST that ends in / is made"
         )
     try:
-        return _fetch_folder(store, content, dest) if content.folder else _fetch_file(store, content, dest)
+        return _fetch_folder(store, content, dest) if content.folder else _fetch_file(store, content, dest, environ)
     except OSError as error:
         raise StoreError(f"{dest}: cannot be written: {error.strerror}") from error
 
@@ -64,21 +69,55 @@ def make_folder(path: Path) -> None:
         raise StoreError(f"{path}: cannot be made a folder: {error.strerror}") from error
 
 
-def _fetch_file(store: Store, content: Content, target: Path) -> Written:
-    source, origin = _source(store, content)
-    _copy_verified(source, target, content.digest, lambda found, size: _disagrees(store, content, source, found, size))
+def _fetch_file(store: Store, content: Content, target: Path, environ: Mapping[str, str]) -> Written:
+    try:
+        source, origin = _source(store, content)
+        _copy_verified(
+            source, target, content.digest, lambda found, size: _disagrees(store, content, source, found, size)
+        )
+    except UnresolvedError:
+        data = _in_snapshot(store, content, environ)
+        if data is None:
+            raise
+        if not write_new(target, data):
+            raise ExistsError(f"{target}: appeared meanwhile; nothing was overwritten") from None
+        return Written(path=target, digest=content.digest, origin=None, snapshot=content.run)
     return Written(path=target, digest=content.digest, origin=origin)
 
 
-def read_content(store: Store, content: Content) -> bytes:
+class Bytes(NamedTuple):
+    """What was read, and the run in whose snapshot it was, if it was not found elsewhere."""
+
+    data: bytes
+    snapshot: str | None = None
+
+
+def read_content(store: Store, content: Content, environ: Mapping[str, str]) -> Bytes:
     """The bytes, verified; of a folder the manifest. Raises as `fetch` does."""
     if has(store, content.digest):
-        return read_object(store, content.digest)
-    source, _ = _source(store, content)
-    data = source.read_bytes()
-    if digest_of(data) != content.digest:
-        raise _disagrees(store, content, source, digest_of(data), len(data))
-    return data
+        return Bytes(read_object(store, content.digest))
+    try:
+        source, _ = _source(store, content)
+        data = source.read_bytes()
+        if digest_of(data) != content.digest:
+            raise _disagrees(store, content, source, digest_of(data), len(data))
+        return Bytes(data)
+    except UnresolvedError:
+        data = _in_snapshot(store, content, environ)
+        if data is None:
+            raise
+        return Bytes(data, content.run)
+
+
+def _in_snapshot(store: Store, content: Content, environ: Mapping[str, str]) -> bytes | None:
+    """The bytes as they are in the code that the run ran from, if they are."""
+    if content.folder or content.tree is None or content.inside is None:
+        return None
+    try:
+        data = Trees(store, environ).read(content.tree, content.inside)
+    except StoreError:
+        return None  # What is not in it, or damaged, does not answer; `verify` names damage.
+    return data if digest_of(data) == content.digest else None
 
 
 def _source(store: Store, content: Content) -> tuple[Path, Path | None]:
@@ -114,8 +153,9 @@ def _changed(path: Path, found: str, content: Content) -> UnresolvedError:
 
 
 def _in_code(content: Content) -> str:
-    """Where a tracked file that a run read still is."""
-    return f"; if it was part of the code: `whence restore {content.run} DIR`" if content.run else ""
+    """Where the tracked files of a folder still are."""
+    inside = content.folder and content.tree is not None and content.inside is not None
+    return f"; what of it was part of the code: `whence restore {content.run} DIR`" if inside else ""
 
 
 def _compare(content: Content, target: Path) -> Written:

@@ -26,7 +26,7 @@ def follow_output(store: Store, run_id: str, *, sleep: Callable[[float], None]) 
     """What the command printed and prints, until the run has ended."""
     path = open_run(store, run_id).path("output.log")
     if path is None and _ended(store, run_id):
-        yield from read_part(store, run_id, "output", now_ns=0)
+        yield from read_part(store, run_id, "output", now_ns=0, environ={})
         return
     offset, looks, ended = 0, 0, False
     while True:

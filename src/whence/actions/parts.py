@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -20,8 +20,8 @@ from .view import view_run
 CHUNK = 1 << 20
 
 
-def read_part(store: Store, run_id: str, part: str, *, now_ns: int) -> Iterator[bytes]:
-    """The bytes of a part. Raises UnresolvedError when the run has no such part."""
+def read_part(store: Store, run_id: str, part: str, *, now_ns: int, environ: Mapping[str, str]) -> Iterator[bytes]:
+    """The bytes of a part. Raises UnresolvedError when the run has none. `environ` is for git, to read a snapshot."""
     files = open_run(store, run_id)
     if part in ("output", "log"):
         yield from _FILES[part](files)
@@ -32,7 +32,7 @@ def read_part(store: Store, run_id: str, part: str, *, now_ns: int) -> Iterator[
     elif part in files.names():
         yield files.read(part)
     else:
-        yield read_content(store, content_of(record, part))
+        yield read_content(store, content_of(record, part), environ).data
 
 
 def _record(store: Store, record: Record) -> bytes:

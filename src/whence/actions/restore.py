@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import StoreError, UsageError
-from ..records.code import Code, LeftOut
+from ..records.code import Code, LeftOut, OutsideSource
 from ..store.layout import Store
 from ..store.runs import load_run
 from ..store.trees import Trees
@@ -24,6 +24,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     left_out: tuple[LeftOut, ...]
     """Files that were there at the launch and are not in the snapshot."""
+    outside: tuple[OutsideSource, ...]
+    """Sources that ran and are not in the snapshot as they ran."""
 
 
 def restore(
@@ -44,7 +46,9 @@ def restore(
     else:
         os.makedirs(dest, exist_ok=True)
         files = trees.restore(tree, dest)
-    return Restored(path=dest, tree=tree, files=files, left_out=tuple(code.files_left_out))
+    return Restored(
+        path=dest, tree=tree, files=files, left_out=tuple(code.files_left_out), outside=tuple(code.outside_snapshot)
+    )
 
 
 def _code_of(store: Store, run_id: str) -> Code:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from ..capture.host import capture_user
+from ..digests import digest_of
 from ..errors import RefusedError, WhenceError
 from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
@@ -20,13 +22,14 @@ from ..recorder.launch import Launch, capture, capture_beside, create, join, ref
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
 from ..recorder.request import Request, Surroundings
-from ..records.encoding import encode, timestamp
+from ..records.encoding import decode, encode, timestamp
 from ..records.events import RunEnded
 from ..records.record import Record
 from ..records.seal import ClosedBy
 from ..rules.fold import MAIN
 from ..store.closing import close_lost_run
 from ..store.runs import load_run
+from ..store.seal import RECORD, SEAL
 from ..system.processes import find_program
 from .summary import summary
 
@@ -111,7 +114,7 @@ def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
     if report is None and told is None:
         return
     try:
-        record = load_run(launch.around.store, launch.recording.id).record
+        record = _record(launch)
         if report is not None:
             # Not renamed into place: the file may be a pipe, a device or a link of the user's.
             report.write_bytes(encode(summary(record)) + b"\n")
@@ -119,6 +122,16 @@ def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
             told(record)
     except (WhenceError, OSError) as error:
         launch.around.say(f"{report or launch.recording.id}: not reported: {error}")
+
+
+def _record(launch: Launch) -> Record:
+    """What the store holds, or will: a spool may still be on its way there."""
+    folder = launch.recording.folder
+    if folder != launch.around.store.run_folder(launch.recording.id):
+        with suppress(FileNotFoundError):
+            record, seal = (folder / RECORD).read_bytes(), (folder / SEAL).read_bytes()
+            return replace(decode(record, Record, where=str(folder / RECORD)), seal=digest_of(seal))
+    return load_run(launch.around.store, launch.recording.id).record
 
 
 def dry_run(argv: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..records.act import Actor
 from ..records.record import Record
 from ..rules.matching import look_up
 from ..rules.query import All, parse
 from ..rules.secrets import Secrets
 from ..store.layout import Store
-from .annotate import add_note, set_tags
+from .annotate import Speaker, add_note, set_tags
 from .content import find_content
 from .fetching import fetch
 from .listing import Choice, as_builtins, records
@@ -28,17 +27,15 @@ class StoreView:
         store: Store,
         *,
         cwd: Path,
-        actor: Actor,
+        speaker: Speaker,
+        environ: Mapping[str, str],
         secrets: Callable[[], Secrets],
-        clock: Callable[[], int],
-        random: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._cwd = cwd
-        self._actor = actor
+        self._speaker = speaker
+        self._environ = environ
         self._secrets = secrets
-        self._clock = clock
-        self._random = random
 
     @property
     def path(self) -> Path:
@@ -59,7 +56,7 @@ class StoreView:
             self._store,
             choice,
             limit=None if sort else limit,
-            clock=self._clock,
+            clock=self._speaker.clock,
             unreadable=lambda run, because: None,
         )
         runs = [RecordedRun(self, record) for record in found]
@@ -74,23 +71,20 @@ class StoreView:
 
     def get(self, reference: str, dest: str | Path) -> Path:
         """Write content out, verified: `RUN:name`, `sha256:…`. Raises UnresolvedError, ExistsError, FormatError."""
-        content = find_content(self._store, reference, cwd=self._cwd, now_ns=self._clock())
-        return fetch(self._store, content, self._cwd / dest).path
+        content = find_content(self._store, reference, cwd=self._cwd, now_ns=self._speaker.clock())
+        return fetch(self._store, content, self._cwd / dest, self._environ).path
 
     def _get(self, run_id: str) -> RecordedRun:
-        return RecordedRun(self, view_record(self._store, run_id, now_ns=self._clock()))
+        return RecordedRun(self, view_record(self._store, run_id, now_ns=self._speaker.clock()))
 
     def note(self, run_id: str, text: str) -> RecordedRun:
         """Say something about a run."""
-        by, now, random = self._actor, self._clock(), self._random(10)
-        add_note(self._store, run_id, text, secrets=self._secrets(), by=by, now_ns=now, random=random)
+        add_note(self._store, run_id, text, secrets=self._secrets(), speaker=self._speaker)
         return self._get(run_id)
 
     def tag(self, run_id: str, tags: dict[str, str], remove: tuple[str, ...]) -> RecordedRun:
         """Put tags on a run or take them off."""
-        by, now, random = self._actor, self._clock(), self._random(10)
-        secrets = self._secrets()
-        set_tags(self._store, run_id, tags, remove=remove, secrets=secrets, by=by, now_ns=now, random=random)
+        set_tags(self._store, run_id, tags, remove=remove, secrets=self._secrets(), speaker=self._speaker)
         return self._get(run_id)
 
 

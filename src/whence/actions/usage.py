@@ -110,6 +110,7 @@ def _named(record: Record) -> Iterator[str | None]:
     yield from (artifact.digest for artifact in record.artifacts if artifact.form == "file")
     yield from (item.digest for item in record.inputs if item.kept)
     yield from (file.digest for file in record.config.files if record.config and file.kept) if record.config else ()
+    yield from (source.digest for source in record.code.outside_snapshot if source.kept) if record.code else ()
     if record.environment:
         yield record.environment.fingerprint
         yield from (lock.digest for lock in filter(None, (record.environment.lock, *record.environment.locks)))

@@ -31,6 +31,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     record: Record
     faults: Sequence[str] = ()
     """What the fold could not read, or refused."""
+    unread: Sequence[str] = ()
+    """Acts that cannot be read, or are not as they were made."""
     late: Sequence[str] = ()
     """What stands in the folder beyond the seal; not part of the record."""
     acts: Sequence[Act] = ()
@@ -45,8 +47,11 @@ class KnownActs:
         self.faults: list[str] = []
         """Acts that cannot be read, after the first question."""
 
-    def about(self, run_id: str) -> list[Act]:
-        """The acts about a run, also those that only its folder carries (it was copied from another store)."""
+    def about(self, run_id: str, faults: list[str]) -> list[Act]:
+        """The acts about a run, also those that only its folder carries (it was copied from another store).
+
+        `faults` is told of those that the folder carries and that cannot be read.
+        """
         if self._by_run is None:
             self._by_run = {}
             for _, act in all_acts(self._store, self.faults):
@@ -54,7 +59,7 @@ class KnownActs:
                     self._by_run.setdefault(act.subject.run, []).append(act)
         known = self._by_run.get(run_id, [])
         if len(known) < _carried(self._store, run_id):
-            return [act for _, act in acts_about(self._store, run_id)]
+            return [act for _, act in acts_about(self._store, run_id, faults)]
         return known
 
 
@@ -65,10 +70,10 @@ def _carried(store: Store, run_id: str) -> int:
 def view_run(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None = None) -> View:
     """The run as it stands: what `show` prints. Raises FormatError, UnresolvedError."""
     loaded = load_run(store, run_id)
-    faults = list(loaded.faults)
-    said = acts.about(run_id) if acts else [act for _, act in acts_about(store, run_id, faults)]
+    unread: list[str] = []
+    said = acts.about(run_id, unread) if acts else [act for _, act in acts_about(store, run_id, unread)]
     record = with_acts(loaded.record, said, now_ns)
-    return View(record=record, faults=faults, late=loaded.late, acts=said)
+    return View(record=record, faults=loaded.faults, unread=unread, late=loaded.late, acts=said)
 
 
 def view_record(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None = None) -> Record:

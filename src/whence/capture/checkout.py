@@ -209,10 +209,11 @@ def _plan(view: View, root: str, found: _Collected, skipped: str | None) -> Plan
 def _describe(view: View, missing: list[Missing]) -> str | None:
     if view.status.commit is None:
         return None
-    # Without tags describing is the abbreviated commit, after a walk through the whole history.
-    words = ("describe", "--tags", "--always") if _has_tags(view) else ("rev-parse", "--short", "HEAD")
+    if view.place.short_commit is not None and not _has_tags(view):
+        # What describing would come to, after a walk through the whole history.
+        return view.place.short_commit
     try:
-        return os.fsdecode(view.git.answer(*words, seconds=2)).strip()
+        return os.fsdecode(view.git.answer("describe", "--tags", "--always", seconds=2)).strip()
     except GitError as error:
         missing.append(Missing(what="code.describe", because=str(error)))
         return None

@@ -19,7 +19,6 @@ from ..rules.snapshot import without_refused
 from ..system.repository import find_worktree
 from .captured_code import CapturedCode, Judge, no_result
 from .checkout import checkout_code
-from .distribution import find_distribution
 from .entry import resolve_entry
 from .folder import folder_code
 from .repository import Head, read_head, read_repository
@@ -41,7 +40,7 @@ def capture_code(
 ) -> CapturedCode:
     """Look at the code of a command (or of `entry`, for code that runs in this process).
 
-    `is_result` tells the absolute paths that earlier runs recorded as outputs. Costs about six calls of
+    `is_result` tells the absolute paths that earlier runs recorded as outputs. Costs about five calls of
     git, of 2 ms each in a small repository. Never raises for the state of the world: that is in `missing`.
     """
     started = entry or resolve_entry(argv, cwd, environ)
@@ -89,10 +88,10 @@ def _home_of_code(cwd: Path, entry: Entry, environ: Mapping[str, str]) -> Path:
 
 
 def _with_head(head: Head, entry: Entry, home: Path | None, store: Path | None) -> CapturedCode:
-    """A repository that git cannot compare with its commit: the folder as it is. Not known to be clean, it is dirty."""
+    """A repository that git cannot compare with its commit: the folder as it is, not known to be clean."""
     captured = folder_code(head.root, entry, home, store)
     code = msgspec.structs.replace(
-        captured.code, vcs="git", commit=head.commit, branch=head.branch, remotes=head.remotes, dirty=True
+        captured.code, vcs="git", commit=head.commit, branch=head.branch, remotes=head.remotes, dirty=None
     )
     return msgspec.structs.replace(captured, code=code)
 
@@ -103,6 +102,8 @@ def _of_package(
     """Of an installed program the folder says too little: its distribution is part of the identity."""
     if captured.code.entry and captured.code.entry.path and not os.path.isabs(captured.code.entry.path):
         return captured  # The folder holds what was started.
+    from .distribution import find_distribution  # with `csv` and the search for an interpreter
+
     found, missing = find_distribution(entry, argv, cwd, environ)
     code = captured.code
     if found is not None:

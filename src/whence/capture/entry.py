@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..digests import digest_of
 from ..records.code import Entry, EntryKind
 from ..system.processes import find_program
 
@@ -72,10 +73,10 @@ def resolve_entry(argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) ->
             return Entry(kind="unknown")
         name = words[0].rpartition("/")[2]
         if _PYTHON.fullmatch(name):
-            return _python(words[1:], cwd, environ)
+            return _python(words[1:], cwd)
         if name in _LAUNCHERS and (inner := _looked_through(name, words)) is not None:
             if name in _FILE_LAUNCHERS or _starts_python(name, inner):
-                return _python(inner, cwd, environ)
+                return _python(inner, cwd)
             words = inner
             continue
         return _program(words, cwd, environ)
@@ -118,7 +119,7 @@ def _looked_through(name: str, words: list[str]) -> list[str] | None:
     return inner if inner and verb is None else None
 
 
-def _python(words: list[str], cwd: Path, environ: Mapping[str, str]) -> Entry:
+def _python(words: list[str], cwd: Path) -> Entry:
     """The command line of an interpreter (python(1)): options, then `-c`, `-m`, `-`, a file or nothing."""
     index = 0
     while index < len(words):
@@ -137,7 +138,7 @@ def _python(words: list[str], cwd: Path, environ: Mapping[str, str]) -> Entry:
             index += 1
         else:
             return _file("file", cwd / word)
-    return Entry(kind="interactive") if _interactive(words, environ) else Entry(kind="stdin")
+    return Entry(kind="interactive") if _interactive(words) else Entry(kind="stdin")
 
 
 def _bundled(word: str) -> bool:
@@ -145,13 +146,13 @@ def _bundled(word: str) -> bool:
     return re.fullmatch(r"-[bBdEhiIOPqsSuvx]+[cm]", word) is not None
 
 
-def _interactive(words: list[str], environ: Mapping[str, str]) -> bool:
+def _interactive(words: list[str]) -> bool:
     return "-i" in words or os.isatty(0)
 
 
 def inline_entry(source: str) -> Entry:
     """`python -c`: the digest is of the source text."""
-    return Entry(kind="inline", digest=_digest(os.fsencode(source)))
+    return Entry(kind="inline", digest=digest_of(os.fsencode(source)))
 
 
 def interactive_entry() -> Entry:
@@ -175,10 +176,10 @@ def file_entry(path: Path) -> Entry:
     return _file("file", path)
 
 
-def module_entry(name: str, cwd: Path, folders: Sequence[Path] = ()) -> Entry:
-    """`python -m`: the file where the module lies in the working folder, `src` or the given ones; else the name."""
+def module_entry(name: str, cwd: Path) -> Entry:
+    """`python -m`: the file where the module lies in the working folder or `src`; else the name."""
     parts = name.split(".")
-    for folder in (cwd, cwd / "src", *folders):
+    for folder in (cwd, cwd / "src"):
         stem = folder.joinpath(*parts)
         for candidate in (stem.with_name(stem.name + ".py"), stem / "__main__.py"):
             if candidate.is_file():
@@ -204,7 +205,7 @@ def _interpreted(name: str, words: list[str], cwd: Path) -> Entry:
     """A shell or another interpreter: the script it is given, or the text after `-c` or `-e`."""
     for index, word in enumerate(words):
         if word in ("-c", "-e", "-lc", "-ec", "--eval") and index + 1 < len(words):
-            return Entry(kind="inline", digest=_digest(os.fsencode(words[index + 1])), name=name)
+            return Entry(kind="inline", digest=digest_of(os.fsencode(words[index + 1])), name=name)
         if not word.startswith("-") and (cwd / word).is_file():
             return _file("file", cwd / word)
     return Entry(kind="command", name=name) if words else Entry(kind="stdin", name=name)
@@ -240,7 +241,3 @@ def _file_digest(path: str) -> str | None:
             return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def _digest(content: bytes) -> str:
-    return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -35,7 +35,7 @@ from .hardware import read_hardware, read_system
 from .hostfiles import HostFiles
 from .lockfiles import Locks, read_locks
 from .packages import Installed, read_installed
-from .python_environment import PythonEnvironment, Running, command_environment, running_environment
+from .running import PythonEnvironment, Running, running_environment
 from .settings import read_settings
 
 SECONDS = 5.0
@@ -120,7 +120,11 @@ def _python(
 ) -> PythonEnvironment | None:
     if running is not None:
         return running_environment(running)
-    return command_environment(program, argv, cwd, environ, attempts) if program else None
+    if not program:
+        return None
+    from .python_environment import command_environment  # with the ways of every launcher, for commands only
+
+    return command_environment(program, argv, cwd, environ, attempts)
 
 
 def _installed(python: PythonEnvironment | None, mask: Mask, attempts: Attempts) -> Installed:

@@ -15,7 +15,6 @@ from .hashing import Cache, Measured, NoCache, Work, measure, never
 from .places import Found, Mounts, find, one_each
 
 How = Literal["pinned", "declared", "observed"]
-Role = Literal["data", "config", "code"]
 
 RACY = 2 * 10**9
 """Nanoseconds: a file that was this young when it was read may have changed since within one tick of its clock."""
@@ -25,13 +24,12 @@ def declare(
     spec: str,
     *,
     cwd: str,
-    host: str | None = None,
     name: str | None = None,
     mounts: Mounts | None = None,
     mask_url: Callable[[str], str] = str,
 ) -> list[Found]:
     """What `PATH`, `NAME=PATH`, a glob or a URL names. Raises RefusedError when there is nothing."""
-    found = find(spec, cwd=cwd, name=name, mounts=mounts or Mounts(host), mask_url=mask_url)
+    found = find(spec, cwd=cwd, name=name, mounts=mounts or Mounts(None), mask_url=mask_url)
     if not found:
         raise RefusedError(f"input {spec}: {_nothing(spec)} in {cwd}", hint=_hint(spec, cwd))
     for item in found:
@@ -65,13 +63,11 @@ class InputDigest:
         found: Found,
         *,
         how: How = "declared",
-        role: Role = "data",
         cache: Cache | None = None,
         when: When = "launch",
     ) -> None:
         self.found = found
         self.how: How = how
-        self._role: Role = role
         self._when: When = when
         self._cache = cache or NoCache()
         self._work = _begin(found, self._cache)
@@ -120,7 +116,6 @@ class InputDigest:
             size=measured.size if measured else size,
             files=measured.files if measured else None,
             how=self.how,
-            role=self._role,
             pending=self.pending,
             kept=self.kept,
             stat=stat_identity(found.stat) if found.stat is not None else None,

@@ -92,8 +92,8 @@ class OutputDigest:
         kind: ArtifactKind | None = None,
         cache: Cache | None = None,
         when: When = "end",
-        how: How = "declared",
         untouched: bool = False,
+        how: How = "declared",
         role: Role = "output",
         digest_before: str | None = None,
         some: Sequence[str] | None = None,
@@ -105,8 +105,8 @@ class OutputDigest:
         self.kind: ArtifactKind | None = kind
         """As declared; else it is guessed."""
         self._when: When = when
-        self._how: How = how
         self._untouched = untouched
+        self._how: How = how
         self._role: Role = role
         self._digest_before = digest_before
         self._whole = whole

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ..records.environment import Python
 from ..rules.interpreters import header_version, implementation_of, venv_settings, venv_version
 from ..system.processes import ProgramError, run
 from .attempts import Attempts
 from .hostfiles import home_of, regular_bytes
 from .interpreter import Candidate, find_interpreter
+from .running import PythonEnvironment, conda_prefix
 
 LIMIT = 5.0
 """Seconds that an interpreter may take to answer."""
@@ -33,44 +32,6 @@ _QUESTION = (
     "import json,sys;print(json.dumps([sys.version,sys.implementation.name,sys.prefix,sys.base_prefix,"
     "[p for p in sys.path if p.endswith('-packages')]]))"
 )
-
-
-class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """The interpreter that we are in ourselves, as it says."""
-
-    version: str
-    """`sys.version`, whole."""
-    implementation: str
-    """`platform.python_implementation()`: `CPython`."""
-    executable: str
-    prefix: str
-    base_prefix: str
-    path: Sequence[str]
-    """`sys.path`."""
-
-
-class PythonEnvironment(msgspec.Struct, frozen=True, kw_only=True):
-    """An interpreter with the folders that its packages lie in."""
-
-    python: Python
-    folders: tuple[str, ...]
-    """In the order in which the import system asks them."""
-    conda_prefix: str | None = None
-
-
-def running_environment(running: Running) -> PythonEnvironment:
-    """The environment of our own process."""
-    python = Python(
-        version=running.version.split()[0],
-        implementation=running.implementation,
-        executable=running.executable,
-        prefix=running.prefix,
-        base=running.base_prefix if running.base_prefix != running.prefix else None,
-        build=running.version.partition(" ")[2] or None,
-        evidence="this process",
-    )
-    folders = [folder for folder in running.path if folder and not folder.endswith(".zip")]
-    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=_conda(running.prefix))
 
 
 def command_environment(
@@ -124,7 +85,7 @@ def _from_venv(
         base=base,
         evidence=candidate.evidence,
     )
-    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=_conda(prefix))
+    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=conda_prefix(prefix))
 
 
 def _trusted_version(executable: str, prefix: str, settings: Mapping[str, str]) -> str | None:
@@ -152,7 +113,7 @@ def _from_installation(candidate: Candidate, environ: Mapping[str, str]) -> Pyth
         evidence=candidate.evidence,
     )
     folders = _user_folder(library, environ) + _package_folders(prefix, library)
-    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=_conda(prefix))
+    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=conda_prefix(prefix))
 
 
 def _library(prefix: str) -> str | None:
@@ -202,10 +163,6 @@ def _user_folder(library: str, environ: Mapping[str, str]) -> list[str]:
     return [f"{base}/lib/{library}/site-packages"] if base else []
 
 
-def _conda(prefix: str) -> str | None:
-    return prefix if Path(prefix, "conda-meta").is_dir() else None
-
-
 def _asked(candidate: Candidate, environ: Mapping[str, str], attempts: Attempts) -> PythonEnvironment:
     """Start the interpreter and let it say. Raises ProgramError or ValueError."""
     done = run([candidate.executable, "-c", _QUESTION], seconds=attempts.seconds(LIMIT), environ=environ)
@@ -223,4 +180,4 @@ def _asked(candidate: Candidate, environ: Mapping[str, str], attempts: Attempts)
         build=str(version).partition(" ")[2] or None,
         evidence=candidate.evidence,
     )
-    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=_conda(prefix))
+    return PythonEnvironment(python=python, folders=tuple(folders), conda_prefix=conda_prefix(prefix))

@@ -40,6 +40,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     object_format: str
     shallow: bool
     head_tree: str | None
+    short_commit: str | None
+    """As git abbreviates it here."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,12 +166,14 @@ def _find_place(git: Git) -> Place | str:
     done = git.ask(
         "rev-parse", "--is-inside-work-tree", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir",
         "--git-path", "objects", "--git-path", "index", "--show-object-format", "--is-shallow-repository",
-        "--show-toplevel", "HEAD^{tree}",
+        "--show-toplevel", "HEAD^{tree}", "--short", "HEAD",
     )  # fmt: skip
     lines = os.fsdecode(done.out).split("\n")[:-1]
     if len(lines) < 7:
         return done.err.decode("utf-8", "replace").strip() or "git rev-parse said nothing"
     inside, own, common, objects, index, form, shallow, *rest = lines
+    # After the top: without a commit git's words for that, else the tree and the abbreviated commit.
+    head_tree, short = rest[-2:] if len(rest) > 2 and _HEX.fullmatch(rest[-2]) else (None, None)
     return Place(
         root=rest[0] if inside == "true" and rest else None,
         git_dir=own,
@@ -178,7 +182,8 @@ def _find_place(git: Git) -> Place | str:
         index=index,
         object_format=form,
         shallow=shallow == "true",
-        head_tree=next((line for line in rest[1:] if _HEX.fullmatch(line)), None),
+        head_tree=head_tree,
+        short_commit=short,
     )
 
 

@@ -74,5 +74,7 @@ class Place:
 
     @property
     def policy(self) -> Policy:
-        """The whole policy. Raises UsageError when anything in it is wrong."""
-        return load_policy(self.setting)
+        """The whole policy, as far as it can be read; what is wrong in it is said, and stops only who records."""
+        return load_policy(
+            self.setting, wrong=lambda error: complain(f"{error.message}; it does not count here", error.hint)
+        )

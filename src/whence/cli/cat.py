@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
             raw(chunk)
             flush()
         return 0
-    chunks = read_part(place.store, run, part, now_ns=time.time_ns())
+    chunks = read_part(place.store, run, part, now_ns=time.time_ns(), environ=place.setting.environ)
     if options.json:
         text = b"".join(chunks).decode("utf-8", "surrogateescape")
         json_document({"id": run, "part": part, "text": text})

@@ -10,9 +10,10 @@ from ..actions.completing import complete_digests
 from ..actions.doctor import Check, Closed, close_runs, installation, store_checks
 from ..errors import StoreError
 from ..store.layout import open_store
-from ..wiring import actor, load_policy, local_folder, setting, store_path
+from ..wiring import Setting, find_spools, load_policy, setting, store_path, store_policy
 from .arguments import CommandParser
 from .output import json_document, line, printable, styled
+from .speaking import speaker
 
 STYLES = {"good": "green", "note": "yellow", "bad": "red"}
 
@@ -35,8 +36,8 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     where = setting()
-    path = store_path(where, load_policy(where))
-    checks = list(installation(where.environ))
+    path = store_path(where, store_policy(where))
+    checks = [*installation(where.environ), *_policy_checks(where)]
     closed: list[Closed] = []
     if not path.exists():
         checks.append(Check(name="store", level="note", found=f"{path} is not there yet: the first run makes it"))
@@ -46,20 +47,30 @@ def main(words: Sequence[str]) -> int:
         except StoreError as error:
             checks.append(Check(name="store", level="bad", found=error.message, fix=error.hint))
         else:
-            local = local_folder(where)
-            spools = local / "spool" if local else None
+            local = find_spools(where)
+            spools = local.root if local else None
             if options.close:
-                by = actor(where)
+                us = speaker(where)
                 closed = close_runs(
-                    store, spools=spools, host=by.host or "?", pid=os.getpid(), user=by.user, clock=time.time_ns
+                    store, spools=spools, host=us.by.host or "?", pid=os.getpid(), user=us.by.user, clock=us.clock
                 )
-                complete_digests(store, by=by, clock=time.time_ns, random=os.urandom)
+                complete_digests(store, us)
             checks += store_checks(store, spools=spools, now_ns=time.time_ns())
     if options.json:
         json_document(_as_json(checks, closed))
     else:
         _print(checks, closed)
     return 1 if any(check.level == "bad" for check in checks) else 0
+
+
+def _policy_checks(where: Setting) -> list[Check]:
+    """What is wrong in the policy: no run could begin."""
+    checks: list[Check] = []
+    load_policy(
+        where,
+        wrong=lambda error: checks.append(Check(name="policy", level="bad", found=error.message, fix=error.hint)),
+    )
+    return checks
 
 
 def _as_json(checks: Sequence[Check], closed: Sequence[Closed]) -> dict[str, object]:

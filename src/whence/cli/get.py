@@ -40,9 +40,12 @@ def main(words: Sequence[str]) -> int:
     cwd = place.setting.cwd
     content = find_content(place.store, options.reference, cwd=cwd, now_ns=time.time_ns())
     if options.dest == "-":
-        raw(read_content(place.store, content))
+        read = read_content(place.store, content, place.setting.environ)
+        raw(read.data)
+        if read.snapshot is not None:
+            say(f"{options.reference}: {content.digest}{_OUT_OF.format(read.snapshot)}")
         return 0
-    written = fetch(place.store, content, _target(content, options.dest, cwd))
+    written = fetch(place.store, content, _target(content, options.dest, cwd), place.setting.environ)
     if options.json:
         json_document({"path": str(written.path), "digest": written.digest, "already": written.already})
     else:
@@ -59,8 +62,13 @@ def _target(content: Content, dest: str | None, cwd: Path) -> Path:
     return cwd / dest / name
 
 
+_OUT_OF = ", out of the snapshot of run {}: where it lay it is gone, or has changed"
+
+
 def _sentence(written: Written) -> str:
     if written.already:
         return f"{written.path}: holds these bytes already ({written.digest})"
+    if written.snapshot is not None:
+        return f"{written.path}: {written.digest}{_OUT_OF.format(written.snapshot)}"
     origin = f", copied from {written.origin}, which still holds these bytes" if written.origin else ""
     return f"{written.path}: {written.digest}{origin}"

@@ -193,11 +193,11 @@ def status_text(record: Record) -> str:
 
 
 def _code(record: Record) -> str:
-    """The commit's first digits, or the tree's; `*` when the folder differed from the commit."""
+    """The commit's first digits, or the tree's; `*`: the folder differed from the commit, `?`: that is not known."""
     code = record.code
     if code is None:
         return "-"
-    return (code.commit or code.tree or "-")[:7] + ("*" if code.dirty else "")
+    return (code.commit or code.tree or "-")[:7] + {True: "*", False: "", None: "?"}[code.dirty]
 
 
 def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:

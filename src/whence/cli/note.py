@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 
 from ..actions.annotate import add_note
 from ..actions.references import resolve_run
-from ..wiring import actor, secrets_of
+from ..wiring import secrets_of
 from .arguments import REFERENCE, CommandParser, Place
-from .output import json_document, say
+from .speaking import speaker, tell
 
 
 def parser() -> CommandParser:
@@ -33,12 +31,7 @@ def main(words: Sequence[str]) -> int:
         run,
         " ".join(options.text),
         secrets=secrets_of(place.setting, place.policy),
-        by=actor(place.setting),
-        now_ns=time.time_ns(),
-        random=os.urandom(10),
+        speaker=speaker(place.setting),
     )
-    if options.json:
-        json_document(act)
-    else:
-        say(f"noted on {run}")
+    tell(act, f"noted on {run}", as_json=options.json)
     return 0

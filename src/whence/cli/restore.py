@@ -8,6 +8,7 @@ from ..actions.references import resolve_run
 from ..actions.restore import Restored, patch, restore
 from ..errors import UsageError
 from .arguments import REFERENCE, CommandParser, Place
+from .code_text import outside_text
 from .output import counted, json_document, printable, raw, say, size_text
 
 
@@ -42,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     if options.json:
         json_document(_as_json(run, restored))
     else:
-        _print(restored, plan=options.plan)
+        _print(options.run, restored, plan=options.plan)
     return 0
 
 
@@ -50,14 +51,22 @@ def _as_json(run: str, restored: Restored) -> dict[str, object]:
     return {
         "id": run,
         "path": None if restored.path is None else str(restored.path),
-        "code": {"tree": restored.tree, "files_left_out": list(restored.left_out)},
+        "code": {
+            "tree": restored.tree,
+            "files_left_out": list(restored.left_out),
+            "outside_snapshot": list(restored.outside),
+        },
         "files": restored.files,
     }
 
 
-def _print(restored: Restored, *, plan: bool) -> None:
+def _print(run: str, restored: Restored, *, plan: bool) -> None:
     done = "would hold" if plan else "holds"
     files = counted(restored.files, "file", "files")
     say(f"{restored.path or 'the folder'}: {done} {files}, tree {restored.tree}")
     for left in restored.left_out:
         say(f"left out: {printable(left.path)} ({size_text(left.size)}): {left.because}")
+    for source in restored.outside:
+        say(f"ran too: {printable(source.path)} ({printable(outside_text(source))})")
+    if any(source.kept for source in restored.outside):
+        say(f"what ran too and is kept: whence get {printable(run)}:PATH DEST")

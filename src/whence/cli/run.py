@@ -18,7 +18,7 @@ from ..rules.fields import allowed
 from ..rules.names import check_name
 from ..wiring import Setting, load_policy, setting, surroundings
 from .arguments import CommandParser
-from .output import command_text, complain, seconds_text
+from .output import command_text, complain, counted, seconds_text
 
 REFUSED = 125
 
@@ -157,11 +157,11 @@ def _report_to(file: str | None, cwd: Path) -> Path | None:
 
 def _tell(record: Record) -> None:
     """What was stored and where, for a person at a terminal: one line, after everything that the command printed."""
-    counts = (("artifact", len(record.artifacts)), ("input", len(record.inputs)))
-    stored = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts)
+    artifacts = counted(len(record.artifacts), "artifact", "artifacts")
+    inputs = counted(len(record.inputs), "input", "inputs")
     took = "" if record.duration is None else f" in {seconds_text(record.duration)}"
     state = f"{record.status} ({record.phase})" if record.phase else record.status
-    _say(f"recorded {short(record.id)}, {state}{took}; {stored}: whence show {short(record.id)}")
+    _say(f"recorded {short(record.id)}, {state}{took}; {artifacts}, {inputs}: whence show {short(record.id)}")
 
 
 def _say(message: str) -> None:

@@ -20,6 +20,7 @@ from ..records.result import Metric
 from ..rules.expected import unseen_outputs
 from ..rules.plain import flatten
 from .arguments import REFERENCE, CommandParser, Place
+from .code_text import outside_text
 from .log import status_text
 from .output import (
     STATUS_STYLES,
@@ -180,6 +181,8 @@ def _code(record: Record) -> Rows:
         yield Row("differs", printable(f"{path.state} {path.path}" + (" (a result)" if path.role == "result" else "")))
     for left in code.files_left_out:
         yield Row("left out", printable(f"{left.path} ({size_text(left.size)}): {left.because}"))
+    for source in code.outside_snapshot:
+        yield Row("ran too", printable(f"{source.path}  {outside_text(source)}"), source.when)
     for nested in code.submodules:
         yield Row("submodule", printable(f"{nested.path} {nested.commit or ''}{' dirty' if nested.dirty else ''}"))
     for other in code.repositories:
@@ -194,7 +197,8 @@ def _commit(code: Code) -> str:
     if code.commit is None:
         return "none" if code.vcs == "git" else f"no version control ({code.vcs})"
     pushed = {True: ", pushed", False: ", not pushed", None: ""}[code.pushed]
-    return f"{code.commit} ({'dirty' if code.dirty else 'clean'}{pushed})"
+    state = {True: "dirty", False: "clean", None: "dirty or clean, which is not known"}[code.dirty]
+    return f"{code.commit} ({state}{pushed})"
 
 
 def _tree(code: Code) -> str | None:
@@ -388,7 +392,7 @@ def _gaps(record: Record) -> Rows:
 
 
 def _beyond(view: View) -> Iterator[str]:
-    rows = [Row("ignored", printable(fault)) for fault in view.faults]
+    rows = [Row("ignored", printable(fault)) for fault in (*view.faults, *view.unread)]
     rows += [Row("late", printable(late)) for late in view.late]
     if rows:
         yield ""

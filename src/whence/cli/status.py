@@ -85,6 +85,8 @@ def _difference(code: Code) -> Iterator[str]:
     """Whether the folder is its commit."""
     if code.vcs != "git":
         yield "vcs       no version control: a run from here takes the folder as it is"
+    elif code.dirty is None:
+        yield "unknown   git cannot compare the folder with its commit: a run takes the folder as it is"
     elif code.dirty:
         yield f"dirty     {counted(len(code.dirty_paths), 'path differs', 'paths differ')}"
     else:

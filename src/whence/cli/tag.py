@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 
 from ..actions.annotate import read_tags, set_tags
 from ..actions.references import resolve_run
-from ..wiring import actor, secrets_of
+from ..wiring import secrets_of
 from .arguments import REFERENCE, CommandParser, Place
-from .output import json_document, say
+from .speaking import speaker, tell
 
 
 def parser() -> CommandParser:
@@ -35,12 +33,7 @@ def main(words: Sequence[str]) -> int:
         read_tags(options.tags),
         remove=options.remove,
         secrets=secrets_of(place.setting, place.policy),
-        by=actor(place.setting),
-        now_ns=time.time_ns(),
-        random=os.urandom(10),
+        speaker=speaker(place.setting),
     )
-    if options.json:
-        json_document(act)
-    else:
-        say(f"tagged {run}")
+    tell(act, f"tagged {run}", as_json=options.json)
     return 0

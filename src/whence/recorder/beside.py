@@ -7,7 +7,6 @@ import threading
 from ..capture.inputs import digest_all
 from ..records import events
 from ..records.base import When
-from ..store.completion import Completion
 from .launch import Launch
 
 
@@ -26,7 +25,7 @@ class Beside:
 
     def start(self) -> None:
         """Begin, if there is anything to do."""
-        if self._pending_code() or any(one.pending for one in self._launch.inputs):
+        if owes_code(self._launch) or any(one.pending for one in self._launch.inputs):
             self._thread = threading.Thread(target=self._work, name="whence-beside", daemon=True)
             self._thread.start()
 
@@ -38,13 +37,10 @@ class Beside:
         self._enough.set()
         self._thread.join(1.0)
 
-    def _pending_code(self) -> bool:
-        return owes_code(self._launch)
-
     def _work(self) -> None:
         launch = self._launch
         try:
-            if self._pending_code():
+            if owes_code(launch):
                 complete_code(launch, "during")
             pending = [one for one in launch.inputs if one.pending]
             digest_all(pending, self._enough.is_set)
@@ -68,6 +64,8 @@ def complete_code(launch: Launch, when: When) -> None:
     """Copy the unchanged blobs into `code.git`, and say so."""
     if launch.snapshot is None or launch.captured is None or launch.captured.plan is None:
         return
+    from ..store.completion import Completion  # mostly everything is stored already
+
     done = Completion(launch.around.store, launch.around.environ).complete(launch.captured.plan, launch.snapshot)
     launch.recording.state(
         events.CodeStored(

@@ -8,6 +8,7 @@ one as parent if there is one.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, MutableMapping
 
 import msgspec
@@ -18,6 +19,8 @@ from ..errors import RefusedError, WhenceError
 from ..records import events
 from ..records.run import Rank
 from ..rules.ranks import find_place
+from ..store.held import held_by
+from ..store.spools import Spools
 from ..system.processes import identity
 from . import attach, closing, launch
 from .attach import Outer
@@ -30,6 +33,7 @@ from .outcome import described
 from .ranks import Seat, take_seat, world_of
 from .request import Request, Surroundings
 from .session import Session
+from .sources import Sources
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     nested: bool
     environ: MutableMapping[str, str]
+    spools: Spools | None
+    """Those of this host."""
     surroundings: Callable[[], Surroundings]
     """Finds or makes the store."""
 
@@ -61,7 +67,7 @@ def begin(asked: Asked) -> Run:
 
 def _join(asked: Asked, outer: Outer) -> Run | None:
     """Beside the main of another process, if it lives."""
-    store = attach.living_store(outer)
+    store = attach.living_store(outer, asked.spools)
     if store is None:
         return None
     around = replace(asked.surroundings(), store=store)
@@ -103,13 +109,22 @@ def _begin_main(request: Request, around: Surroundings, environ: MutableMapping[
         _abandon(launched, fault)
         raise
     recording = launched.recording
-    session = Session(recording, around.secrets, around.cwd, around.say, launched)
+    session = Session(recording, around.secrets, around.cwd, around.say, _sources(launched), launched)
     session.beside = Beside(launched)
     recording.when_started = session.beside.start
     recording.start(identity(host=os.uname().nodename))
     run = Run(session, "main", outer)
     enter(run, environ)
     return run
+
+
+def _sources(launched: Launch) -> Sources:
+    snapshot, around = launched.snapshot, launched.around
+    held = None if snapshot is None else held_by(snapshot)
+    return Sources(
+        launched.recording, around.secrets, around.cwd, lambda: held, launched=frozenset(sys.modules),
+        began=None if held is None else held.taken,
+    )  # fmt: skip
 
 
 def _abandon(launched: Launch, fault: BaseException) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -17,9 +18,10 @@ from ..records.encoding import encode, timestamp
 from ..records.record import Record
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
+from ..store.journal import POINTS_SUFFIX, SUFFIX
 from ..store.objects import sync_objects
 from ..store.results import add_results
-from ..store.run_files import FolderFiles
+from ..store.run_files import FolderFiles, RunFiles, SpooledFiles
 from ..store.run_fold import fold_run, read_journals
 from ..store.seal import close_run
 from ..store.snapshots import changed_since
@@ -35,8 +37,21 @@ HURRIED = 2.0
 """Seconds for all digests together when a batch system, or a person, will not wait."""
 
 
-def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = False) -> str | None:
-    """Everything that is owed after `run.ended`; the digest of the seal, or nothing if it could not be set."""
+Enough = Callable[[], bool]
+"""Whether the time for digests is over."""
+
+
+def finish(
+    launch: Launch,
+    beside: Beside | None = None,
+    *,
+    hurried: bool = False,
+    sources: Callable[[Enough], None] | None = None,
+) -> str | None:
+    """Everything that is owed after `run.ended`; the digest of the seal, or nothing if it could not be set.
+
+    `sources` states which source files ran, where this is the process in which they did.
+    """
     seconds = HURRIED if hurried else launch.around.policy.seal_within
     until = time.monotonic() + seconds
     pending: list[Pending] = []
@@ -51,6 +66,8 @@ def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = Fals
         _step(launch, "what the command was seen to do", lambda: settle(enough, pending))
     _step(launch, "the check of inputs", lambda: _inputs(launch, enough))
     _step(launch, "the check of sources", lambda: _sources(launch))
+    if sources is not None:
+        _step(launch, "the look at sources that ran", lambda: sources(enough))
     _step(launch, "the digest cache", launch.digests.save)
     if launch.recording.writer != MAIN:
         launch.recording.close()
@@ -62,9 +79,28 @@ def finish(launch: Launch, beside: Beside | None = None, *, hurried: bool = Fals
 
 def _await_ranks(launch: Launch, until: float) -> None:
     """Give the other ranks, which end about now, a moment to say so before the seal."""
-    own = launch.recording.folder
-    while time.monotonic() < until and any(lock_state(path) == "held" for path in own.glob("rank-*.jsonl")):
+    while time.monotonic() < until and _ranks_go_on(launch):
         time.sleep(0.05)
+
+
+def _ranks_go_on(launch: Launch) -> bool:
+    """Ranks on this host hold a lock. Those on others hold one, too, if locks are shared, and say that they end."""
+    here, store = launch.recording.folder, _folder_in_store(launch)
+    if any(lock_state(path) == "held" for path in _journals_of_ranks(here)):
+        return True
+    if here == store:
+        return False
+    own = {path.name for path in _journals_of_ranks(here)}
+    elsewhere = (path for path in _journals_of_ranks(store) if path.name not in own)
+    return any(lock_state(path) == "held" or b'"kind":"process.ended"' not in path.read_bytes() for path in elsewhere)
+
+
+def _journals_of_ranks(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(f"rank-*{SUFFIX}") if not path.name.endswith(POINTS_SUFFIX)]
+
+
+def _folder_in_store(launch: Launch) -> Path:
+    return launch.around.store.run_folder(launch.recording.id)
 
 
 def _step(launch: Launch, what: str, step: Callable[[], None]) -> None:
@@ -124,7 +160,8 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
             code_digest=record.code.digest if record.code else None,
             pending=pending,
         )
-        return close_run(recording.folder, seal, encode(record) + b"\n")
+        beside = _folder_in_store(launch) if recording.spools is not None else None
+        return close_run(recording.folder, seal, encode(record) + b"\n", beside=beside)
     except (OSError, WhenceError) as error:
         launch.around.say(f"{store.run_folder(recording.id)}: not sealed: {error}; `whence doctor --close` seals it")
         return None
@@ -135,9 +172,14 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
 
 def _record(launch: Launch) -> Record:
     store, run = launch.around.store, launch.recording.id
-    files = FolderFiles(launch.recording.folder)
+    files = _files(launch)
     names = files.names()
     folded = fold_run(store, files, names, read_journals(files, names, None), None, None)
     if folded is None:
         raise WhenceError(f"{store.run_folder(run)}: main.jsonl is gone")
     return folded.record
+
+
+def _files(launch: Launch) -> RunFiles:
+    folder = launch.recording.folder
+    return FolderFiles(folder) if launch.recording.spools is None else SpooledFiles(folder, _folder_in_store(launch))

@@ -14,9 +14,9 @@ from typing import Literal
 
 import msgspec
 
+from ..records.result import Stream
 from .terminal import copy_size, in_foreground, open_pty
 
-Stream = Literal["stdout", "stderr", "both", "terminal"]
 Kind = Literal["closed", "file", "terminal", "stream", "device"]
 
 NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}

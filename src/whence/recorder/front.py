@@ -163,7 +163,7 @@ class Front:
                         self.interrupted_at_the_terminal = True
                     self._end()
                 case _:
-                    pass
+                    continue  # `continued` is for the keeper.
         if self._reports.ended_now() and self._code is None:
             self._parent_died = True
             self._say("the process that waits for the command was killed; its exit code will not be known")

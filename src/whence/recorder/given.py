@@ -16,7 +16,7 @@ from ..capture.outputs import Expected, OutputDigest
 from ..capture.places import Mounts
 from ..errors import RefusedError, UsageError
 from ..records import events
-from ..records.base import Missing, When
+from ..records.base import Missing
 from ..records.data import Artifact, ArtifactKind
 from ..rules.secrets import Secrets
 from ..store.results import add_results
@@ -50,17 +50,16 @@ class Given:
         self._keeping = Keeping.of(recording.store, recording.policy, "keep_outputs")
         self._inputs = Keeping.of(recording.store, recording.policy, "keep_inputs")
 
-    def input(self, spec: str, name: str | None, when: When = "during") -> str | None:
+    def input(self, spec: str, name: str | None) -> str | None:
         """State an input; why it could not be, if so: a missing one is a fact, too."""
         try:
             found = declare(spec, cwd=self._cwd, name=name, mounts=Mounts(None), mask_url=self._secrets.mask_url)
         except (RefusedError, UsageError) as refusal:
-            self._recording.state(
-                events.CaptureFailed(missing=Missing(what=f"inputs.{name or spec}", because=refusal.message, when=when))
-            )
+            missing = Missing(what=f"inputs.{name or spec}", because=refusal.message, when="during")
+            self._recording.state(events.CaptureFailed(missing=missing))
             return refusal.message
         for item in found:
-            one = InputDigest(item, when=when)
+            one = InputDigest(item, when="during")
             until = time.monotonic() + PATIENCE
             one.advance(lambda until=until: time.monotonic() >= until)
             self._keep(one)

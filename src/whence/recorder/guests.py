@@ -7,19 +7,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ..errors import WhenceError
 from ..records.run import Rank
 from ..rules.policy import Policy
 from ..rules.secrets import Secrets
+from ..store.held import held_in
 from ..store.layout import Store
+from ..store.spools import Spools
 from ..system.processes import identity
 from . import attach
 from .outcome import last_error, left_by
+from .recording import Recording
 from .request import Surroundings
 from .session import Session
+from .sources import Sources
 from .warned import warn_once
 
 
@@ -40,14 +43,15 @@ class Guests:
 
     def _forked(self, parent: Session) -> Session | None:
         recording = parent.recording
-        if not attach.goes_on(recording.store, recording.id):
+        if not attach.goes_on_after_fork(recording):
             warn_once(recording.id, f"run {recording.id} has ended: what this process says is not recorded")
             return None
         try:
-            return _join(
-                recording.store, recording.policy, recording.id, None, parent.secrets, parent.cwd, recording.now,
-                parent.say,
+            own = _join(
+                recording.store, recording.policy, recording.id, None, parent.secrets, recording.spools,
+                recording.now, parent.say,
             )  # fmt: skip
+            return Session(own, parent.secrets, parent.cwd, parent.say, parent.sources.forked(own))
         except WhenceError as error:
             warn_once(recording.id, f"run {recording.id}: {error.message}; what this process says is not recorded")
             return None
@@ -57,9 +61,11 @@ class Guests:
         with self._lock:
             known = self._sessions.get(run)
             if known is None:
-                known = self._sessions[run] = _join(
-                    around.store, around.policy, run, rank, around.secrets, around.cwd, around.clock, around.say
+                own = _join(
+                    around.store, around.policy, run, rank, around.secrets, around.spools, around.clock, around.say
                 )
+                sources = Sources(own, around.secrets, around.cwd, lambda: held_in(around.store, run, around.environ))
+                known = self._sessions[run] = Session(own, around.secrets, around.cwd, around.say, sources)
             return known
 
     def forget(self) -> None:
@@ -80,6 +86,7 @@ def _close(session: Session) -> None:
         session.settle(lambda: time.monotonic() >= until)
         if not session.told_end:
             session.state_process_end(left_by(last_error(), session.secrets.mask_text))
+        session.sources.state(lambda: time.monotonic() >= until)
     except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
         session.recording.lost("the end of the process", f"{type(fault).__name__}: {fault}")
     session.recording.close()
@@ -94,15 +101,15 @@ def _join(
     run: str,
     rank: Rank | None,
     secrets: Secrets,
-    cwd: Path,
+    spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
-) -> Session:
+) -> Recording:
     argv = secrets.mask_argv(sys.orig_argv)
     process = identity(host=os.uname().nodename)
-    recording = attach.join(store, policy, run, process, rank=rank, argv=argv, clock=clock, say=say)
+    recording = attach.join(store, policy, run, process, rank=rank, argv=argv, spools=spools, clock=clock, say=say)
     multiprocessing: Any = sys.modules.get("multiprocessing.util")
     if multiprocessing is not None:
         # Its workers leave by os._exit, which runs its finalizers and no other.
         multiprocessing.Finalize(None, guests.close, exitpriority=0)
-    return Session(recording, secrets, cwd, say)
+    return recording

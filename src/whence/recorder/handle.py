@@ -284,7 +284,7 @@ def _end_main(run: Run, ending: Ending, hurried: bool) -> None:
     session.recording.end(ending.event(run.used()))
     session.recording.sync()
     if launched is not None:
-        closing.finish(launched, session.beside, hurried=hurried)
+        closing.finish(launched, session.beside, hurried=hurried, sources=session.sources.state)
     session.recording.close()
 
 
@@ -293,6 +293,7 @@ def _end_guest(run: Run, ending: Ending, hurried: bool) -> None:
     until = time.monotonic() + (closing.HURRIED if hurried else session.recording.policy.seal_within)
     session.settle(lambda: time.monotonic() >= until)
     session.state_process_end(ending)
+    session.sources.state(lambda: time.monotonic() >= until)
 
 
 def _end_section(run: Run, ending: Ending, hurried: bool) -> None:

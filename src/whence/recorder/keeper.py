@@ -25,6 +25,7 @@ from .lines import Lines
 from .observing import Watch
 from .output_log import OutputLog
 from .parent import Ended, Job, exec_failure
+from .recording import HEARTBEAT
 from .relay import CHUNK, Relay
 from .terminal import RawMode, pass_plainly
 
@@ -37,12 +38,11 @@ RELEASE = 0.05
 WAKE = 0.05
 """Seconds after the command goes on in which the front must go on, too."""
 
-HEARTBEAT = 60.0
 TAIL = 16 << 10
 """Bytes of a stream's end in which the reason of a failure is looked for."""
 
-SIGNALS_TO_HURRY = frozenset({1, 2, 15})
-"""HUP, INT, TERM: after these a batch system, or a person, will not wait long."""
+SIGNALS_TO_HURRY = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
+"""After these a batch system, or a person, will not wait long."""
 
 
 class Recorded(Protocol):
@@ -289,7 +289,7 @@ class Keeper:
             began=self._began,
             usage=self.usage,
             tail=self._tail(),
-            interrupted=2 in self.signals,
+            interrupted=signal.SIGINT in self.signals,
             mask=self._mask,
         )
 

@@ -16,10 +16,11 @@ from ..store.objects import put_bytes, put_file
 
 
 class Keeping(msgspec.Struct):
-    """The room that is left for the inputs, or the outputs, of one run."""
+    """The room that is left for the inputs, the outputs or the sources of one run."""
 
     store: Store
-    key: Literal["keep_inputs", "keep_outputs"]
+    key: Literal["keep_inputs", "keep_outputs", ""]
+    """The policy that says whether; of sources there is none."""
     copy: bool
     each: int
     left: int
@@ -32,9 +33,26 @@ class Keeping(msgspec.Struct):
         copy = policy.values[key] == "copy"
         return cls(store=store, key=key, copy=copy, each=policy.keep_file_limit, left=policy.keep_limit)
 
+    @classmethod
+    def of_sources(cls, store: Store, policy: Policy) -> Keeping:
+        """Of source files that ran: always copied, up to the same limits."""
+        return cls(store=store, key="", copy=True, each=policy.keep_file_limit, left=policy.keep_limit)
+
+    def keep_bytes(self, data: bytes) -> str | None:
+        """Keep what was read whole; nothing when it is kept, else why not."""
+        because = self.refusal(len(data))
+        if because is not None:
+            return because
+        try:
+            put_bytes(self.store, data)
+        except OSError as error:
+            return f"it could not be kept: {error.strerror or error}"
+        self.left -= len(data)
+        return None
+
     def keep(self, path: str, measured: Measured) -> str | None:
         """Copy what was measured at the path; nothing when it is kept, else why not."""
-        because = self._refusal(measured.size)
+        because = self.refusal(measured.size)
         if because is not None:
             return because
         try:
@@ -48,7 +66,8 @@ class Keeping(msgspec.Struct):
         self.left -= measured.size
         return None
 
-    def _refusal(self, size: int) -> str | None:
+    def refusal(self, size: int) -> str | None:
+        """Why so many bytes more would not be kept, if they would not."""
         if not self.copy:
             return f"policy {self.key} = reference"
         if size > self.each:

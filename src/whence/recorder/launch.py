@@ -29,7 +29,7 @@ from ..capture.places import Mounts
 from ..errors import RefusedError, StoreError, UsageError
 from ..ids import new_id
 from ..records import events
-from ..records.base import Missing, When
+from ..records.base import Missing
 from ..records.code import Code
 from ..records.run import Error, Host
 from ..records.seal import Pending
@@ -113,6 +113,7 @@ def join(request: Request, around: Surroundings) -> Launch:
         identity(host=host.name),
         rank=request.rank,
         argv=around.secrets.mask_argv(request.argv),
+        spools=around.spools,
         clock=around.clock,
         say=around.say,
     )
@@ -200,8 +201,7 @@ def _create(request: Request, around: Surroundings, host: Host) -> Recording:
         around.store,
         around.policy,
         created,
-        spools=around.local / "spool" if around.local else None,
-        environ=around.environ,
+        spools=around.spools,
         clock=around.clock,
         say=around.say,
     )
@@ -320,7 +320,7 @@ def _inputs(launch: Launch) -> None:
     refusals: list[RefusedError] = []
     for spec in launch.request.inputs:
         try:
-            declare_input(launch, spec)
+            launch.inputs += _declared(launch, spec)
         except RefusedError as refusal:
             refusals.append(refusal)
     _raise_together(refusals)
@@ -331,18 +331,10 @@ def _inputs(launch: Launch) -> None:
         launch.recording.state(events.InputDeclared(input=one.input))
 
 
-def declare_input(launch: Launch, spec: str, *, name: str | None = None, when: When = "launch") -> list[InputDigest]:
-    """Find what is said to be an input. Raises RefusedError when there is nothing."""
-    found = declare(
-        spec,
-        cwd=str(launch.cwd),
-        name=name,
-        mounts=launch.mounts,
-        mask_url=launch.around.secrets.mask_url,
-    )
-    new = [InputDigest(one, cache=launch.digests, when=when) for one in found]
-    launch.inputs += new
-    return new
+def _declared(launch: Launch, spec: str) -> list[InputDigest]:
+    """What is said to be an input. Raises RefusedError when there is nothing."""
+    found = declare(spec, cwd=str(launch.cwd), mounts=launch.mounts, mask_url=launch.around.secrets.mask_url)
+    return [InputDigest(one, cache=launch.digests) for one in found]
 
 
 # What policy says.

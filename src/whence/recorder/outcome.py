@@ -14,6 +14,7 @@ import msgspec
 
 from ..records.events import RunEnded
 from ..records.run import Error, Resources
+from ..system.processes import PEAK_UNIT
 
 BlockStatus = Literal["succeeded", "failed", "interrupted", "killed"]
 
@@ -155,13 +156,10 @@ def used_since(before: Usage) -> Resources:
         wall=after.monotonic - before.monotonic,
         cpu_user=after.user - before.user,
         cpu_system=after.system - before.system,
-        peak_memory_process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT,
+        peak_memory_process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT,
         read_bytes=_difference(before.read, after.read),
         written_bytes=_difference(before.written, after.written),
     )
-
-
-_MAXRSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

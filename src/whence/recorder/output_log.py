@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..records.result import Output, OutputPart
+from ..records.result import Output, OutputPart, Stream
 from ..store.printed import join, notice, segment_path
 
 LINE_LIMIT = 64 << 10
@@ -30,7 +30,7 @@ class OutputLog:
         self.printed = 0
         self._limit = limit
         self._half = limit // 2
-        self._sections: list[tuple[str, str | None, int]] = []
+        self._sections: list[tuple[Stream, str | None, int]] = []
         self._pending: dict[str, bytes] = {}
         self._committed = 0
         self._skipped = 0
@@ -38,7 +38,7 @@ class OutputLog:
         """Whether bytes were skipped since the last one that was written."""
         self._files: list[_File] = []
 
-    def write(self, stream: str, data: bytes, *, terminal: bool = False, source: str | None = None) -> None:
+    def write(self, stream: Stream, data: bytes, *, terminal: bool = False, source: str | None = None) -> None:
         """Take what a stream printed. `terminal`: its line ends are `\\r\\n` and become `\\n`."""
         self.printed += len(data)
         if self.fault is not None:
@@ -85,14 +85,14 @@ class OutputLog:
         """Bytes at the end that are kept in any case, and a little more, for lines that fold."""
         return 2 * (self._limit - self._half)
 
-    def _enter(self, stream: str, source: str | None) -> None:
+    def _enter(self, stream: Stream, source: str | None) -> None:
         """Streams that mix are one stretch, `both`; a redirected file is a stretch of its own."""
         if not self._sections or self._sections[-1][1] != source:
             self._commit(b"".join(self._pending.values()))
             self._pending.clear()
             self._sections.append((stream, source, self._committed + self._skipped))
         elif self._sections[-1][0] != stream:
-            self._sections[-1] = ("both", *self._sections[-1][1:])
+            self._sections[-1] = ("both", source, self._sections[-1][2])
 
     def _take(self, stream: str, data: bytes, terminal: bool) -> None:
         text = self._pending.get(stream, b"") + data
@@ -154,7 +154,7 @@ class OutputLog:
         total = self._committed + self._skipped
         ends = [start for _, _, start in self._sections[1:]] + [total]
         return [
-            OutputPart(stream=stream, offset=place(start), length=place(end) - place(start), source=source or None)  # pyright: ignore[reportArgumentType] -- the streams' names come from descriptors.Stream
+            OutputPart(stream=stream, offset=place(start), length=place(end) - place(start), source=source or None)
             for (stream, source, start), end in zip(self._sections, ends, strict=True)
             if end > start
         ]

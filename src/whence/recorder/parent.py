@@ -21,7 +21,7 @@ from typing import NoReturn
 import msgspec
 
 from ..system.descriptors import keep_only
-from ..system.processes import start_time
+from ..system.processes import PEAK_UNIT, start_time
 from ..system.tree import resident, transferred
 from .descriptors import Descriptors
 from .observing import Watched
@@ -176,7 +176,7 @@ def _see_to_its_end(pid: int, reports: Sequence[int], floor: int) -> None:
         at=time.monotonic(),
         cpu_user=usage.ru_utime,
         cpu_system=usage.ru_stime,
-        peak=usage.ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024),
+        peak=usage.ru_maxrss * PEAK_UNIT,
         floor=floor,
         read=read,
         written=written,

@@ -25,11 +25,10 @@ from ..rules.fold import MAIN
 from ..rules.ranks import Place, find_batch_job, find_place
 from ..store.journal import SUFFIX
 from ..store.layout import Store
-from ..store.liveness import last_sign
-from ..store.run_list import run_ids
+from ..store.spools import Spools
 from ..system.files import make_folders, write_new
 from ..system.processes import start_time
-from .attach import goes_on
+from .attach import goes_on, last_seen
 from .request import Surroundings
 
 WAIT = 60.0
@@ -58,6 +57,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """What a seat is found with."""
 
     store: Store
+    spools: Spools | None = None
     environ: Mapping[str, str]
     host: str
     argv: Sequence[str]
@@ -73,6 +73,7 @@ def world_of(around: Surroundings, environ: Mapping[str, str], argv: Sequence[st
     """The world of a launch."""
     return World(
         store=around.store,
+        spools=around.spools,
         environ=environ,
         host=os.uname().nodename,
         argv=around.secrets.mask_argv(argv),
@@ -174,14 +175,13 @@ def _claim(path: Path, job: str, world: World) -> _Claim:
 
 def _state(world: World, claim: _Claim) -> str:
     """`new`: nobody has begun the run; `goes on`; `before`: over when this process began; `over`: since then."""
-    folder = world.store.run_folder(claim.run)
     if not _begun(world, claim):
         # The earlier of the two: a clock that was set back must not make our own claim an old one.
         late = min(world.began, world.clock()) > claim.at + int(world.wait * 1e9)
         return "before" if late else "new"
-    if goes_on(world.store, claim.run):
+    if goes_on(world.store, claim.run, world.spools):
         return "goes on"
-    last = last_sign(folder)
+    last = last_seen(world.store, claim.run, world.spools)
     return "before" if last is not None and last < world.began else "over"
 
 
@@ -206,6 +206,8 @@ def _predecessor(world: World, place: Place | None) -> str | None:
 
 def _created(store: Store) -> Iterator[RunCreated]:
     """The first lines of the newest runs."""
+    from ..store.run_list import run_ids  # a requeued job alone looks back
+
     for run in islice(run_ids(store, newest_first=True), _LOOK_BACK):
         try:
             with (store.run_folder(run) / (MAIN + SUFFIX)).open("rb") as journal:

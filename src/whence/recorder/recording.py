@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import StoreError
 from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnded, RunStarted
@@ -20,9 +20,12 @@ from ..rules.policy import Policy
 from ..store.journal import JournalLost, JournalWriter
 from ..store.layout import Store
 from ..store.points import PointsWriter
-from ..store.spool import needs_spool, open_spool
+from ..store.spools import Spools
 from ..system.files import make_folders
+from ..system.locks import lock_state
 from ..system.processes import identity
+
+Made = TypeVar("Made")
 
 HEARTBEAT = 60.0
 """Seconds between two touches of a journal; a reader takes a much older one for silence."""
@@ -49,7 +52,9 @@ class Recording:
         self.writer = writer
         self.status: str | None = None
         """How the run ended, once it has."""
-        self.when_started: Callable[[], None] = _nothing
+        self.when_started: Callable[[], None] = lambda: None
+        self.spools: Spools | None = None
+        """Those of this host, where this one writes to one of them."""
         self.forward: Callable[[], bool] | None = None
         """Sees to it that a forwarder is at work, for a run that is written to a spool."""
         self._journal = journal
@@ -66,6 +71,19 @@ class Recording:
     def started(self) -> bool:
         """Whether the command has been started: from then on no fault of ours rises."""
         return self._started
+
+    @property
+    def is_written(self) -> bool:
+        """Whether some process holds the journal: after a fork, in the child, whether the parent lives."""
+        try:
+            return lock_state(self._journal.path) == "held"
+        except OSError:
+            return False
+
+    def spool(self, spools: Spools, forward: Callable[[], bool]) -> None:
+        """What is written goes to a spool: somebody must forward it."""
+        self.spools, self.forward = spools, forward
+        self.heartbeat()
 
     def now(self) -> int:
         """Unix nanoseconds."""
@@ -162,6 +180,9 @@ class Recording:
         """Close the journal and give up its lock: this writer says no more."""
         if self._points is not None:
             self._points.close()
+        if self.forward is not None:
+            # A forwarder that was killed since the last heartbeat: what it has not forwarded waits for nobody else.
+            self.forward()
         self._journal.close()
 
     def _lose(self, what: str, error: Exception) -> None:
@@ -181,10 +202,6 @@ class Recording:
                 del self._owed[what, because]
 
 
-def _nothing() -> None:
-    pass
-
-
 def _reason(error: Exception) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
@@ -194,31 +211,38 @@ def create(
     policy: Policy,
     created: RunCreated,
     *,
-    spools: Path | None,
-    environ: Mapping[str, str],
+    spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
 ) -> Recording:
     """Row first: the run's folder, and its first line. Raises StoreError when that cannot be written.
 
-    `spools` is a folder on a local disk: a run of a store on a network file system is written there, and forwarded.
+    A run of a store on a network file system is written to a spool of this host, and forwarded.
     """
-    spool = None
-    folder = store.run_folder(created.id)
+    if spools is not None and spools.serve(store, created.id, policy.spool):
+        forward, journal = _writable(
+            spools.root, lambda: spools.write(store, created.id, lambda here: JournalWriter.create(here, MAIN, clock))
+        )
+    else:
+        folder = store.run_folder(created.id)
+        forward, journal = None, _writable(folder, lambda: _create_in(folder, clock))
+    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say)
+    recording.state(created)
+    if spools is not None and forward is not None:
+        recording.spool(spools, forward)
+    return recording
+
+
+def _create_in(folder: Path, clock: Callable[[], int]) -> JournalWriter:
+    make_folders(folder)
+    return JournalWriter.create(folder, MAIN, clock)
+
+
+def _writable(folder: Path, make: Callable[[], Made]) -> Made:
     try:
-        if spools is not None and needs_spool(store, policy.spool):
-            spool = open_spool(spools, store, created.id)
-            folder = spool.folder
-        make_folders(folder)
-        journal = JournalWriter.create(folder, MAIN, clock)
+        return make()
     except OSError as error:
         raise StoreError(
             f"{folder}: cannot be written: {error.strerror}",
             hint="make the store writable, or set WHENCE_STORE to a folder that is",
         ) from error
-    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say)
-    recording.state(created)
-    if spool is not None:
-        recording.forward = lambda: spool.ensure_forwarder(environ)
-        recording.heartbeat()
-    return recording

@@ -9,12 +9,13 @@ from typing import Any, Literal
 import msgspec
 
 from ..capture.configuration import NO_HYDRA, HydraState
-from ..capture.python_environment import Running
+from ..capture.running import Running
 from ..records.code import Entry
 from ..records.run import Difference, Rank
 from ..rules.policy import Policy
 from ..rules.secrets import Secrets
 from ..store.layout import Store
+from ..store.spools import Spools
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +27,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     cwd: Path
     home: Path | None
-    local: Path | None
-    """A folder of the user's on a local disk, for spools."""
+    spools: Spools | None
+    """Those of this host; none where there is no local disk to write to."""
     recorder: str
     clock: Callable[[], int]
     """Unix nanoseconds."""

@@ -28,6 +28,7 @@ from .launch import Launch
 from .measures import NoNumber, measured_step, measures
 from .outcome import Ending
 from .recording import Recording
+from .sources import Sources
 
 
 class Owed(msgspec.Struct, kw_only=True):
@@ -47,11 +48,13 @@ class Session:
         secrets: Secrets,
         cwd: Path,
         say: Callable[[str], None],
+        sources: Sources,
         launched: Launch | None = None,
     ) -> None:
         self.recording = recording
         self.secrets = secrets
         self.say = say
+        self.sources = sources
         self.launched = launched
         self.beside: Beside | None = None
         self.told_end = False

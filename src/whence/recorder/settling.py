@@ -14,6 +14,8 @@ from ..capture.outputs import OutputDigest, found_output
 from ..capture.outputs import Role as ArtifactRole
 from ..capture.places import recorded_path
 from ..records import events
+from ..records.base import Missing
+from ..records.code import OutsideSource
 from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
 from ..rules import secret_files
@@ -25,12 +27,18 @@ from ..rules.observation import FileUse
 from ..rules.programs import Executed, host_and_port, is_notable, is_shared_library, version_of
 from ..rules.snapshot import matches
 from ..store.digest_cache import DigestCache
-from ..store.objects import put_bytes, put_file, sync_objects
+from ..store.held import Held, State, held_by
+from ..store.objects import put_bytes, sync_objects
 from ..store.results import add_results
 from ..system.leases import is_written_to
 from .launch import Launch
 from .observed import Observed
 from .outputs import state_outputs
+from .source_keeping import SourceKeeping
+from .sources import MOST, TICK
+
+BY = "opens"
+"""How source code was seen: its files were opened."""
 
 NAMED = 20
 """Paths that an anomaly names; the rest is counted."""
@@ -126,24 +134,58 @@ class Settling:
 
     def _state_code(self, enough: Callable[[], bool]) -> None:
         """Source code that the snapshot does not hold is kept: it would not come back otherwise."""
-        inside = self._in_snapshot()
-        late = {path: use for path, use in self._all("code").items() if not inside(path)}
-        root = self._launch.snapshot.root if self._launch.snapshot else os.fspath(self._launch.cwd)
+        held = held_by(self._launch.snapshot) if self._launch.snapshot is not None else None
+        sources = self._outside(held)
+        if sources:
+            self._keep_code(sources, held, enough)
+        else:
+            self._launch.recording.state(events.CodeObserved(when="end", by=BY))
+
+    def _outside(self, held: Held | None) -> dict[str, tuple[FileUse, State]]:
+        """What the snapshot does not hold, by real path; programs that lie elsewhere are named as programs."""
         executed = self._observed.programs.executed
-        late = {p: use for p, use in late.items() if p.startswith(root + "/") or use.path not in executed}
-        self._state_files("code", late, enough)
+        real = {os.path.realpath(path): use for path, use in self._all("code").items()}
+        if held is None:
+            return {path: (use, "absent") for path, use in real.items()}
+        states = held.states(list(real))
+        # What was opened as the snapshot has it ran with those bytes, whatever was written to the file since.
+        found = {
+            path: (use, states[path])
+            for path, use in real.items()
+            if states[path] != "same" and not (states[path] == "changed" and _stood(use, held.taken))
+        }
+        return {p: (use, s) for p, (use, s) in found.items() if s != "elsewhere" or use.path not in executed}
 
-    def _in_snapshot(self) -> Callable[[str], bool]:
-        snapshot = self._launch.snapshot
-        if snapshot is None:
-            return lambda path: False
-        root, names = os.path.realpath(snapshot.root), {blob.path for blob in snapshot.blobs}
+    def _keep_code(
+        self, sources: dict[str, tuple[FileUse, State]], held: Held | None, enough: Callable[[], bool]
+    ) -> None:
+        launch = self._launch
+        part = held.root if held else os.fspath(launch.cwd)
+        keeping = SourceKeeping.of(launch.around.store, launch.around.policy, launch.around.secrets, part, enough)
+        told = [
+            self._source(path, use, state, held.relative(path) if held else None, keeping)
+            for path, (use, state) in sorted(sources.items())[:MOST]
+        ]
+        launch.recording.state(events.CodeObserved(when="end", by=BY, sources=told))
+        if len(sources) > MOST:
+            because = f"{len(sources) - MOST} more source files were read that the snapshot does not hold"
+            missing = Missing(what="code.outside_snapshot", because=because, when="end")
+            launch.recording.state(events.CaptureFailed(missing=missing))
+        keeping.finish()
 
-        def inside(path: str) -> bool:
-            real = os.path.realpath(path)
-            return real.startswith(root + "/") and real[len(root) + 1 :] in names
-
-        return inside
+    def _source(
+        self, path: str, use: FileUse, state: State, relative: str | None, keeping: SourceKeeping
+    ) -> OutsideSource:
+        kept = keeping.keep(path, relative or path)
+        return OutsideSource(
+            path=self._launch.around.secrets.mask_text(relative or path),
+            state="absent" if state == "same" else state,
+            digest=kept.digest,
+            size=kept.size,
+            kept=kept.kept,
+            certain=use.opened is not None and use.now is not None and use.opened.same_content(use.now),
+            because=kept.because,
+        )
 
     def _state_inputs(self, enough: Callable[[], bool]) -> None:
         """Data, one by one or by folder; what came from outside and is another file now is an input as well."""
@@ -170,10 +212,7 @@ class Settling:
         launch = self._launch
         secret = self._secret(path, role)
         if secret is None:
-            if role == "code":
-                one.keep(self._keep_code)
-            else:
-                launch.keep_input(one)
+            launch.keep_input(one)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
         if secret is not None:
             stated = replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
@@ -193,13 +232,6 @@ class Settling:
         if role == "data":
             return secret_files.file_is_secret(path, b"")
         return self._launch.around.secrets.file_is_secret(path, _head(path))
-
-    def _keep_code(self, path: str, measured: Measured) -> str | None:
-        limit = self._launch.around.policy.untracked_limit
-        if measured.size > limit:
-            return f"{measured.size} bytes, larger than policy untracked_limit ({limit})"
-        same = put_file(self._launch.around.store, path).digest == measured.digest
-        return None if same else "it changed between being digested and being kept"
 
     # What was written.
 
@@ -335,6 +367,11 @@ class Settling:
     @property
     def _cache(self) -> DigestCache:
         return self._observed.cache
+
+
+def _stood(use: FileUse, taken: int) -> bool:
+    """Whether a file had not been touched since the snapshot was taken when it was opened."""
+    return use.opened is not None and use.opened.ctime + TICK <= taken
 
 
 def _size(use: FileUse) -> int:

@@ -22,10 +22,10 @@ LOOK_AGAIN = 5
 def next_signal(signals: set[int]) -> tuple[int, bool]:
     """Wait for one of these blocked signals: its number, and whether the kernel itself sent it (`si_code` above 0)."""
     if hasattr(signal, "sigwaitinfo"):
-        info = signal.sigwaitinfo(signals)  # pyright: ignore[reportArgumentType] -- takes numbers, too: real-time signals have no names
+        info = signal.sigwaitinfo(signals)
         return info.si_signo, info.si_code > 0
     number = signal.sigwait(signals)
-    return number, number == signal.SIGALRM  # pyright: ignore[reportArgumentType]
+    return number, number == signal.SIGALRM
 
 
 def witness(report: int, signals: set[int]) -> NoReturn:

@@ -63,6 +63,39 @@ class LeftOut(Struct, frozen=True, kw_only=True):
     because: str
 
 
+class OutsideSource(Struct, frozen=True, kw_only=True):
+    """A source file that ran, and that the snapshot does not hold with these bytes."""
+
+    path: str
+    """Relative to the root of the snapshot when inside it, else absolute; links followed."""
+    state: Literal["absent", "changed", "elsewhere"]
+    """`absent`: inside the root and not in the snapshot; `changed`: the snapshot has the bytes of the launch, and these
+    are others; `elsewhere`: outside the root."""
+    module: str | None = None
+    """The name that it was loaded under."""
+    digest: str | None = None
+    """`sha256:` of the bytes, or `keyed:` and a keyed hash when the file holds a secret, or nothing if unread."""
+    size: int | None = None
+    kept: bool = False
+    """Whether the bytes are in the store, as an object."""
+    certain: bool = False
+    """Whether the file stood unchanged from the begin of the writer until it was read. If not, others may have run."""
+    because: str | None = None
+    """Why it was not kept, or has no digest."""
+    when: When = "end"
+    how: How = "observed"
+
+
+class SourceObserver(Struct, frozen=True, kw_only=True):
+    """A writer that looked which source files ran: what no observer saw is not known to be absent."""
+
+    writer: str
+    by: str
+    """`modules`: what the interpreter had loaded when the block, or the process, ended; `opens`: the files that the
+    command and its descendants were seen to open."""
+    when: When = "end"
+
+
 class Submodule(Struct, frozen=True, kw_only=True):
     """A nested repository: a submodule, or a repository inside the folder."""
 
@@ -123,13 +156,17 @@ class Code(Struct, frozen=True, kw_only=True):
     pushed: bool | None = None
     """Whether a remote-tracking reference contains the commit; nothing when there is no remote."""
     shallow: bool = False
-    dirty: bool = False
+    dirty: bool | None = False
+    """Nothing where git could not compare the folder with its commit; `missing` says why."""
     dirty_paths: list[DirtyPath] = []
     remotes: dict[str, str] = {}
     submodules: list[Submodule] = []
     repositories: list[Repository] = []
     entry: Entry | None = None
     files_left_out: list[LeftOut] = []
+    outside_snapshot: list[OutsideSource] = []
+    """Source files that ran and that `tree` does not restore; `observed_by` says who looked."""
+    observed_by: list[SourceObserver] = []
     declared: list[Declared] = []
     stored: Literal["complete", "pending", "partial"] = "complete"
     """`pending`: bytes that differ from the commit are kept, unchanged ones follow beside the run."""

@@ -6,6 +6,7 @@ and an undecodable byte of a file name travels as the escape of its surrogate.
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,10 @@ from ..errors import FormatError
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
+_packer = msgspec.msgpack.Encoder()
+
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""In MessagePack, the mark of a double and an exponent of ones (IEEE 754). Finds other bytes too, but misses none."""
 
 
 def encode(value: Any) -> bytes:
@@ -25,7 +30,16 @@ def encode(value: Any) -> bytes:
     except UnicodeEncodeError:
         return _encode_surrogates(value)
     # msgspec writes a not-finite float as null, and lone surrogates as an error.
-    return line if b"null" not in line else _encoder.encode(_finite(value))
+    return _encoder.encode(_finite(value)) if b"null" in line and _may_hold_not_finite(value) else line
+
+
+def _may_hold_not_finite(value: Any) -> bool:
+    """Whether a null may stand for a float. Nearly every line has nulls, and nearly none of these; looking at each
+    value in Python costs a hundred times as much."""
+    try:
+        return _NOT_FINITE.search(_packer.encode(value)) is not None
+    except OverflowError:
+        return True  # An integer that MessagePack has no form for.
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,7 @@ the file and ignored; another major `v` is refused.
 from typing import Any, Literal
 
 from .base import Missing, Struct, When
-from .code import Code
+from .code import Code, OutsideSource
 from .configuration import Configuration
 from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment
@@ -88,6 +88,16 @@ class CodeChanged(Event, frozen=True, kw_only=True, tag="code.changed"):
 
     when: When
     paths: list[str]
+
+
+class CodeObserved(Event, frozen=True, kw_only=True, tag="code.observed"):
+    """What a writer saw of the source files that ran; stated also when all of them are in the snapshot."""
+
+    when: When
+    by: str
+    """`modules`: what the interpreter had loaded."""
+    sources: list[OutsideSource] = []
+    """Those that the snapshot does not hold as they ran."""
 
 
 class EnvironmentCaptured(Event, frozen=True, kw_only=True, tag="environment.captured"):
@@ -264,11 +274,11 @@ class RunSealed(Event, frozen=True, kw_only=True, tag="run.sealed"):
 KINDS: dict[str, type[Event]] = {
     str(struct.__struct_config__.tag): struct
     for struct in (
-        RunCreated, CodeCaptured, CodeStored, CodeChanged, EnvironmentCaptured, ConfigResolved, ConfigChanged,
-        InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, OutputDeclared, ArtifactProduced,
-        CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised, ProcessAttached,
-        ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost, JournalContinued, RunEnded,
-        RunSealed,
+        RunCreated, CodeCaptured, CodeStored, CodeChanged, CodeObserved, EnvironmentCaptured, ConfigResolved,
+        ConfigChanged, InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, OutputDeclared,
+        ArtifactProduced, CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised,
+        ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost,
+        JournalContinued, RunEnded, RunSealed,
     )
 }  # fmt: skip
 """Every kind that format 1 knows, in the order of docs/format.md."""

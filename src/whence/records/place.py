@@ -9,3 +9,5 @@ class Place(Struct, frozen=True, kw_only=True):
     format: str
     id: str
     created: str
+    check: str | None = None
+    """Digest of the file's bytes before `,"check":`, always the last field."""

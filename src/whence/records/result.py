@@ -19,10 +19,14 @@ class Metric(Struct, frozen=True, kw_only=True):
     """The step of the last point written."""
 
 
+Stream = Literal["stdout", "stderr", "both", "terminal"]
+"""Where something was printed; `both` is one file or pipe for two."""
+
+
 class OutputPart(Struct, frozen=True, kw_only=True):
     """A stretch of `output.log`."""
 
-    stream: Literal["stdout", "stderr", "both", "terminal"]
+    stream: Stream
     offset: int
     length: int
     source: str | None = None

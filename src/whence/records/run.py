@@ -9,9 +9,6 @@ Status = Literal["created", "running", "succeeded", "failed", "interrupted", "ki
 
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "interrupted", "killed", "lost"})
 
-Outcome = Literal["supported", "refuted", "inconclusive", "invalid"]
-Standing = Literal["active", "suspect", "retired"]
-
 
 class Process(Struct, frozen=True, kw_only=True):
     """A process, told apart from any later one with the same number."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from ..records.code import Code, LeftOut
+from ..records.code import Code, LeftOut, OutsideSource
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
@@ -68,10 +68,20 @@ Found = Iterator[Finding]
 
 
 def findings(
-    record: Record, *, fields: Mapping[str, Any], faults: Sequence[str] = (), late: Sequence[str] = ()
+    record: Record,
+    *,
+    fields: Mapping[str, Any],
+    faults: Sequence[str] = (),
+    unread: Sequence[str] = (),
+    late: Sequence[str] = (),
 ) -> list[Finding]:
-    """Everything to say about a record; `fields` are the policy's, `faults` and `late` what reading the run gave."""
+    """Everything to say about a record; `fields` are the policy's, `faults`, `unread` (acts) and `late` what reading
+    the run gave."""
     found = [Finding(level="weak", what="journal", because=fault, fix="whence verify says more") for fault in faults]
+    found += [
+        Finding(level="weak", what="acts", because=fault, fix="take the file from a copy of the store, or say it again")
+        for fault in unread
+    ]
     found += [
         Finding(level="late", what=name, because="was written after the seal", fix="keep it apart: it proves nothing")
         for name in late
@@ -144,8 +154,14 @@ def _code(record: Record) -> Found:
         return
     yield from _snapshot(code, record)
     yield from _entry(code)
-    yield from _captured_late("code", code.when)
+    if code.tree is not None or code.id is not None:
+        yield from _captured_late("code", code.when)
+    ran = {source.path for source in code.outside_snapshot}
+    for source in code.outside_snapshot:
+        yield _outside(source)
     for left in code.files_left_out:
+        if left.path in ran:
+            continue
         yield Finding(
             level="weak",
             what=f"code.files_left_out.{left.path}",
@@ -160,6 +176,37 @@ def _code(record: Record) -> Found:
                 because=f"says {declared.value}, and {declared.observed or 'something else'} was observed",
                 fix="hand in the right value, or none",
             )
+
+
+def _outside(source: OutsideSource) -> Finding:
+    """A source that ran: its bytes are lost, or in doubt, or only not where `restore` puts them."""
+    what = f"code.outside_snapshot.{source.path}"
+    if not source.kept:
+        because = f"ran, is not in the snapshot, and was not kept: {source.because or 'nothing says why'}"
+        return Finding(level="missing", what=what, because=because, fix=_outside_fix(source))
+    if not source.certain:
+        because = "ran, and was changed after the start: the kept bytes may not be those that ran"
+        return Finding(level="weak", what=what, because=because, fix="edit when nothing runs, and run again")
+    because = "ran, and the code id does not cover it; its bytes are kept"
+    return Finding(level="remark", what=what, because=because, fix=_outside_fix(source))
+
+
+def _outside_fix(source: OutsideSource) -> str:
+    if source.digest is not None and source.digest.startswith("keyed:"):
+        return "move the secret into an environment variable, and the code into the project"
+    for words, fix in _OUTSIDE_FIXES.items():
+        if source.because is not None and words in source.because:
+            return fix
+    return "move it into the project, and out of .gitignore" if source.state != "changed" else "run again"
+
+
+_OUTSIDE_FIXES = {
+    "keep_file_limit": "raise keep_file_limit",
+    "keep_limit": "raise keep_limit",
+    "no time": "raise seal_within",
+    "could not be read": "make it readable for whoever runs it",
+    "not there any more": "keep it until the run has ended",
+}
 
 
 def _left_out_fix(left: LeftOut) -> str:
@@ -181,7 +228,11 @@ _LEFT_OUT_FIXES = {
 
 def _snapshot(code: Code, record: Record) -> Found:
     if code.tree is None and (code.vcs != "image" or code.id is None):
-        because = _because(record, "code.tree") or "no snapshot was taken: the code cannot be verified or restored"
+        because = (
+            _because(record, "code.tree")
+            or _because(record, "code")
+            or "no snapshot was taken: the code cannot be verified or restored"
+        )
         yield Finding(
             level="missing", what="code.tree", because=because, fix="whence status says what a run would take"
         )
@@ -457,7 +508,7 @@ def _told(record: Record, what: str) -> bool:
     part, _, name = what.partition(".")
     match part:
         case "code":
-            return (record.code is None and not name) or (what == "code.tree" and _no_tree(record.code))
+            return what in ("code", "code.tree") and _no_tree(record.code)
         case "environment":
             return not name and (record.environment is None or record.environment.fingerprint is None)
         case "inputs" | "input":
@@ -486,6 +537,7 @@ _FIXES: dict[str, str] = {
     "environment.lock": "lock the environment (uv lock, pip freeze), and commit the file",
     "environment.container": "hand in WHENCE_IMAGE_NAME and WHENCE_IMAGE_DIGEST",
     "code": "mend what the reason names (whence status says what a run would record), and run again",
+    "code.outside_snapshot": "install what is not the project's own code; then run again",
     "code.commit": "git init && git commit, so that others can name the code",
     "config": "whence run --config FILE with a file that can be read, or --param K=V",
     "inputs": "name a file that is there and can be read: whence run --input PATH",

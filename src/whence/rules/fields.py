@@ -44,13 +44,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """A required field has no value; else the value is wrong."""
 
 
-def read_fields(table: Mapping[str, Any], where: str = "[fields]") -> dict[str, Field]:
+def read_fields(table: Mapping[str, Any]) -> dict[str, Field]:
     """The declarations of a policy. Raises UsageError that names the field and the key."""
-    return {name: _read_field(name, spec, where) for name, spec in table.items()}
+    return {name: _read_field(name, spec) for name, spec in table.items()}
 
 
-def _read_field(name: str, spec: Any, where: str) -> Field:
-    place = f"{where} {name}"
+def _read_field(name: str, spec: Any) -> Field:
+    place = f"[fields] {name}"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{place}: expected a name of letters, digits and _ . -")
     if isinstance(spec, str):
@@ -151,12 +151,12 @@ def _int(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError("a number")
     try:
-        if not isinstance(value, bool):
-            return float(value)
+        return float(value)
     except (TypeError, ValueError):
-        pass
-    raise ValueError("a number")
+        raise ValueError("a number") from None
 
 
 def _bool(value: Any) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from ..records import events
 from ..records.base import Missing
-from ..records.code import Code
+from ..records.code import Code, OutsideSource, SourceObserver
 from ..records.configuration import Configuration
 from ..records.data import Artifact, ExpectedOutput, Input
 from ..records.environment import Environment
@@ -186,10 +186,33 @@ def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
         draft.missing.append(Missing(what="code.tree", because=event.because, when=event.when))
 
 
-def _code_changed(draft: _Draft, writer: str, stated: Stated) -> None:
+def _code_changed(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.CodeChanged", stated.event)
     what = "source files changed after the launch; the recorded ones are those of the launch"
     draft.anomalies.append(Anomaly(what=what, at=stated.at, detail=event.paths))
+
+
+def _code_observed(draft: _Draft, writer: str, stated: Stated) -> None:
+    """Who looked, and what it saw; the same bytes at the same path are one source, whoever ran them."""
+    event = cast("events.CodeObserved", stated.event)
+    code = draft.code or Code(when=event.when)
+    observers = {(one.writer, one.by): one for one in code.observed_by}
+    observers[writer, event.by] = SourceObserver(writer=writer, by=event.by, when=event.when)
+    sources = {(source.path, source.digest): source for source in code.outside_snapshot}
+    for source in event.sources:
+        known = sources.get((source.path, source.digest))
+        sources[source.path, source.digest] = source if known is None else _seen_twice(known, source)
+    draft.code = msgspec.structs.replace(
+        code, outside_snapshot=list(sources.values()), observed_by=list(observers.values())
+    )
+
+
+def _seen_twice(first: OutsideSource, then: OutsideSource) -> OutsideSource:
+    """Kept, or certain, if either writer could say so."""
+    kept = first.kept or then.kept
+    return msgspec.structs.replace(
+        first, kept=kept, certain=first.certain or then.certain, because=None if kept else first.because
+    )
 
 
 def _environment(draft: _Draft, writer: str, stated: Stated) -> None:
@@ -273,10 +296,9 @@ def _input_checked(draft: _Draft, writer: str, stated: Stated) -> None:
     )
 
 
-K = TypeVar("K")
-
-
-def _amend(known: dict[K, Input], key: K, faults: list[str], where: str, **changes: Any) -> None:
+def _amend(
+    known: dict[tuple[str, str], Input], key: tuple[str, str], faults: list[str], where: str, **changes: Any
+) -> None:
     if key in known:
         known[key] = msgspec.structs.replace(known[key], **changes)
     else:
@@ -388,6 +410,7 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
     events.CodeCaptured: _code,
     events.CodeStored: _code_stored,
     events.CodeChanged: _code_changed,
+    events.CodeObserved: _code_observed,
     events.EnvironmentCaptured: _environment,
     events.ConfigResolved: _config,
     events.ConfigChanged: _config_changed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..records.run import TERMINAL, Status
+from ..records.run import TERMINAL
 
 State = Literal["absent", "created", "running", "ended", "sealed"]
 
@@ -40,10 +40,3 @@ def after(state: State, kind: str, status: str | None = None) -> State | None:
     if kind == "journal.continued":
         return None if state == "sealed" else state
     return state if state in _OPEN else None
-
-
-def may_become(before: Status, then: Status) -> bool:
-    """Whether a run's status may change from one to another."""
-    if before == "created":
-        return then == "running" or then in _ENDS["created"]
-    return before == "running" and then in _ENDS["running"]

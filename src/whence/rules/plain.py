@@ -121,13 +121,13 @@ class _Conversion:
             return _unknown(value, f"<deeper than {DEEPEST} levels>")
         self._open.add(id(value))
         try:
-            return self._form(value, kind)(self, value)
+            return self._form(kind)(self, value)
         except Exception as error:  # noqa: BLE001 - as in `_read`
             return _unknown(value, None) | {"error": f"{type(error).__name__}: {_text_of(error)}"[:REPR_LENGTH]}
         finally:
             self._open.discard(id(value))
 
-    def _form(self, value: Any, kind: type[Any]) -> Callable[[_Conversion, Any], Plain]:
+    def _form(self, kind: type[Any]) -> Callable[[_Conversion, Any], Plain]:
         form = self._forms.get(kind)
         if form is None:
             form = self._forms[kind] = _form_of(kind)

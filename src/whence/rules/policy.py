@@ -79,7 +79,7 @@ KEYS: dict[str, Key] = {
             name="keep_limit",
             kind="bytes",
             default=1024 * MIB,
-            sentence="Most bytes of outputs, or inputs, copied for a run.",
+            sentence="Most bytes of outputs, of inputs, and of code outside the snapshot, copied for a run.",
         ),
         Key(
             name="keep_inputs",
@@ -166,14 +166,26 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def resolve(
-    *, flags: Sequence[str] = (), environ: Mapping[str, str], file: Mapping[str, Any], where: str = ""
+    *,
+    flags: Sequence[str] = (),
+    environ: Mapping[str, str],
+    file: Mapping[str, Any],
+    where: str = "",
+    wrong: Callable[[UsageError], None] | None = None,
 ) -> Policy:
-    """Put the sources together. Raises UsageError that names the source, the key and what was expected."""
+    """Put the sources together. Raises UsageError that names the source, the key and what was expected; with `wrong`
+    each such error is told there instead, and what is wrong is left out: nothing that was recorded depends on it.
+    """
     values = {name: key.default for name, key in KEYS.items()}
     sources: dict[str, str] = {}
     for source, name, value in _statements(flags, environ, file, where):
-        values[name] = _read(_key(name, source), value, source)
-        sources[name] = source
+        try:
+            values[name] = _read(_key(name, source), value, source)
+            sources[name] = source
+        except UsageError as error:
+            if wrong is None:
+                raise
+            wrong(error)
     return Policy(values, sources)
 
 

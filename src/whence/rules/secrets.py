@@ -255,6 +255,20 @@ class Secrets(msgspec.Struct, frozen=True):
         assigned = not base.endswith(SOURCES) and self._assigns_secret(text)
         return "it holds a value that looks like a secret" if assigned else None
 
+    def source_is_secret(self, name: str, head: bytes) -> str | None:
+        """Why a source file is not copied that is in no snapshot, by its path and its first bytes.
+
+        Git was told to ignore it, as a rule, and often because of what it holds: so literals under a name that says
+        secret count here, and values that are known to be secret.
+        """
+        found = self.file_is_secret(name, head)
+        if found is not None or b"\0" in head:
+            return found
+        text = head.decode("utf-8", "replace")
+        if any(value in text for value in self.known):
+            return "it holds a secret that the environment holds too"
+        return "it holds a value that looks like a secret" if self._assigns_secret(text) else None
+
     def _assigns_secret(self, text: str) -> bool:
         """Whether a script or note gives a name that says secret a literal that looks like one."""
         for match in compiled(ASSIGNMENT).finditer(text):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..digests import digest_of
 from ..errors import FormatError
 from ..ids import day_of, is_id
 from ..records.act import Act
-from ..records.checked import encode_checked
+from ..records.checked import encode_checked, is_sound
 from ..records.encoding import decode
 from ..system.files import TEMPORARY, make_folders, write_new
 from .layout import Store
@@ -59,15 +59,16 @@ def acts_about(store: Store, run_id: str, faults: list[str] | None = None) -> li
     since, wanted = day_of(run_id), run_id.encode()
     days = sorted(name for name in _names(store.acts) if name >= since)
     files = [path for day in days for path in _files(store.acts / day)]
+    carried = {path.name: path for path in _files(store.run_folder(run_id) / "acts")}
     named = {path.name for path in files}
-    files += [path for path in _files(store.run_folder(run_id) / "acts") if path.name not in named]
-    found = sorted(_read(files, wanted, faults), key=lambda item: item[1].id)
+    files += [path for name, path in carried.items() if name not in named]
+    found = sorted(_read(files, wanted, faults, carried), key=lambda item: item[1].id)
     return [item for item in found if item[1].subject.run == run_id]
 
 
 def all_acts(store: Store, faults: list[str] | None = None) -> list[tuple[str, Act]]:
     """(digest, act) of every act of the store, oldest first; `faults` is told of what cannot be read."""
-    return list(_read(act_files(store), b"", faults))
+    return list(_read(act_files(store), b"", faults, {}))
 
 
 def act_files(store: Store) -> Iterator[Path]:
@@ -81,21 +82,37 @@ def read_act(data: bytes, where: str) -> Act:
     return decode(data, Act, where=where)
 
 
-def _read(files: Iterable[Path], wanted: bytes, faults: list[str] | None) -> Iterator[tuple[str, Act]]:
-    """The acts whose bytes hold what is wanted. One bad file must not hide the others."""
+def _read(
+    files: Iterable[Path], wanted: bytes, faults: list[str] | None, carried: Mapping[str, Path]
+) -> Iterator[tuple[str, Act]]:
+    """The acts whose bytes hold what is wanted, and those that the run's folder carries.
+
+    One bad file must not hide the others, and is not believed: its copy in the run's folder may be as it was.
+    """
     for path in files:
-        try:
-            data = path.read_bytes()
-            if wanted in data:
-                yield digest_of(data), read_act(data, str(path))
-        except OSError as error:
-            fault = f"{path}: cannot be read: {error.strerror}, expected an act"
-        except FormatError as error:
-            fault = error.message
-        else:
-            continue
-        if faults is not None:
-            faults.append(fault)
+        act = _read_one(path, b"" if path.name in carried else wanted)
+        if isinstance(act, str):
+            if faults is not None:
+                faults.append(act)
+            copy = carried.get(path.name, path)
+            act = None if copy == path else _read_one(copy, wanted)
+        if isinstance(act, tuple):
+            yield act
+
+
+def _read_one(path: Path, wanted: bytes) -> tuple[str, Act] | str | None:
+    """The act with its digest, or what is wrong with it; nothing when its bytes do not hold what is wanted."""
+    try:
+        data = path.read_bytes()
+        if wanted not in data:
+            return None
+        if not is_sound(data):
+            return f"{path}: found {digest_of(data)}, which does not hold its own check, expected an act"
+        return digest_of(data), read_act(data, str(path))
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror}, expected an act"
+    except FormatError as error:
+        return error.message
 
 
 def is_act(name: str) -> bool:

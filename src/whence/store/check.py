@@ -11,16 +11,19 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ..errors import FormatError
-from ..ids import day_of
+from ..ids import created_at, day_of, is_id
+from ..records.checked import is_sound
+from ..records.encoding import decode
+from ..records.place import Place
 from .act_check import check_acts
 from .archives import archive_files, archived_runs
 from .checking import Check
 from .code_check import check_code
 from .damage import Damage
-from .layout import Store
+from .layout import MARK, Store
 from .object_check import check_objects
 from .run_check import check_run
-from .run_list import run_ids
+from .run_list import misplaced_runs, run_ids
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,10 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
     """
     check = Check(store)
     if runs is None:
+        _check_mark(check)
         _check_archives(check)
+        for day, run in misplaced_runs(store):
+            check.add(f"runs/{day}/{run}", f"found a run of another day, expected it in runs/{day_of(run)}", [run])
     for run in run_ids(store, newest_first=False) if runs is None else runs:
         try:
             check_run(check, run)
@@ -61,6 +67,27 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
         objects=check.objects,
         acts=check.acts,
     )
+
+
+def _check_mark(check: Check) -> None:
+    """The format was seen when the store was opened; identity and time are held by the file's own check, or where an
+    older version wrote none by each other."""
+    data = (check.store.path / MARK).read_bytes()
+    place = decode(data, Place, where=MARK)
+    if place.check is None and _agree(place):
+        return
+    if not is_sound(data):
+        what = f"found the id {place.id}, created {place.created}, which does not hold its own check"
+        check.add(MARK, f"{what}; take the file from a copy of the store")
+
+
+def _agree(place: Place) -> bool:
+    """Whether the id carries the time that is said, to the millisecond."""
+    try:
+        created = created_at(place.id) if is_id(place.id) else None
+    except (ValueError, OverflowError):
+        return False  # a time after the year 9999
+    return created is not None and place.created.startswith(created.strftime("%Y-%m-%dT%H:%M:%S.%f")[:23])
 
 
 def _check_archives(check: Check) -> None:

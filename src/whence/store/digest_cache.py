@@ -95,7 +95,7 @@ class DigestCache:
 
     def _load(self, part: str) -> dict[_Key, bytes]:
         try:
-            with open(self._path(part), "rb") as stream:  # noqa: PTH123 - on the way of every launch
+            with os.fdopen(os.open(self._path(part), os.O_RDONLY | os.O_CLOEXEC), "rb") as stream:
                 packed = stream.read()
         except OSError:
             return {}

@@ -9,22 +9,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..digests import digest_of
 from ..errors import FormatError
+from ..ids import is_id
 from ..records.base import Struct
 from ..records.encoding import decode
-from ..system.files import TEMPORARY, make_folders, sync_folder, write_new, write_whole
-from ..system.locks import lock_exclusive, lock_state
+from ..rules.fold import MAIN
+from ..system.files import TEMPORARY, make_folders, sync_folder, temporary_name, write_new, write_whole
+from ..system.locks import alone, lock_exclusive, lock_state
 from .journal import POINTS_SUFFIX, SUFFIX
+from .network import FILES, PLACE
 from .printed import LOG, join_logs
 from .seal import RECORD, SEAL, read_seal
 
-PLACE = "place.json"
 LOCK = "lock"
-FILES = "files"
-"""Inside a spool's folder: what stands in for the run's folder. Beside it are the place and the forwarder's lock."""
 
 _WHOLE = frozenset({RECORD, SEAL})
 
@@ -37,6 +38,9 @@ LONGEST_PAUSE = 30.0
 GIVE_UP = 86400.0
 """Seconds without success after which a forwarder leaves the spool of dead writers to the next process."""
 
+LEFTOVERS = 60.0
+"""Seconds between two looks for spools of the same store that nobody forwards."""
+
 _CHUNK = 1 << 20
 
 
@@ -47,39 +51,94 @@ class Place(Struct, frozen=True, kw_only=True):
     run: str
 
 
-def forward_until_done(spool: Path, *, interval: float = INTERVAL) -> None:
+def spools_in(folder: Path) -> list[Path]:
+    """The spools of one store on this host, and nothing where there is none."""
+    try:
+        return [folder / name for name in sorted(os.listdir(folder)) if is_id(name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def forward_until_done(spool: Path, lock: int | None = None, *, interval: float = INTERVAL) -> None:
     """Forward until every writer is gone and every byte is in the store; then the spool is removed.
 
-    Returns at once when another process forwards this spool.
+    `lock` is the descriptor of a lock that is held already. Without it: returns at once when another process forwards
+    this spool. What others left behind for this store is forwarded beside it.
     """
-    lock = os.open(spool / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    held = _take(spool) if lock is None else lock
+    if held is None:
+        return
     try:
-        if lock_exclusive(lock):
-            _rounds(Forwarding(spool), interval)
+        _rounds(Forwarding(spool), interval)
     finally:
-        os.close(lock)
+        os.close(held)
+    _forward_leftovers_beside(spool)
+
+
+def forward_leftover(spool: Path) -> bool:
+    """One round for a spool without a forwarder; whether it was the last one, and the spool is gone."""
+    try:
+        held = _take(spool)
+        if held is None:
+            return False
+        try:
+            return _forward_once(Forwarding(spool))
+        finally:
+            os.close(held)
+    except (OSError, FormatError):
+        # Removed by another process meanwhile, or the store does not take it: whoever comes next tries again.
+        return False
+
+
+def _forward_once(forwarding: Forwarding) -> bool:
+    try:
+        forwarding.forward()
+        return forwarding.remove()
+    finally:
+        forwarding.close()
+
+
+def _take(spool: Path) -> int | None:
+    """The forwarder's lock of a spool; nothing when another process has it. Raises OSError."""
+    lock = os.open(spool / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    if lock_exclusive(lock):
+        return lock
+    os.close(lock)
+    return None
 
 
 def _rounds(forwarding: Forwarding, interval: float) -> None:
     pause, since = interval, time.monotonic()
+    leftovers_at = since
     try:
-        while True:
-            writers = forwarding.has_writers()
+        while forwarding.files.is_dir():
             try:
-                if not writers:
-                    forwarding.join_logs()
                 forwarding.forward()
-                if not writers and forwarding.remove():
+                if forwarding.remove():
                     return
                 pause, since = interval, time.monotonic()
+                if since >= leftovers_at:
+                    _forward_leftovers_beside(forwarding.spool)
+                    leftovers_at = since + LEFTOVERS
             except OSError:
                 # The store is full, gone or read-only; the spool has everything and the next round tries again.
-                if not writers and time.monotonic() - since > GIVE_UP:
+                if time.monotonic() - since > GIVE_UP and not forwarding.has_writers():
                     return
                 pause = min(pause * 2, LONGEST_PAUSE)
             time.sleep(pause)
     finally:
         forwarding.close()
+
+
+def _forward_leftovers_beside(own: Path) -> None:
+    for spool in spools_in(own.parent):
+        if spool != own:
+            forward_leftover(spool)
+    for name in os.listdir(own.parent):
+        if name.startswith(TEMPORARY):
+            # A forwarder was killed while it removed this one: everything in it is in the store.
+            with suppress(FileNotFoundError):
+                _remove_tree(own.parent / name)
 
 
 class Forwarding:
@@ -92,31 +151,45 @@ class Forwarding:
         self.folder = Path(place.folder)
         self._copies: dict[str, int] = {}
         self._touched: dict[str, int] = {}
+        self._complete: set[str] = set()
+        """Journals whose writers are gone, and which are in the store."""
 
     def has_writers(self) -> bool:
         """Whether a process still holds a journal of the spool."""
-        return any(lock_state(self.files / name) == "held" for name in self._names() if _is_journal(name))
+        return any(self._is_held(name) for name in self._names() if _is_journal(name))
+
+    def _is_held(self, journal: str) -> bool:
+        return lock_state(self.files / journal) == "held"
 
     def forward(self) -> None:
         """Bring the store up to date. Raises OSError when the store does not take it; then nothing there is wrong."""
         make_folders(self.folder)
-        # The seal is looked for first: what it lists is complete by then.
+        # Looked for first: what the seal lists, and what a writer that is gone has written, is complete by then.
         sealed = (self.files / SEAL).exists()
+        gone = {name for name in self._names() if self._is_left(name)}
         for name in self._names():
-            if name not in _WHOLE:
+            if name not in _WHOLE and name not in self._complete:
                 self._append(name)
-        if (self.files / RECORD).exists():
-            write_new(self.folder / RECORD, (self.files / RECORD).read_bytes(), sync=True)
-        if sealed:
+        self._join_logs(gone)
+        if sealed and not (self.folder / SEAL).exists():
             self._seal()
+        for name in gone - self._complete:
+            # From now on readers may know that the writer is gone: the store has all that it wrote.
+            self._close_copy(name)
+            self._complete.add(name)
 
-    def join_logs(self) -> None:
+    def _is_left(self, name: str) -> bool:
+        """Whether the writer of a journal is gone. It locked it before its first line: one without any may be new."""
+        return _is_journal(name) and (self.files / name).stat().st_size > 0 and not self._is_held(name)
+
+    def _join_logs(self, gone: set[str]) -> None:
         """Join what killed writers printed last to the head; the copy in the store, if there is one, begins anew."""
-        join_logs(self.files)
         for name in self._names():
-            if name.endswith(LOG) and not _begins((self.files / name), self.folder / name):
-                self._close_copy(name)
-                write_whole(self.folder / name, (self.files / name).read_bytes(), sync=True)
+            if name.endswith(LOG) and _journal_of(name) in gone:
+                join_logs(self.files, name)
+                if not _begins(self.files / name, self.folder / name):
+                    self._close_copy(name)
+                    write_whole(self.folder / name, (self.files / name).read_bytes(), sync=True)
 
     def _close_copy(self, name: str) -> None:
         if name in self._copies:
@@ -137,7 +210,8 @@ class Forwarding:
             os.close(source)
 
     def _copy(self, name: str) -> int:
-        """The open copy in the store; of a journal it is locked, which tells readers that the writer lives."""
+        """The open copy in the store; of a journal it is locked, which tells readers that its writer lives, or that
+        not everything is there yet."""
         if name not in self._copies:
             fd = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             self._copies[name] = fd
@@ -152,11 +226,17 @@ class Forwarding:
             self._touched[name] = changed
 
     def _seal(self) -> None:
-        """Everything that the seal lists is made sure of, and then the seal itself."""
+        """The record, everything that the seal lists, and then the seal itself.
+
+        What writers on other hosts wrote is not in this spool: it was in the store when the seal was made.
+        """
+        write_new(self.folder / RECORD, (self.files / RECORD).read_bytes(), sync=True)
         data = (self.files / SEAL).read_bytes()
         for file in read_seal(data, str(self.files / SEAL)).files:
             here = self.folder / file.name
-            if digest_of(here.read_bytes()[: file.length]) != file.digest:
+            ours = (self.files / file.name).exists()
+            if ours and digest_of(here.read_bytes()[: file.length]) != file.digest:
+                self._close_copy(file.name)
                 write_whole(here, (self.files / file.name).read_bytes(), sync=True)
         for fd in self._copies.values():
             os.fsync(fd)
@@ -164,25 +244,41 @@ class Forwarding:
         write_new(self.folder / SEAL, data, sync=True)
 
     def remove(self) -> bool:
-        """Remove the spool, whose bytes are all in the store; false when a new writer came meanwhile."""
-        if self.has_writers() or not self._is_complete():
+        """Remove the spool, whose bytes are all in the store; false while there is a writer, or when one came."""
+        if self.has_writers():
             return False
-        for name in os.listdir(self.files):
-            (self.files / name).unlink()
-        self.files.rmdir()
-        for name in (PLACE, LOCK):
-            (self.spool / name).unlink(missing_ok=True)
-        self.spool.rmdir()
+        sizes = self._sizes()
+        if any((self.folder / name).stat().st_size < size for name, size in sizes.items()):
+            return False
+        with alone(self.spool) as is_alone:
+            # A writer that came meanwhile has made its journal: nobody can make one now.
+            if not is_alone or self.has_writers() or self._sizes() != sizes:
+                return False
+            gone = Path(temporary_name(self.spool.parent))
+            self.spool.rename(gone)
+        _remove_tree(gone)
         return True
 
-    def _is_complete(self) -> bool:
-        """Whether the store has as much of every file as the spool; one that was written meanwhile has not."""
-        return all((self.folder / name).stat().st_size >= (self.files / name).stat().st_size for name in self._names())
+    def _sizes(self) -> dict[str, int]:
+        return {name: (self.files / name).stat().st_size for name in self._names()}
 
     def close(self) -> None:
         """Give up the locks in the store."""
         while self._copies:
             os.close(self._copies.popitem()[1])
+
+
+def _remove_tree(spool: Path) -> None:
+    for folder in (spool / FILES, spool):
+        if folder.is_dir():
+            for name in os.listdir(folder):
+                (folder / name).unlink()
+            folder.rmdir()
+
+
+def _journal_of(log: str) -> str:
+    """The journal of the writer of a log: `rank-3.jsonl` for `rank-3.output.log`."""
+    return (log.removesuffix(LOG).removesuffix(".") or MAIN) + SUFFIX
 
 
 def _begins(whole: Path, copy: Path) -> bool:
@@ -207,10 +303,8 @@ def _write_at(fd: int, data: bytes, position: int) -> None:
         left, position = left[written:], position + written
 
 
-def main(spool: str) -> None:
+def main(spool: str, lock: int) -> None:
     """The forwarder's process: ends by itself; says nothing to anybody."""
-    try:
-        forward_until_done(Path(spool))
-    except (FileNotFoundError, FormatError):
+    with suppress(FileNotFoundError, FormatError):
         # Another forwarder finished and removed it first.
-        return
+        forward_until_done(Path(spool), lock)

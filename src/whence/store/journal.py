@@ -316,6 +316,16 @@ def read_journal(data: bytes, name: str) -> JournalText:
     return JournalText(name, tuple(lines), len(data) - length, tuple(faults))
 
 
+def last_line(data: bytes, name: str) -> JournalEnd | None:
+    """The last line that carries an envelope, as `read_journal` would find it, without reading those before."""
+    for raw in reversed(data[: whole_length(data)].split(b"\n")[:-1]):
+        try:
+            return JournalEnd(name=name, seq=decode(raw, Envelope).seq, digest=digest_of(raw))
+        except FormatError:
+            continue
+    return None
+
+
 def _read_line(raw: bytes, where: str, faults: list[str]) -> Line | None:
     try:
         envelope = decode(raw, Envelope, where=where)

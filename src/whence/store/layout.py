@@ -10,7 +10,8 @@ import msgspec
 
 from ..errors import FormatError, StoreError
 from ..ids import day_of, new_id
-from ..records.encoding import decode, encode, timestamp
+from ..records.checked import encode_checked
+from ..records.encoding import decode, timestamp
 from ..records.place import FORMAT, Place
 from ..system.files import TEMPORARY, make_folders, write_new
 from .code_repository import create_code_repository
@@ -66,7 +67,7 @@ def create_store(path: Path, *, now_ns: int, random: bytes) -> Store:
         _refuse_foreign(path)
         _make_contents(path)
         place = Place(format=FORMAT, id=new_id(now_ns // 1_000_000, random), created=timestamp(now_ns))
-        write_new(path / MARK, encode(place) + b"\n", sync=True)
+        write_new(path / MARK, encode_checked(place), sync=True)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot make a store: {error.strerror}", hint="name a writable folder with WHENCE_STORE"

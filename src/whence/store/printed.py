@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from ..records.result import Output
 from ..system.files import TEMPORARY, write_all
@@ -25,8 +26,7 @@ _NOTICE = re.compile(rb"\n\[whence: (\d+) bytes left out here\]\n")
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(msgspec.Struct, frozen=True):
     """A stretch of what was printed: `position` counts the bytes before it, `start` is where it begins in the file."""
 
     path: Path
@@ -53,12 +53,15 @@ def notice(cut: int) -> bytes:
     return b"\n[whence: %d bytes left out here]\n" % cut if cut else b""
 
 
-def join_logs(folder: Path) -> None:
-    """Join what a dead writer left apart, before the run is closed. Several processes may try. Raises OSError."""
-    if not _unjoined(folder):
+def join_logs(folder: Path, *names: str) -> None:
+    """Join what dead writers left apart, in all logs or those of these names, before the run is closed.
+
+    Several processes may try. Raises OSError.
+    """
+    if not _unjoined(folder, names):
         return
     with held(folder):
-        for log in _unjoined(folder):
+        for log in _unjoined(folder, names):
             join(log)
 
 
@@ -74,9 +77,9 @@ def found_output(folder: Path) -> Output | None:
     return Output(when="later", bytes=kept + cut, kept=kept, cut=cut, because="as it was found when the run was closed")
 
 
-def _unjoined(folder: Path) -> list[Path]:
+def _unjoined(folder: Path, names: Sequence[str]) -> list[Path]:
     found = (_PART.fullmatch(name) for name in os.listdir(folder))
-    return sorted({folder / part[1] for part in found if part})
+    return sorted({folder / part[1] for part in found if part and (not names or part[1] in names)})
 
 
 def join(log: Path, *, limit: int | None = None, end: int | None = None) -> int:

@@ -17,8 +17,6 @@ from ..records.encoding import decode, encode
 from ..rules.kinds import is_result
 from ..system.files import make_folders, write_new
 from .layout import Store
-from .run_list import run_ids
-from .runs import load_run
 
 MANY = 64
 """So many lists are merged into one by the next reader."""
@@ -104,6 +102,10 @@ def _merge(store: Store, lists: Iterable[str], paths: frozenset[str]) -> None:
 
 
 def _recorded(store: Store) -> Iterator[str]:
+    # Readers: a recorder needs them here only, when the cache was deleted.
+    from .run_list import run_ids
+    from .runs import load_run
+
     for run in run_ids(store):
         try:
             record = load_run(store, run).record

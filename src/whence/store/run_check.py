@@ -214,6 +214,8 @@ def _name_digests(check: Check, run: str, record: Record) -> None:
     folders += [item.digest for item in record.inputs if item.kept and item.kind == "folder"]
     for manifest in folders:
         kept |= _members(check.store, manifest) if manifest else set()
+    if record.code is not None:
+        kept |= {source.digest for source in record.code.outside_snapshot if source.kept}
     named = {item.digest for item in (*record.artifacts, *record.inputs)}
     if record.config is not None:
         kept |= {file.digest for file in record.config.files if file.kept}

@@ -49,6 +49,34 @@ class FolderFiles:
         return self._folder / name
 
 
+class SpooledFiles:
+    """A run in a spool, with what writers on other hosts have in the store."""
+
+    def __init__(self, spool: Path, folder: Path) -> None:
+        self._spool = FolderFiles(spool)
+        self._store = FolderFiles(folder)
+        self._here = set(self._spool.names())
+
+    def names(self) -> list[str]:
+        try:
+            return sorted(self._here.union(self._store.names()))
+        except FileNotFoundError:
+            # Nothing was forwarded yet.
+            return sorted(self._here)
+
+    def read(self, name: str) -> bytes:
+        return self._of(name).read(name)
+
+    def size(self, name: str) -> int:
+        return self._of(name).size(name)
+
+    def path(self, name: str) -> Path | None:
+        return self._of(name).path(name)
+
+    def _of(self, name: str) -> FolderFiles:
+        return self._spool if name in self._here else self._store
+
+
 def listed(folder: Path) -> list[str]:
     """The names in a folder, without temporary ones; none where there is no folder."""
     try:

@@ -26,8 +26,23 @@ def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
         found = set(runs_in(store.runs / months[month])) if month in months else set[str]()
         for day in sorted({d for d in days if d[:7] == month} | {day_of(run) for run in found}, reverse=newest_first):
             here = {run for run in found if day_of(run) == day}
-            here.update(name for name in listed(store.runs / day) if is_id(name))
+            here.update(_of_day(store, day)[0])
             yield from sorted(here, reverse=newest_first)
+
+
+def misplaced_runs(store: Store) -> list[tuple[str, str]]:
+    """(day folder, run) of each folder that lies under another day than its own: no reader looks there for it."""
+    days = sorted(name for name in listed(store.runs) if _DAY.fullmatch(name))
+    return [(day, run) for day in days for run in _of_day(store, day)[1]]
+
+
+def _of_day(store: Store, day: str) -> tuple[list[str], list[str]]:
+    """The runs in a day's folder: those of the day, and others."""
+    names = sorted(name for name in listed(store.runs / day) if is_id(name))
+    # Identifiers sort by time: with the first and the last all are of the day.
+    if not names or day_of(names[0]) == day_of(names[-1]) == day:
+        return names, []
+    return [name for name in names if day_of(name) == day], [name for name in names if day_of(name) != day]
 
 
 def open_run(store: Store, run_id: str) -> RunFiles:

@@ -13,20 +13,20 @@ from ..records.checked import encode_checked
 from ..records.encoding import decode
 from ..records.seal import JournalEnd, Seal, SealedFile
 from ..system.files import TEMPORARY, hash_descriptor, write_new
-from .journal import POINTS_SUFFIX, SUFFIX, journal_order, read_journal, whole_length
+from .journal import POINTS_SUFFIX, SUFFIX, journal_order, last_line, whole_length
 
 SEAL = "seal.json"
 RECORD = "record.json"
 
 
-def close_run(folder: Path, seal: Seal, record: bytes) -> str:
+def close_run(folder: Path, seal: Seal, record: bytes, *, beside: Path | None = None) -> str:
     """Write `record.json` and then `seal.json`, each unless it is there; the digest of the seal that holds.
 
-    `seal` lists no files yet: all are flushed to the disk first. Costs a read of every file of the folder. Raises
-    OSError.
+    `seal` lists no files yet: all are flushed to the disk first. `beside` is the run's folder in the store for a seal
+    that is made in a spool: it has what other hosts wrote. Costs a read of every file. Raises OSError.
     """
     write_new(folder / RECORD, record, sync=True)
-    files, journals = measure(folder)
+    files, journals = measure(folder, beside)
     seal = msgspec.structs.replace(seal, files=files, journals=journals)
     return write_seal(folder, encode_checked(seal))
 
@@ -43,13 +43,28 @@ def read_seal(data: bytes, where: str) -> Seal:
     return decode(data, Seal, where=where)
 
 
-def measure(folder: Path) -> tuple[list[SealedFile], list[JournalEnd]]:
-    """Every file that a seal lists, as long as it is now, and the last line of each journal."""
-    names = sorted(sealed_names(os.listdir(folder)))
-    files = [_measure_file(folder, name) for name in names]
+def measure(folder: Path, beside: Path | None = None) -> tuple[list[SealedFile], list[JournalEnd]]:
+    """Every file that a seal lists, as long as it is now, and the last line of each journal.
+
+    Of `beside` only what is not in the folder itself.
+    """
+    places = dict.fromkeys(_written_beside(beside), beside) | dict.fromkeys(sealed_names(os.listdir(folder)), folder)
+    files = [_measure_file(place, name) for name, place in sorted(places.items()) if place is not None]
     lengths = {file.name: file.length for file in files}
-    ends = [_journal_end(folder, name, lengths[name]) for name in journal_order(names)]
+    ends = [
+        last_line(((places[name] or folder) / name).read_bytes()[: lengths[name]], name)
+        for name in journal_order(lengths)
+    ]
     return files, [end for end in ends if end is not None]
+
+
+def _written_beside(folder: Path | None) -> list[str]:
+    try:
+        names = os.listdir(folder) if folder else []
+    except FileNotFoundError:
+        # Nothing was forwarded yet.
+        return []
+    return [name for name in sealed_names(names) if name != RECORD]
 
 
 def sealed_names(names: Iterable[str]) -> Iterable[str]:
@@ -80,8 +95,3 @@ def _line_end(fd: int) -> int:
         if length or start == 0:
             return start + length
         tail *= 8
-
-
-def _journal_end(folder: Path, name: str, length: int) -> JournalEnd | None:
-    lines = read_journal((folder / name).read_bytes()[:length], name).lines
-    return JournalEnd(name=name, seq=lines[-1].envelope.seq, digest=lines[-1].digest) if lines else None

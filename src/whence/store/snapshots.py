@@ -7,7 +7,7 @@ brings what the user's repository holds too, beside the run. Then `code.git` nee
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,6 @@ from ..system.git import GitError
 from .code_objects import ObjectWriter
 from .code_repository import REFS, create_code_repository
 from .collection import Collection, Terms, begin
-from .git_tree import git_tree
 from .layout import Store
 from .snapshot_state import RACY, Stripped
 
@@ -127,6 +126,8 @@ class Snapshots:
     def _git_tree(self, plan: Plan) -> tuple[str | None, str | None]:
         if plan.git_tree is not None or plan.git_changes is None:
             return plan.git_tree, None
+        from .git_tree import git_tree  # a clean folder has git's own answer
+
         scratch = self._store.cache / f"scratch-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             return git_tree(plan, scratch, self._environ), None
@@ -160,18 +161,8 @@ class Snapshots:
 
 def changed_since(snapshot: Snapshot, is_result: Callable[[str], bool] = lambda path: False) -> list[str]:
     """Files of the snapshot whose bytes are others now. Costs a stat a file, and a read of those touched since."""
-    return [
-        blob.path
-        for blob in snapshot.blobs
-        if _was_touched(snapshot, blob) and not is_result(blob.path) and not _is_same(snapshot, blob)
-    ]
-
-
-def outside_snapshot(paths: Sequence[str], snapshot: Snapshot) -> list[str]:
-    """Which of these absolute source paths have no copy in the snapshot; the caller keeps them as objects."""
-    inside = {blob.path for blob in snapshot.blobs}
-    root = os.path.realpath(snapshot.root)
-    return [path for path in dict.fromkeys(paths) if os.path.relpath(os.path.realpath(path), root) not in inside]
+    touched = (blob for blob in snapshot.blobs if was_touched(snapshot.root, blob, snapshot.taken))
+    return [blob.path for blob in touched if not is_result(blob.path) and not _is_same(snapshot, blob)]
 
 
 def _is_keyed(item: LeftOut) -> bool:
@@ -193,16 +184,17 @@ def read_again(path: str, blob: Blob) -> bytes | None:
 
 
 def _read_regular(path: str) -> bytes:
-    with open(open_regular(path, follow=False), "rb") as file:  # noqa: PTH123  a descriptor, which waits for nobody
+    with os.fdopen(open_regular(path, follow=False), "rb") as file:
         return file.read()
 
 
-def _was_touched(snapshot: Snapshot, blob: Blob) -> bool:
+def was_touched(root: str, blob: Blob, taken: int) -> bool:
+    """Whether a file may have other bytes than when the snapshot was taken: by its times, without reading it."""
     try:
-        stat = os.lstat(f"{snapshot.root}/{blob.path}")
+        stat = os.lstat(f"{root}/{blob.path}")
     except OSError:
         return True
-    return max(stat.st_mtime_ns, stat.st_ctime_ns) > snapshot.taken - RACY
+    return max(stat.st_mtime_ns, stat.st_ctime_ns) > taken - RACY
 
 
 def _is_same(snapshot: Snapshot, blob: Blob) -> bool:

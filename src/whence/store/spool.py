@@ -1,7 +1,8 @@
 """Spools: a run written on a local disk first, when the store is where a stalled server would stop the run.
 
-A spool has the layout of the run's folder. A forwarder copies it to the store (`forwarder`); one that died is
-replaced by the recorder, and what both left behind is forwarded by whoever comes next (`forward_leftovers`).
+A spool has the layout of the run's folder. All writers of a run on one host share one, and one forwarder copies it to
+the store (`forwarder`). A forwarder that died is replaced by a recorder; what all of them left behind is forwarded by
+the forwarder of another run of that store, or by `forward_leftovers`.
 """
 
 from __future__ import annotations
@@ -9,38 +10,38 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 
 import msgspec
 
-from ..errors import FormatError
-from ..ids import is_id
 from ..records.encoding import encode
+from ..system.descriptors import high
 from ..system.files import make_folders, write_new
-from ..system.locks import lock_state
-from ..system.mounts import file_system
-from .forwarder import FILES, LOCK, PLACE, Forwarding, Place, forward_until_done
+from ..system.locks import entered, lock_exclusive, lock_state
+from .forwarder import LOCK, Place, forward_leftover, spools_in
 from .layout import Store
+from .network import FILES, PLACE
 
-Choice = Literal["auto", "always", "never"]
+Made = TypeVar("Made")
+
+_TRIES = 100
+"""So often a spool may be removed at the very moment in which a writer comes; then something is wrong."""
 
 # The first process ends at once: the forwarder is nobody's child, so no `wait` of the user's code ever meets it.
+# It keeps no pipe open that the recorder was handed down.
 _PROGRAM = """\
 import os, sys
 if os.fork():
     os._exit(0)
 os.setsid()
+os.closerange(4, 1 << 16)
 sys.path[:] = sys.argv[2:]
 from whence.store.forwarder import main
-main(sys.argv[1])
+main(sys.argv[1], 3)
 """
-
-
-def needs_spool(store: Store, choice: Choice) -> bool:
-    """Whether runs of this store are written to a spool; `auto` when it lies on a network file system."""
-    return choice == "always" or (choice == "auto" and file_system(store.path).network)
 
 
 class Spool(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +58,20 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
     def ensure_forwarder(self, environ: Mapping[str, str]) -> bool:
         """Start a forwarder unless one is there. Never touches the store; false when none could be started.
 
-        Costs one system call where one is there, else the start of an interpreter (10 ms).
+        Costs one system call where one is there, else the start of an interpreter (10 ms). Of many processes that
+        ask at once, one starts it: the forwarder is given the lock that its starter has taken.
         """
-        if self.is_forwarded():
-            return True
         try:
-            return _spawn(self.place, environ)
+            lock = high(os.open(self.place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        except OSError:
+            return False
+        try:
+            return not lock_exclusive(lock) or _spawn(self.place, environ, lock)
         except OSError:
             # No more processes, or no interpreter to be found: the bytes wait as leftovers.
             return False
+        finally:
+            os.close(lock)
 
     def is_forwarded(self) -> bool:
         """Whether a forwarder is at work."""
@@ -75,45 +81,37 @@ class Spool(msgspec.Struct, frozen=True, kw_only=True):
             return False
 
 
+def write_in_spool(root: Path, store: Store, run_id: str, create: Callable[[Path], Made]) -> tuple[Spool, Made]:
+    """The spool of a run, made if it is not there, and what `create` makes in its folder: a writer's journal.
+
+    A forwarder may be removing the spool at this moment, as everything in it was forwarded: then it is made anew.
+    Never touches the store. Raises OSError.
+    """
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            spool = open_spool(root, store, run_id)
+            with entered(spool.place) as there:
+                if there:
+                    return spool, create(spool.folder)
+    raise FileNotFoundError(2, "its spool is removed again and again", str(_folder(root, store, run_id)))
+
+
 def open_spool(root: Path, store: Store, run_id: str) -> Spool:
     """The spool of a run below a folder on a local disk, made if it is not there. Raises OSError."""
     folder = _folder(root, store, run_id)
     make_folders(folder / FILES)
-    place = Place(folder=str(store.run_folder(run_id).absolute()), run=run_id)
-    write_new(folder / PLACE, encode(place) + b"\n")
+    if not (folder / PLACE).exists():
+        place = Place(folder=str(store.run_folder(run_id).absolute()), run=run_id)
+        write_new(folder / PLACE, encode(place) + b"\n")
     return Spool(place=folder)
 
 
-def find_spool(root: Path, store: Store, run_id: str) -> Spool | None:
-    """The spool of a run on this host, if it has one."""
-    folder = _folder(root, store, run_id)
-    return Spool(place=folder) if (folder / PLACE).is_file() else None
-
-
 def forward_leftovers(root: Path, store: Store) -> list[str]:
-    """Forward what dead writers and forwarders left for this store; the runs that are complete now.
+    """Forward what dead forwarders left for this store; the runs that are complete now.
 
-    May wait as long as the store does. Spools that are in use, or whose bytes the store does not take, stay.
+    May wait as long as the store does. What living writers still write to stays, and what the store does not take.
     """
-    done: list[str] = []
-    for run_id in spooled_runs(root, store):
-        spool = _folder(root, store, run_id)
-        if _forward_leftover(spool):
-            done.append(run_id)
-    return done
-
-
-def _forward_leftover(spool: Path) -> bool:
-    try:
-        forwarding = Forwarding(spool)
-        if forwarding.has_writers() or Spool(place=spool).is_forwarded():
-            return False
-        forwarding.forward()
-        forwarding.close()
-        forward_until_done(spool)
-    except (OSError, FormatError):
-        return False
-    return not spool.exists()
+    return [spool.name for spool in spools_in(root / store.id) if forward_leftover(spool)]
 
 
 def _folder(root: Path, store: Store, run_id: str) -> Path:
@@ -122,13 +120,11 @@ def _folder(root: Path, store: Store, run_id: str) -> Path:
 
 def spooled_runs(root: Path, store: Store) -> list[str]:
     """The runs of this store whose bytes are still on this host alone, at least in part."""
-    try:
-        return sorted(name for name in os.listdir(root / store.id) if is_id(name))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return [spool.name for spool in spools_in(root / store.id)]
 
 
-def _spawn(place: Path, environ: Mapping[str, str]) -> bool:
+def _spawn(place: Path, environ: Mapping[str, str], lock: int) -> bool:
+    """Start a forwarder, whose descriptor 3 is the lock from then on."""
     if not sys.executable:
         return False
     null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
@@ -136,7 +132,7 @@ def _spawn(place: Path, environ: Mapping[str, str]) -> bool:
         sys.executable,
         [sys.executable, "-I", "-c", _PROGRAM, str(place), *sys.path],
         dict(environ),
-        file_actions=null,
+        file_actions=[*null, (os.POSIX_SPAWN_DUP2, lock, 3)],
         setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP],
         setsigmask=[],
     )

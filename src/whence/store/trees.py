@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
-from ..rules.git_objects import LINK, PROGRAM, Blob
+from ..rules.git_objects import FILE, LINK, PROGRAM, Blob
 from ..system.git import GitError, StoreGit
 from .code_repository import BASES
 from .layout import Store
@@ -32,6 +32,21 @@ class Trees:
         except GitError as error:
             raise StoreError(f"code.git: {error}", hint="whence verify says what else is damaged") from error
         return [_listed(os.fsdecode(line)) for line in listing.split(b"\0")[:-1]]
+
+    def find(self, tree: str, paths: Sequence[str]) -> list[Blob]:
+        """Which of these paths are files of the tree. Costs a call of git for 500. Raises StoreError for the tree."""
+        found: list[Blob] = []
+        for start in range(0, len(paths), 500):
+            words = ("--literal-pathspecs", "ls-tree", "-z", "-l", "--full-tree", tree, "--")
+            found += self._listed(*words, *paths[start : start + 500])
+        return [blob for blob in found if blob.mode in (FILE, PROGRAM, LINK)]
+
+    def _listed(self, *words: str) -> list[Blob]:
+        try:
+            listing = self._git.answer(*words)
+        except GitError as error:
+            raise StoreError(f"code.git: {error}", hint="whence verify says what else is damaged") from error
+        return [_listed(os.fsdecode(line))[0] for line in listing.split(b"\0")[:-1]]
 
     def read(self, tree: str, path: str) -> bytes:
         """The bytes of one file. Raises StoreError when the tree or the file is not here."""

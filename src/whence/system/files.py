@@ -40,9 +40,9 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
         left = left[os.write(fd, left) :]
 
 
-def write_whole(path: Path | str, data: bytes, *, mode: int = 0o666, sync: bool = False) -> None:
+def write_whole(path: Path | str, data: bytes, *, sync: bool = False) -> None:
     """Put a file in place, over whatever had its name. Raises OSError and leaves nothing behind."""
-    temporary = _write_temporary(path, data, mode, sync)
+    temporary = _write_temporary(path, data, 0o666, sync)
     try:
         os.rename(temporary, path)
     except OSError:
@@ -188,13 +188,13 @@ def hash_file(path: Path | str, *, follow: bool = True) -> Hashed:
     """
     fd = open_regular(path, follow=follow)
     try:
-        first = _hash_once(fd, path)
-        return first if not first.changed else _hash_once(fd, path)
+        first = _hash_once(fd)
+        return first if not first.changed else _hash_once(fd)
     finally:
         os.close(fd)
 
 
-def _hash_once(fd: int, path: Path | str) -> Hashed:
+def _hash_once(fd: int) -> Hashed:
     before = os.fstat(fd)
     os.lseek(fd, 0, os.SEEK_SET)
     digest, size = hash_descriptor(fd, before.st_size)

@@ -43,16 +43,51 @@ def lock_exclusive(fd: int) -> bool:
 @contextmanager
 def held(folder: Path) -> Generator[None]:
     """Wait for a folder's own lock and hold it; go on without one where locks do not work."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _opened(folder) as fd:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in _REFUSED:
                 raise
         yield
+
+
+@contextmanager
+def entered(folder: Path) -> Generator[bool]:
+    """Hold a folder's own lock together with others who enter it; whether it still lies at its path.
+
+    It is waited for while one process has it alone (`alone`). Raises FileNotFoundError.
+    """
+    with _opened(folder) as fd:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+        yield _lies_at(folder, fd)
+
+
+@contextmanager
+def alone(folder: Path) -> Generator[bool]:
+    """Hold a folder's own lock alone; false, after a moment, when somebody else has entered it."""
+    with _opened(folder) as fd:
+        yield lock_exclusive(fd) and _lies_at(folder, fd)
+
+
+@contextmanager
+def _opened(folder: Path) -> Generator[int]:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
     finally:
         os.close(fd)
+
+
+def _lies_at(folder: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(folder), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def lock_state(path: Path | str) -> LockState:

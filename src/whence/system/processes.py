@@ -18,6 +18,9 @@ import msgspec
 
 from ..records.run import Process
 
+PEAK_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
+"""Bytes that `ru_maxrss` counts in (getrusage(2))."""
+
 OUTPUT_LIMIT = 64 << 20
 """Bytes of one stream that `run` keeps; a program that prints more is stopped."""
 
@@ -198,30 +201,29 @@ def identity(pid: int | None = None, *, host: str | None = None) -> Process:
 
 def start_time(pid: int) -> int | None:
     """Clock ticks after boot at which the process started; nothing when it is gone or /proc does not say."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in b"ZX" else int(fields[19])
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in b"ZX" else int(fields[19])
 
 
 def is_stopped(pid: int) -> bool | None:
     """Whether job control holds the process; nothing when /proc does not say."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    return stat[stat.rindex(b")") + 2 :][:1] == b"T"
+    fields = _stat(pid)
+    return None if fields is None else fields[0] == b"T"
 
 
 def parent_of(pid: int) -> int | None:
     """The parent's number; nothing when the process is gone or /proc does not say."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[1])
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """The fields of `/proc/PID/stat` from the state on (proc(5)); the name before it may hold anything."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    return int(stat[stat.rindex(b")") + 2 :].split()[1])
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
 def command_line(pid: int) -> bytes | None:

@@ -50,10 +50,10 @@ def transferred(pid: int) -> tuple[int, int] | None:
         return None
 
 
-def out_of_memory_kills(pid: str = "self") -> dict[str, int]:
+def out_of_memory_kills() -> dict[str, int]:
     """How often the kernel killed for memory, by the file that says so: the control group's, and the machine's."""
     found: dict[str, int] = {}
-    for path in _memory_files(_read(f"/proc/{pid}/cgroup")):
+    for path in _memory_files(_read("/proc/self/cgroup")):
         _count(found, path, "oom_kill")
     _count(found, "/proc/vmstat", "oom_kill")
     return found
