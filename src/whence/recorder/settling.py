@@ -146,7 +146,8 @@ class Settling:
         executed = self._observed.programs.executed
         real = {os.path.realpath(path): use for path, use in self._all("code").items()}
         if held is None:
-            return {path: (use, "absent") for path, use in real.items()}
+            absent: State = "absent"
+            return {path: (use, absent) for path, use in real.items()}
         states = held.states(list(real))
         # What was opened as the snapshot has it ran with those bytes, whatever was written to the file since.
         found = {
