@@ -150,12 +150,13 @@ class Settling:
             return {path: (use, absent) for path, use in real.items()}
         states = held.states(list(real))
         # What was opened as the snapshot has it ran with those bytes, whatever was written to the file since.
-        found = {
-            path: (use, states[path])
-            for path, use in real.items()
-            if states[path] != "same" and not (states[path] == "changed" and _stood(use, held.taken))
-        }
-        return {p: (use, s) for p, (use, s) in found.items() if s != "elsewhere" or use.path not in executed}
+        found: dict[str, tuple[FileUse, State]] = {}
+        for path, use in real.items():
+            state = states[path]
+            as_launched = state == "same" or (state == "changed" and _stood(use, held.taken))
+            if not as_launched and not (state == "elsewhere" and use.path in executed):
+                found[path] = use, state
+        return found
 
     def _keep_code(
         self, sources: dict[str, tuple[FileUse, State]], held: Held | None, enough: Callable[[], bool]
