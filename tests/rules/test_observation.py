@@ -141,6 +141,14 @@ def test_a_file_that_is_moved_and_then_read_came_from_outside(stage: Stage) -> N
     assert (use.fate, use.read) == ("written", True)
 
 
+def test_a_second_name_for_a_file_from_outside_does_not_make_it_an_own_one(stage: Stage) -> None:
+    (stage.folder / "in.csv").write_bytes(b"1")
+    stage.link("in.csv", "same.csv")
+    stage.read("in.csv")
+    found = uses(stage)
+    assert (found["in.csv"].fate, found["same.csv"].fate) == ("read", "written")
+
+
 def test_a_file_that_was_deleted_was_there_before(stage: Stage) -> None:
     (stage.folder / "old.csv").write_bytes(b"1")
     stage.unlink("old.csv")

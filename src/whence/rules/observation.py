@@ -170,11 +170,11 @@ class Files:
 
 
 def _by_key(written: list[tuple[bytes, Track]], there: dict[bytes, Identity | None]) -> dict[tuple[int, int], Track]:
-    """The files that the run wrote, by what they are at the end."""
+    """The files that the run wrote, by what they are at the end; without those that came from outside."""
     own: dict[tuple[int, int], Track] = {}
     for path, track in written:
         now = there[path]
-        if now is not None and _changed(track, now):
+        if now is not None and not track.marks & CAME and _changed(track, now):
             own.setdefault(now.key, track)
     return own
 
