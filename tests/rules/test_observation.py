@@ -325,7 +325,7 @@ def play(there: set[str], calls: list[tuple[str, str, str]]) -> tuple[World, dic
     return world, found, before
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.sets(st.sampled_from(NAMES)), CALLS)
 def test_nothing_that_came_from_outside_and_was_read_is_missed(
     there: set[str], calls: list[tuple[str, str, str]]
@@ -338,7 +338,7 @@ def test_nothing_that_came_from_outside_and_was_read_is_missed(
         assert under or second or name in moved, (name, calls)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.sets(st.sampled_from(NAMES)), CALLS)
 def test_what_is_there_and_was_written_is_a_result_and_nothing_else_is(
     there: set[str], calls: list[tuple[str, str, str]]

@@ -335,6 +335,9 @@ def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
     inherited = 0 if source is None else source.marks & (READ_AGAIN | CAME)
     if seen.identity is not None and (source is None or not source.written):
         inherited |= CAME
+    if source is not None and source.before is None and source.marks & READ:
+        inherited |= READ | (DIFFERED if target.marks & READ else 0)
+        target.opened = target.opened or source.opened
     made = CREATED if target.before is None else OVERWRITTEN
     target.marks = (target.marks & ~(GONE | CAME)) | inherited | made
 
