@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..records import events
 from ..records.observation import Observation
 from .launch import Launch
-from .observing import Choice, Observer, Outcome, Records, choose
+from . import observing
+from .observing import Choice, Observer, Records, choose
 
 if TYPE_CHECKING:
     from .observed import Observed
@@ -47,7 +48,7 @@ class Following:
     def _take(self, records: Records) -> None:
         self._watch().take(records)
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _ended(self, outcome: observing.Observation) -> None:
         observed = self._watch()
         for gap in outcome.gaps:
             observed.gap(gap)

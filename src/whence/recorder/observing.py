@@ -44,7 +44,7 @@ class Choice(msgspec.Struct, frozen=True):
     because: str = ""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What became of it."""
 
     mechanism: str
@@ -60,7 +60,7 @@ class Observer(msgspec.Struct, frozen=True, kw_only=True):
 
     choice: Choice
     take: Callable[[Records], None]
-    ended: Callable[[Outcome], None]
+    ended: Callable[[Observation], None]
     program: str | None = None
     """The file that will be executed."""
 
@@ -222,19 +222,19 @@ class Watch:
         elif line not in self._gaps:
             self._gaps.append(line)
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> Observation:
         lost = self._ring.lost
         gaps = [*self._gaps]
         if lost:
             gaps.append(f"{lost} calls were not noted in time")
         if self._unwatched or not self._watching:
             because = self._unwatched or "the processes that watch were killed before the command began"
-            return Outcome(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
+            return Observation(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
         if not self._hung_up:
             gaps.append(
                 "the processes that watch were killed" if self._news < 0 else "descendants outlived the command"
             )
-        return Outcome(
+        return Observation(
             mechanism="seccomp", because=self._observer.choice.because, seen=self._ring.seen, lost=lost, gaps=gaps
         )
 
