@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from .places import World
+
 LASTS = 0.1
 """Seconds."""
 
@@ -19,13 +21,16 @@ MOST = 128
 PATH_MAX = 4096
 """Bytes of a path, its end included (linux/limits.h)."""
 
+SHORT = 256
+"""Bytes that are read first: few paths are longer."""
+
 PAGE = 4096
 
 
 class Caller:
     """One thread that is held in a call."""
 
-    __slots__ = ("_memory", "namespace", "process", "root", "thread", "until")
+    __slots__ = ("_memory", "namespace", "process", "root", "thread", "until", "world")
 
     def __init__(self, thread: int, until: float) -> None:
         self.thread = thread
@@ -33,19 +38,23 @@ class Caller:
         self.process = _process_of(thread)
         self.root = os.readlink(b"/proc/%d/root" % thread)
         self.namespace = os.readlink(b"/proc/%d/ns/mnt" % thread)
+        self.world: World | None = None
+        """Its mounts, once they were needed."""
         self._memory = -1
 
     def path(self, address: int) -> bytes | None:
         """The bytes up to the zero; nothing where the kernel will not find a path either. Raises PermissionError."""
-        start = self.read(address, min(PAGE - (address & 0xFFF), PATH_MAX))
+        left = PAGE - (address & 0xFFF)  # In this page: what comes after it may not be there.
+        start = self.read(address, min(left, SHORT))
         end = start.find(b"\0")
         if end >= 0:
             return start[:end]
-        if len(start) < PAGE - (address & 0xFFF):
-            return None
-        whole = start + self.read(address + len(start), PATH_MAX - len(start))
-        end = whole.find(b"\0")
-        return whole[:end] if end >= 0 else None
+        if left > SHORT:
+            start += self.read(address + SHORT, left - SHORT)
+        if len(start) == left and b"\0" not in start:
+            start += self.read(address + left, PATH_MAX - left)
+        end = start.find(b"\0")
+        return start[:end] if end >= 0 else None
 
     def read(self, address: int, count: int) -> bytes:
         """Bytes of its memory, as many as are there. Raises PermissionError, ProcessLookupError."""

@@ -6,7 +6,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
 
 from .callers import Caller, Callers
 from .native import Native
@@ -30,17 +29,13 @@ Record = tuple[float, int, str, bytes, bytes, int, tuple[int, int, int, int, int
 
 Arguments = tuple[int, int, int, int, int, int]
 
+_OF_PROCESS = (b"/proc/", b"/dev/")
+_CROOKED_ENDS = (b"/", b"/.", b"/..")
 _STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
 
 
-class Asked(NamedTuple):
-    """What one call asks for."""
-
-    op: str
-    path: bytes
-    other: bytes = b""
-    flags: int = 0
-    look: Look = NOTHING
+Asked = tuple[str, bytes, bytes, int, Look]
+"""What one call asks for: op, path, other path, flags, and what lies at the path."""
 
 
 class Calls:
@@ -50,13 +45,14 @@ class Calls:
         self._callers = Callers(clock)
         self._worlds = Worlds(native)
         self._clock = clock
+        self._now = 0.0
         self._audit = machine.audit
         self._readers = {number: _READERS[name] for name, number in machine.calls.items()}
         self._ops = {number: _OPS[name] for name, number in machine.calls.items() if name in _OPS}
 
     def record(self, thread: int, number: int, architecture: int, arguments: Arguments) -> Record | None:
         """What this call asks for. What cannot be learned, because the caller may not be looked at, is said."""
-        now = self._clock()
+        now = self._now = self._clock()
         process = thread
         try:
             caller = self._callers.get(thread, now)
@@ -69,7 +65,8 @@ class Calls:
             return (now, process, op, b"", b"", 0, None, False, f"the caller: {error.strerror}") if op else None
         if asked is None:
             return None
-        return now, process, asked[0], asked[1], asked[2], asked[3], *asked[4]
+        op, path, other, flags, (identity, late, because) = asked
+        return now, process, op, path, other, flags, identity, late, because
 
     # Opens.
 
@@ -91,8 +88,8 @@ class Calls:
         path = self._path(caller, folder, address)
         if not path or flags & PATH_ONLY:
             return None
-        look = self._look(caller, path)
-        return Asked(_op(flags, look), path, b"", flags, look)
+        look = (caller.world or self._meet(caller)).look(path, self._now)
+        return _op(flags, look), path, b"", flags, look
 
     # Names.
 
@@ -116,7 +113,7 @@ class Calls:
         after = self._path(caller, *new)
         if not before or not after:
             return None
-        return Asked(op, before, after, flags, self._look(caller, before, follow=False))
+        return op, before, after, flags, self._look(caller, before, follow=False)
 
     def unlink(self, caller: Caller, a: Arguments) -> Asked | None:
         return self._one("unlink", caller, HERE, a[0], follow=False)
@@ -131,7 +128,7 @@ class Calls:
         self, op: str, caller: Caller, folder: int, address: int, *, follow: bool = True, empty: bool = False
     ) -> Asked | None:
         path = self._path(caller, folder, address, empty=empty)
-        return Asked(op, path, look=self._look(caller, path, follow=follow)) if path else None
+        return (op, path, b"", 0, self._look(caller, path, follow=follow)) if path else None
 
     # Programs.
 
@@ -150,10 +147,10 @@ class Calls:
 
     def connect(self, caller: Caller, a: Arguments) -> Asked | None:
         address = address_of(caller.read(a[1], min(a[2] & 0xFFFFFFFF, 128)))
-        return Asked("connect", address) if address else None
+        return ("connect", address, b"", 0, NOTHING) if address else None
 
     def io_uring_setup(self, caller: Caller, a: Arguments) -> Asked | None:
-        return Asked("io_uring", b"")
+        return "io_uring", b"", b"", 0, NOTHING
 
     def change_of_world(self, caller: Caller, a: Arguments) -> Asked | None:
         """Roots or mounts are about to change: nothing that is remembered holds, and nothing may be held open."""
@@ -168,8 +165,8 @@ class Calls:
         named = caller.path(address)
         if named is None:
             return None
-        if named[:1] == b"/":
-            path = caller.root + named if caller.root != b"/" else named
+        if named.startswith(b"/"):
+            path = named if caller.root == b"/" else caller.root + named
         elif named or empty:
             folder = ((folder & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
             try:
@@ -181,7 +178,7 @@ class Calls:
             path = start + b"/" + named if named else start
         else:
             return None
-        if path.startswith((b"/proc/", b"/dev/")):
+        if path.startswith(_OF_PROCESS):
             path = _of_process(path, caller)
         return self._plain(path, caller) if _is_crooked(path) else path
 
@@ -192,15 +189,19 @@ class Calls:
         if b".." not in words:
             return plain
         try:
-            return self._world(caller).plain(plain)
+            return (caller.world or self._meet(caller)).plain(plain)
         except (OSError, Elsewhere):
             return os.path.normpath(plain)
 
     def _look(self, caller: Caller, path: bytes, *, follow: bool = True) -> Look:
-        return self._world(caller).look(path, follow=follow)
+        return (caller.world or self._meet(caller)).look(path, self._now, follow=follow)
 
-    def _world(self, caller: Caller) -> World:
-        return self._worlds.get(caller.thread, caller.root, caller.namespace)
+    def _meet(self, caller: Caller) -> World:
+        if self._worlds.full:
+            self._callers.forget_all()
+            self._worlds.forget()
+        caller.world = self._worlds.get(caller.thread, caller.root, caller.namespace)
+        return caller.world
 
 
 _READERS: dict[str, Callable[[Calls, Caller, Arguments], Asked | None]] = {
@@ -249,7 +250,7 @@ def _op(flags: int, look: Look) -> str:
 
 
 def _is_crooked(path: bytes) -> bool:
-    return b"//" in path or b"/." in path or path.endswith(b"/")
+    return b"//" in path or b"/./" in path or b"/../" in path or path.endswith(_CROOKED_ENDS)
 
 
 def _of_process(path: bytes, caller: Caller) -> bytes:

@@ -1,8 +1,9 @@
 """What lies at a path, looked at without ever waiting for anybody.
 
 A caller is held meanwhile, so a look must not depend on it: a file system that is served by a process (FUSE), by
-another machine, or mounted on demand is not touched at all. Each look starts at a mount that is known to be local and
-is told not to leave it (openat2(2), RESOLVE_NO_XDEV); a link that leads to another mount is followed step by step.
+another machine, or mounted on demand is not touched at all. Where there is one, each look starts at a mount that is
+known to be local and is told not to leave it (openat2(2), RESOLVE_NO_XDEV); a link that leads to another mount is
+followed step by step. Where every mount is local, which the kernel is asked twenty times a second, a plain stat does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import stat
 from collections.abc import Iterator
 
@@ -20,7 +22,8 @@ LOCAL = frozenset(
         b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"bcachefs", b"zfs", b"f2fs", b"jfs", b"reiserfs", b"tmpfs",
         b"ramfs", b"rootfs", b"overlay", b"devtmpfs", b"squashfs", b"erofs", b"iso9660", b"udf", b"vfat", b"msdos",
         b"exfat", b"ntfs3", b"hugetlbfs", b"proc", b"sysfs", b"devpts", b"cgroup", b"cgroup2", b"mqueue",
-        b"securityfs", b"debugfs", b"tracefs",
+        b"securityfs", b"debugfs", b"tracefs", b"configfs", b"pstore", b"bpf", b"efivarfs", b"fusectl", b"nsfs",
+        b"binfmt_misc", b"selinuxfs", b"rpc_pipefs", b"nfsd",
     )
 )  # fmt: skip
 """Kinds that this kernel answers for by itself."""
@@ -41,6 +44,9 @@ Look = tuple[Identity | None, bool, str]
 """The identity, whether it must be taken later (by somebody who may wait), and why there is none."""
 
 NOTHING: Look = (None, False, "")
+
+ASK_EVERY = 0.05
+"""Seconds for which no mount is taken to be made outside of what we watch."""
 
 MOST_FOLDERS = 4096
 MOST_LINKS = 40
@@ -88,17 +94,22 @@ class World:
         self._ours = ours
         self._mounts: dict[bytes, Mount] = {}
         self._by_folder: dict[bytes, Mount] = {}
+        self._table = -1
+        self._all_local_until = 0.0
         self._root = os.open(b"/proc/%d/root" % thread, _FOLDER)
         try:
             self.load()
         except OSError:
-            os.close(self._root)
+            self.close()
             raise
 
     def load(self) -> None:
         """Read the table of mounts. Raises OSError."""
-        self.close_mounts()
-        table = _read(b"/proc/self/mountinfo" if self._ours else b"/proc/%d/mountinfo" % self.thread)
+        self._close_mounts()
+        self._table = os.open(
+            b"/proc/self/mountinfo" if self._ours else b"/proc/%d/mountinfo" % self.thread, os.O_RDONLY | os.O_CLOEXEC
+        )
+        table = b"".join(iter(lambda: os.read(self._table, 1 << 16), b""))
         before = b"" if self._ours else self.root  # The table of a process leaves its own root out.
         self._mounts = {mount.point: mount for mount in mounts(table, before)}
         if not any(_lies_in(self.root, point) for point in self._mounts):
@@ -108,8 +119,11 @@ class World:
             mount.safe = all(one.kind in LOCAL for one in self._way(mount.point))
             mount.holds_root = _lies_in(self.root, mount.point)
 
-    def close_mounts(self) -> None:
-        """Give up what would keep a file system from being unmounted."""
+    def _close_mounts(self) -> None:
+        """Give up also what would keep a file system from being unmounted."""
+        if self._table >= 0:
+            os.close(self._table)
+            self._table = -1
         for mount in self._mounts.values():
             if mount.fd >= 0:
                 os.close(mount.fd)
@@ -117,12 +131,14 @@ class World:
         self._by_folder.clear()
 
     def close(self) -> None:
-        self.close_mounts()
+        self._close_mounts()
         os.close(self._root)
 
-    def look(self, path: bytes, *, follow: bool = True) -> Look:
+    def look(self, path: bytes, now: float, *, follow: bool = True) -> Look:
         """What lies at an absolute path. Links on the way are followed, one at its end when `follow` says so."""
         try:
+            if now < self._all_local_until or self._all_local(now):
+                return identity(os.stat(path, follow_symlinks=follow)), False, ""
             return self._at(path, 0, follow)
         except OSError as error:
             if error.errno != errno.EXDEV:
@@ -130,6 +146,17 @@ class World:
         except Elsewhere as elsewhere:
             return None, True, str(elsewhere)
         return self._by_steps(path, follow) or self._anew(path, follow)
+
+    def _all_local(self, now: float) -> bool:
+        """Whether no path of this world can make a look wait; good until `ASK_EVERY` from now."""
+        if not self._ours or self.root:
+            return False
+        if _has_changed(self._table):
+            self.load()
+        if not all(_is_harmless(mount) for mount in self._mounts.values()):
+            return False
+        self._all_local_until = now + ASK_EVERY
+        return True
 
     def plain(self, path: bytes) -> bytes:
         """The same place, its folder by a path without links and `..`. Raises OSError, Elsewhere."""
@@ -158,14 +185,9 @@ class World:
     def _at(self, path: bytes, links: int, follow: bool) -> Look:
         fd = self._open(path, links, follow)
         try:
-            found = os.fstat(fd)
+            return identity(os.fstat(fd)), False, ""
         finally:
             os.close(fd)
-        return (
-            (found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns),
-            False,
-            "",
-        )
 
     def _open(self, path: bytes, links: int, follow: bool) -> int:
         mount = self._mount_of(path)
@@ -243,12 +265,15 @@ class Worlds:
         """Raises OSError when the thread is gone, or may not be looked at."""
         world = self._known.get((root, namespace))
         if world is None:
-            if len(self._known) >= MOST_WORLDS:
-                self.forget()
             world = World(self._native, thread, root, ours=namespace == self._ours)
             self._known[root, namespace] = world
         world.thread = thread
         return world
+
+    @property
+    def full(self) -> bool:
+        """Whether one must `forget` before the next is met."""
+        return len(self._known) >= MOST_WORLDS
 
     def forget(self) -> None:
         """Mounts are about to change."""
@@ -277,9 +302,17 @@ def _missing(error: OSError) -> Look:
     return None, False, os.strerror(error.errno or errno.EIO)
 
 
-def _read(path: bytes) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
-    finally:
-        os.close(fd)
+def identity(found: os.stat_result) -> Identity:
+    return (found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _has_changed(table: int) -> bool:
+    """Whether anything was mounted or unmounted since this `mountinfo` was read (proc(5))."""
+    poll = select.poll()
+    poll.register(table, select.POLLPRI)
+    return bool(poll.poll(0))
+
+
+def _is_harmless(mount: Mount) -> bool:
+    # What systemd mounts there on demand is the kernel's own.
+    return mount.kind in LOCAL or (mount.kind == b"autofs" and mount.point.startswith(b"/proc/"))

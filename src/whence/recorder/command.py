@@ -22,7 +22,7 @@ from ..system.descriptors import drop_inherited, release
 from .descriptors import Descriptors, prepare
 from .front import OUR_FAULT, Front, forwarded
 from .keeper import Keeper, Recorded
-from .observing import Observer, Watch
+from .observing import Observation, Observer, Watch
 from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
 from .terminal import RawMode
@@ -47,7 +47,8 @@ def run_command(
 
     Everything must be captured and written by now, and no thread may be running. `finish(hurried)` is called in the
     keeper after `run.ended`: it completes the record, seals and closes it. `mask` hides secrets in error messages.
-    `unrecorded` is called in the front when the keeper was killed, with how the command ended.
+    `unrecorded` is called in the front when the keeper was killed, with how the command ended. `observer` is told what
+    the command does with files, where that can be seen.
     `before_leaving` is called in the front when the record is there; a command that Ctrl-C at the terminal ended takes
     the front with it right after, as a shell expects of what it runs. What the command prints is
     copied into the file `log`.
@@ -57,7 +58,7 @@ def run_command(
     job = Job(
         argv=[*argv], environ=environ, descriptors=descriptors, group=os.getpgrp(), mask={int(n) for n in mask_before}
     )
-    watch = _watch(observer)
+    watch, finish = _observed(observer, finish)
     raw = RawMode(0) if descriptors.interactive else None
     reports = os.pipe(), os.pipe()
     life = os.pipe()
@@ -141,13 +142,19 @@ def _keep(
         os._exit(code)
 
 
-def _watch(observer: Observer | None) -> Watch | None:
-    """Get ready to observe; what stands in the way is told to the observer, and the command runs."""
+def _observed(observer: Observer | None, finish: Callable[[bool], None]) -> tuple[Watch | None, Callable[[bool], None]]:
+    """Get ready to observe. Where nothing can be used, the observer is told so before the record is completed."""
     if observer is None:
-        return None
-    if observer.choice.mechanism == "none":
-        return None
-    return Watch(observer)
+        return None, finish
+    choice = observer.choice
+    if choice.mechanism != "none":
+        return Watch(observer), finish
+
+    def tell_and_finish(hurried: bool) -> None:
+        observer.ended(Observation(mechanism="none", because=choice.because))
+        finish(hurried)
+
+    return None, tell_and_finish
 
 
 def _let_go(descriptors: Descriptors, *, keep_input: bool) -> None:

@@ -31,11 +31,8 @@ class Following:
         return Observer(choice=self._choice, take=self._take, ended=self._ended, program=self._launch.request.program)
 
     def begin(self) -> None:
-        """The command runs; what is not watched is said at once."""
-        if self._choice.mechanism == "none":
-            unseen = Observation(gaps=[f"the command was not watched: {self._choice.because}"])
-            self._launch.recording.state(events.ObservationEnded(observation=unseen))
-        else:
+        """The command runs."""
+        if self._choice.mechanism != "none":
             self._watch()
 
     def _watch(self) -> Observed:
@@ -49,6 +46,10 @@ class Following:
         self._watch().take(records)
 
     def _ended(self, outcome: observing.Observation) -> None:
+        if self._choice.mechanism == "none":
+            unseen = Observation(gaps=[f"the command was not watched: {outcome.because}"])
+            self._launch.recording.state(events.ObservationEnded(observation=unseen))
+            return
         observed = self._watch()
         for gap in outcome.gaps:
             observed.gap(gap)

@@ -1,0 +1,151 @@
+"""Which mechanism is chosen, and that a command runs all the same where none can be used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from observed import SUPERVISE
+
+from whence.answerer.privileged import capable, needs_privileges
+from whence.recorder import observing
+from whence.recorder.observing import Choice, choose, kernel
+
+PYTHON = [sys.executable, "-I", "-c"]
+
+FORBID = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+number, error, *command = sys.argv[1:]
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, int(number)), (0x06, 0, 0, 0x50000 | int(error)), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+filter = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, filter) == 0
+os.execv(command[0], command)
+"""
+"""Run a command with one system call that gives an error, as a container may forbid it."""
+
+REASONS = {
+    "no seccomp at all": (38, "this kernel has no seccomp"),
+    "forbidden": (1, "seccomp is forbidden here"),
+    "an older filter": (22, "this kernel does not have the filter that is needed"),
+}
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of seccomp(2)")
+@pytest.mark.parametrize(("error", "because"), REASONS.values(), ids=REASONS.keys())
+def test_where_the_call_is_refused_the_command_runs_and_the_reason_is_named(
+    observed: Any, error: int, because: str
+) -> None:
+    command = observed.argv("sh", "-c", "echo fine; exit 3")
+    done = subprocess.run(
+        [*PYTHON, FORBID, "317", str(error), *command], env=observed.environ, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
+    assert (observed.observation["mechanism"], observed.observation["because"]) == ("none", because)
+
+
+def test_under_an_observed_run_another_one_runs_unobserved_and_says_why(observed: Any, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    command = [sys.executable, str(SUPERVISE), str(inner), "sh", "-c", "echo fine > out"]
+    done = observed.run("env", "OBSERVE=auto", *command)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert observed.ops(observed.work / "out") == ["create"]
+    told = (inner / "events.jsonl").read_text()
+    assert "another program watches this one already" in told
+
+
+def test_a_self_test_that_fails_starts_the_command_afresh_and_unobserved(observed: Any, tmp_path: Path) -> None:
+    blind = tmp_path / "blind.py"
+    blind.write_text(
+        f"""
+import sys; sys.path.insert(0, {str(SUPERVISE.parent)!r})
+import whence.answerer.answer as answer, supervise
+answer.KNOWN = b"/something else"
+sys.exit(supervise.main())
+"""
+    )
+    argv = [sys.executable, str(blind), str(observed.folder), "sh", "-c", "echo fine; exit 3"]
+    done = subprocess.run(argv, env=observed.environ, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
+    assert (observed.observation["mechanism"], observed.observation["because"]) == ("none", "a known call was not seen")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be somebody else")
+class TestWithoutPrivileges:
+    """As nobody, who must give up gaining privileges."""
+
+    NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+    @pytest.fixture
+    def nobody(self, observed: Any) -> Any:
+        for folder in (observed.folder, observed.work):
+            os.chown(folder, 65534, 65534)
+        for above in observed.work.parents:
+            if above != Path("/") and not above.stat().st_mode & 0o1:
+                above.chmod(above.stat().st_mode | 0o11)
+        return observed
+
+    def run(self, observed: Any, *command: str) -> subprocess.CompletedProcess[bytes]:
+        argv = [*self.NOBODY, *observed.argv(*command)]
+        return subprocess.run(argv, cwd=observed.work, env=observed.environ, capture_output=True, check=False)
+
+    def test_a_command_is_observed(self, nobody: Any) -> None:
+        done = self.run(nobody, "sh", "-c", "echo x > out; cat out; grep NoNewPrivs /proc/self/status")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"x\nNoNewPrivs:\t1\n", b"")
+        assert nobody.ops(nobody.work / "out") == ["create", "read"]
+
+    def test_a_program_that_lives_from_privileges_keeps_them(self, nobody: Any) -> None:
+        program = nobody.work / "mine"
+        shutil.copy("/usr/bin/id", program)
+        program.chmod(0o4755)
+        done = self.run(nobody, str(program), "-u")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"0\n", b"")
+        assert nobody.observation["because"] == "seccomp: mine changes its user or group when it starts"
+
+
+def test_off_is_off_and_auto_says_what_stood_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose("off", None) == Choice("none", "it is switched off")
+    monkeypatch.setattr(observing, "OLDEST", (99, 0))
+    assert choose("auto", None) == Choice("none", f"seccomp: Linux {os.uname().release} is older than 99.0")
+    monkeypatch.setattr(observing, "MECHANISMS", {"one": lambda program: "not here", "two": lambda program: ""})
+    assert choose("auto", None) == Choice("two", "one: not here")
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"), [("6.1.0-18-amd64", (6, 1)), ("5.15.0", (5, 15)), ("4.4-gvisor", (4, 4)), ("odd", ())]
+)
+def test_a_kernels_release_is_read(release: str, expected: tuple[int, ...]) -> None:
+    assert kernel(release) == expected
+
+
+PROGRAMS = {
+    "set-user-id": (0o4755, b"", "changes its user or group when it starts"),
+    "set-group-id": (0o2755, b"", "changes its user or group when it starts"),
+    "sudo": (0o755, b"", "must be able to gain privileges"),
+    "tool.AppImage": (0o755, b"", "must be able to gain privileges"),
+    "plain": (0o755, b"", ""),
+    "script": (0o755, b"#!/bin/sh -e\n", ""),
+    "script of sudo": (0o755, b"#!/usr/bin/sudo /bin/sh\n", "sudo must be able to gain privileges"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_that_need_privileges_are_known(tmp_path: Path, name: str) -> None:
+    mode, content, because = PROGRAMS[name]
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / name).chmod(mode)
+    assert needs_privileges(str(tmp_path / name)).endswith(because)
+    assert bool(needs_privileges(str(tmp_path / name))) == bool(because)
+
+
+def test_capabilities_are_read() -> None:
+    assert capable(b"CapPrm:\t0\nCapEff:\t0000000000200000\n", 21)
+    assert not capable(b"CapEff:\t0000000000200000\n", 19)
+    assert not capable(b"", 21)
