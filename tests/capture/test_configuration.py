@@ -14,8 +14,8 @@ import omegaconf
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from whence.capture.config_files import ReadConfig, read_config_file
-from whence.capture.configuration import NO_HYDRA, hydra_state, parameter, resolve
+from whence.capture.config_files import read_config_file
+from whence.capture.configuration import NO_HYDRA, ReadConfig, hydra_state, parameter, resolve
 from whence.digests import digest_of
 from whence.errors import RefusedError
 from whence.records.configuration import Seed
