@@ -88,7 +88,7 @@ def test_a_command_without_its_dashes_is_told_where_they_go(workplace: Workplace
 
 
 def test_an_unknown_option_is_not_taken_for_a_command(workplace: Workplace) -> None:
-    _refused(workplace.whence("run", "--nmae", "x", "--", "true"), "unrecognized arguments: --nmae x")
+    _refused(workplace.whence("run", "--nmae", "x", "--", "true"), "found the option --nmae, which is none of ours")
 
 
 # Getting
