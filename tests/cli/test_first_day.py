@@ -191,8 +191,11 @@ def test_a_broken_policy_does_not_hide_what_was_recorded(workplace: Workplace) -
     assert workplace.whence("log", "--json").ok().json()["id"] == run
     assert workplace.show()["id"] == run
     workplace.python("-c", "import whence; whence.open().run('@')").ok()
-    for command in (["run", "--", "true"], ["status"], ["audit"]):
+    for command in (["run", "--", "true"], ["status"]):
         _refused(workplace.whence(*command), "whence.toml", "drity", "dirty")
+    audit = workplace.whence("audit")
+    assert audit.code == 1
+    assert "unknown policy key 'drity'; it does not count here" in audit.err
 
 
 def test_a_configuration_that_cannot_be_parsed_is_said_at_launch(workplace: Workplace) -> None:
