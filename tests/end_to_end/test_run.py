@@ -216,6 +216,14 @@ def test_a_missing_input_is_refused_before_the_start_and_the_refusal_is_a_record
     assert record["seal"]
 
 
+def test_a_refused_run_names_the_inputs_that_were_there_and_is_sound(repository: Workplace) -> None:
+    repository.write("data/train.csv", "1")
+    options = ("--input", "data/train.csv", "--input", "data/trian.csv")
+    assert repository.whence("run", *options, "--", "true").code == 125
+    assert [item["path"] for item in repository.show()["inputs"]] == ["data/train.csv"]
+    assert repository.whence("verify").code == 0
+
+
 @pytest.mark.scenario("B10", "B11")
 def test_policy_refuses_a_dirty_folder_naming_each_path_and_the_ways_out(repository: Workplace) -> None:
     repository.write("train.py", "print('edited')\n")

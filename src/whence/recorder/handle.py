@@ -12,6 +12,7 @@ written is counted, said once on stderr, and stated in the record as soon as it 
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -105,7 +106,7 @@ class Run:
             "progress",
             lambda s: events.ProgressReported(
                 text=None if text is None else s.secrets.mask_text(str(text)),
-                fraction=None if fraction is None else float(fraction),
+                fraction=None if fraction is None or not math.isfinite(fraction) else float(fraction),
             ),
         )
 

@@ -321,19 +321,19 @@ def _config_files(launch: Launch) -> list[ReadConfig]:
 
 
 def _inputs(launch: Launch) -> None:
-    """Every declared input is found, or refused; as many as there is time for are digested."""
+    """Every declared input is found, or refused; as many as there is time for are digested, of a refused run none."""
     refusals: list[RefusedError] = []
     for spec in launch.request.inputs:
         try:
             launch.inputs += _declared(launch, spec)
         except RefusedError as refusal:
             refusals.append(refusal)
-    _raise_together(refusals)
-    until = time.monotonic() + launch.around.policy.digest_before_start
+    until = time.monotonic() + (0 if refusals else launch.around.policy.digest_before_start)
     digest_all(launch.inputs, lambda: time.monotonic() >= until)
     for one in launch.inputs:
         launch.keep_input(one)
         launch.recording.state(events.InputDeclared(input=one.input))
+    _raise_together(refusals)
 
 
 def _declared(launch: Launch, spec: str) -> list[InputDigest]:
