@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..records import events
 from ..records.observation import Observation
-from .launch import Launch
 from . import observing
+from .launch import Launch
 from .observing import Choice, Observer, Records, choose
 
 if TYPE_CHECKING:
