@@ -9,7 +9,7 @@ The rules of the fold:
 - A call that names nothing and creates nothing has failed, and says nothing. So has one that insists on creating what
   is there. Folders and devices are not files.
 
-Memory grows with the number of files (about 300 bytes each), never with the number of calls, and ends at `MOST`.
+Memory grows with the number of files (about 400 bytes each), never with the number of calls, and ends at `MOST`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from . import seen as calls
 from .seen import Identity, Seen
@@ -353,7 +354,7 @@ def _exchange(files: Files, seen: Seen) -> bytes | None:
 def _link(files: Files, seen: Seen) -> bytes | None:
     unnamed = seen.path.startswith(b"/proc/")  # An unnamed file (O_TMPFILE) that is given a name.
     if unnamed or (seen.identity is not None and seen.identity.is_file):
-        _arrive(files, seen._replace(identity=None) if unnamed else seen, files.find(seen.path))
+        _arrive(files, replace(seen, identity=None) if unnamed else seen, files.find(seen.path))
     return None
 
 
