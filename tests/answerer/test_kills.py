@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,66 @@ def test_answerer_and_standby_killed_in_turn_under_load_cost_no_open(observed: A
 @pytest.mark.slow
 def test_five_hundred_kills_cost_no_open(observed: Any, watchers: Any) -> None:
     ends_well(observed, kill_in_turn(observed, watchers, 500))
+
+
+COPY = "for i in $(seq 40); do cat file > out.$i || exit 9; done; echo done > end; exit 4"
+
+
+def written(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def above(pid: int) -> list[int]:
+    """The command's parent and on up to the front, each one of ours."""
+    found: list[int] = []
+    while b"supervise.py" in Path(f"/proc/{parent_of(pid)}/cmdline").read_bytes():
+        pid = parent_of(pid)
+        found.append(pid)
+    return found
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("who", ["parent", "answerer", "standby", "keeper", "front"])
+def test_whoever_is_killed_the_command_does_what_it_would(observed: Any, who: str) -> None:
+    (observed.work / "file").write_text("content")
+    script = f"echo $$ > started; while [ ! -e go ]; do sleep 0.01; done; {COPY}"
+    process = observed.start("sh", "-c", script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = int(wait_for(lambda: written(observed.work / "started")))
+    ours = dict(zip(("parent", "answerer", "standby", "keeper", "front"), above(command), strict=True))
+    kill(ours[who])
+    (observed.work / "go").touch()
+    code = process.wait(60)
+    wait_for((observed.work / "end").exists)
+    assert sorted(path.read_text() for path in observed.work.glob("out.*")) == ["content"] * 40
+    assert code == {"parent": 70, "front": -9}.get(who, 4)
+    if who in ("answerer", "standby", "front"):
+        wait_for(lambda: b'"finished"' in (observed.folder / "events.jsonl").read_bytes())
+        assert {one.path for one in observed.seen} >= {os.fsencode(observed.work / f"out.{n}") for n in range(1, 41)}
+        assert observed.observation["gaps"] == {"answerer": ["answerer died"], "standby": ["standby died"]}.get(who, [])
+
+
+@pytest.mark.parametrize("after", [n * 0.015 for n in range(12)])
+@pytest.mark.parametrize("who", ["answerer", "standby"])
+def test_killed_at_any_moment_of_the_start_the_command_runs(observed: Any, who: str, after: float) -> None:
+    (observed.work / "file").write_text("content")
+    process = observed.start("sh", "-c", COPY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ours = wait_for(lambda: beginning(process.pid, who))
+    time.sleep(after)
+    os.kill(ours, signal.SIGKILL)
+    code = process.wait(60)
+    assert (code, (observed.work / "end").exists()) in ((4, True), (70, False))
+
+
+def beginning(front: int, who: str) -> int | None:
+    """Standby and answerer by their place below the keeper, from the moment of the fork."""
+    try:
+        below = front
+        for _ in range({"standby": 2, "answerer": 3}[who]):
+            children = [int(n) for n in Path(f"/proc/{below}/task/{below}/children").read_text().split()]
+            below = next(pid for pid in children if os.getpgid(pid) != os.getpgid(front))
+    except (OSError, StopIteration):
+        return None
+    return below

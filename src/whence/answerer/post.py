@@ -60,6 +60,11 @@ class Post:
         for end in (*self.answerer, *self.standby):
             end.close()
 
+    def keep_theirs(self) -> None:
+        """In the command's parent: give up the ends of those who watch, whose death is told by their being closed."""
+        for ours, _ in (self.answerer, self.standby):
+            ours.close()
+
     def hold_only(self, fds: Iterable[int]) -> None:
         """Give up every descriptor but these and what is always needed; 0 to 2 lead nowhere."""
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -85,8 +90,7 @@ class Post:
     def hand_over(self, listener: int) -> bool:
         """From the command's process to both; false when neither is there to take it."""
         pairs = (self.standby, self.answerer)
-        for ours, theirs in pairs:
-            ours.close()
+        for _, theirs in pairs:
             try:
                 theirs.sendmsg([b"L"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _RIGHTS.pack(listener))])
             except OSError:

@@ -31,10 +31,7 @@ def part(post: Post, native: Native, *, reap: bool) -> None:
     answerer = os.fork()
     if answerer:
         _serve(post, native, lambda: _stand_by_first(post, native, answerer, reap=reap))
-    try:
-        rest = os.fork()
-    except OSError:
-        return
+    rest = os.fork()
     if rest:
         _serve(post, native, lambda: _answer_first(post, native, reap=reap))
 

@@ -47,11 +47,10 @@ def run_command(
 
     Everything must be captured and written by now, and no thread may be running. `finish(hurried)` is called in the
     keeper after `run.ended`: it completes the record, seals and closes it. `mask` hides secrets in error messages.
-    `unrecorded` is called in the front when the keeper was killed, with how the command ended. `observer` is told what
-    the command does with files, where that can be seen.
+    `unrecorded` is called in the front when the keeper was killed, with how the command ended.
     `before_leaving` is called in the front when the record is there; a command that Ctrl-C at the terminal ended takes
     the front with it right after, as a shell expects of what it runs. What the command prints is
-    copied into the file `log`.
+    copied into the file `log`, and what it does with files is told to `observer`, where that can be seen.
     """
     descriptors = _prepare()
     mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
@@ -146,12 +145,15 @@ def _observed(observer: Observer | None, finish: Callable[[bool], None]) -> tupl
     """Get ready to observe. Where nothing can be used, the observer is told so before the record is completed."""
     if observer is None:
         return None, finish
-    choice = observer.choice
-    if choice.mechanism != "none":
-        return Watch(observer), finish
+    because = observer.choice.because
+    if observer.choice.mechanism != "none":
+        try:
+            return Watch(observer), finish
+        except (OSError, ImportError) as error:
+            because = f"it could not be begun: {error}"
 
     def tell_and_finish(hurried: bool) -> None:
-        observer.ended(Observation(mechanism="none", because=choice.because))
+        observer.ended(Observation(mechanism="none", because=because))
         finish(hurried)
 
     return None, tell_and_finish

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import stat
 import sys
 import time
@@ -130,10 +131,13 @@ class Watch:
     """One command's observation, from before the forks. The keeper calls `turn` after each poll."""
 
     def __init__(self, observer: Observer) -> None:
+        """Raises OSError, and ImportError where this Python was built without ctypes."""
         self._observer = observer
+        self._machine = os.uname().machine
+        # Here, and not where it is needed: who is killed between the forks below leaves the command unstarted.
+        self._native = Native(MACHINES[self._machine])
         self._ring = Ring()
         self._news, theirs = os.pipe()
-        self._machine = os.uname().machine
         self._post = Post(MACHINES[self._machine], self._ring, theirs)
         self._look_at = 0.0
         self._rest = b""
@@ -148,13 +152,14 @@ class Watch:
 
     def part(self) -> Watched | None:
         """Returns in the parent only; nothing when no process could be made."""
-        native = Native(self._post.machine)
         try:
-            part(self._post, native, reap=_only_those_above_may_look())
+            part(self._post, self._native, reap=_only_those_above_may_look())
         except OSError as error:
-            self._post.say(f"{words.UNWATCHED} no process could be made: {error.strerror}")
+            self._post.say(f"{words.UNWATCHED} the processes that watch could not be made: {error}")
+            self._post.close()
             return None
-        return Watched(self._post, native, self._machine, self._observer.program)
+        self._post.keep_theirs()
+        return Watched(self._post, self._native, self._machine, self._observer.program)
 
     # In the keeper.
 
@@ -255,6 +260,9 @@ class Watched:
         except Unwatched as reason:
             self._post.say(f"{words.UNWATCHED} {reason}")
             return not reason.spoiled
+        finally:
+            # Drops one that is pending, from writing to who was killed: the command must not find it.
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         return True
 
 

@@ -197,14 +197,14 @@ def _become(job: Job, gate: int, ignored: set[int], watched: Watched | None) -> 
     try:
         _join_group(job)
         job.descriptors.wire()
+        if watched and not watched.go_under():
+            os.write(gate, ANEW)
+            os._exit(127)
         restore_signals()
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, job.mask)
-        if watched and not watched.go_under():
-            os.write(gate, ANEW)
-        else:
-            _execute(job.argv, job.environ)
+        _execute(job.argv, job.environ)
     except OSError as error:
         os.write(gate, str(error.errno).encode())
     finally:
