@@ -2,14 +2,16 @@
 
 Marks: `@pytest.mark.scenario("A2", …)` names the lines of the acceptance scenarios that a test shows from outside, and
 `@pytest.mark.slow` a test of more than a few seconds. `pytest --scenarios=FILE` writes the table of docs/scenarios.md.
+With `--no-skips` a test that is skipped has failed: where everything can be checked, everything is.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -23,6 +25,7 @@ hypothesis.settings.load_profile("whence")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scenarios", metavar="FILE", help="write which test shows which scenario to FILE; run no test")
+    parser.addoption("--no-skips", action="store_true", help="a test that is skipped has failed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--scenarios"):
         config.option.collectonly = True
         config.option.verbose = -2
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any]:
+    report = (yield).get_result()
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where nothing may be: {report.longrepr[2]}"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -71,11 +71,11 @@ NOT_FOR_A_RUN = {
 """Of the standard library and beyond: what a run in process needs in rare cases only, at milliseconds each."""
 
 READERS_AND_RARE = {
-    "actions", "cli", "capture.distribution", "capture.interpreter", "capture.python_environment", "reading",
-    "recorder.blockless", "recorder.command", "recorder.functions", "recorder.keeper", "recorder.source_keeping",
-    "records.act", "store.acts", "store.archives", "store.check", "store.closing", "store.completion",
-    "store.forwarder", "store.git_tree", "store.late", "store.printed", "store.run_list", "store.runs", "store.spool",
-    "store.trees",
+    "actions", "capture.config_files", "capture.config_formats", "capture.distribution", "capture.interpreter",
+    "capture.python_environment", "cli", "reading", "recorder.blockless", "recorder.command", "recorder.functions",
+    "recorder.keeper", "recorder.source_keeping", "records.act", "rules.notebooks", "store.acts", "store.archives",
+    "store.check", "store.closing", "store.completion", "store.forwarder", "store.git_tree", "store.late",
+    "store.printed", "store.run_list", "store.runs", "store.spool", "store.trees",
 }  # fmt: skip
 """Of ours: what reads records, and what only a command, a spool or a changed folder needs."""
 

@@ -14,8 +14,8 @@ import omegaconf
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from whence.capture.config_files import ReadConfig, read_config_file
-from whence.capture.configuration import NO_HYDRA, hydra_state, parameter, resolve
+from whence.capture.config_files import read_config_file
+from whence.capture.configuration import NO_HYDRA, ReadConfig, hydra_state, parameter, resolve
 from whence.digests import digest_of
 from whence.errors import RefusedError
 from whence.records.configuration import Seed
@@ -55,6 +55,8 @@ def test_a_file_is_kept_and_parsed(tmp_path: Path, name: str, content: str, form
         ("c.ini", "a = 1", "File contains no section headers. file: '<string>', line: 1 'a = 1'"),
         ("c.json", b"\xff{}", "not UTF-8 at byte 0"),
         ("c.json", "[" * 100_000, "nested too deep"),
+        ("c.yaml", "[" * 100_000, "nested too deep"),
+        ("c.yaml", "- " * 100_000, "nested too deep"),
     ],
 )
 def test_a_file_that_cannot_be_parsed_is_kept_with_the_reason(

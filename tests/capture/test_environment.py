@@ -347,7 +347,7 @@ int nvmlDeviceGetMemoryInfo(void *h, unsigned long long *m) { m[0] = 1024; retur
 def nvml(tmp_path: Path) -> str:
     """A folder with a management library of two devices, whose mood is set by a variable."""
     if shutil.which("gcc") is None:
-        pytest.skip("no gcc")
+        pytest.skip("no gcc to make a library with")
     folder = tmp_path / "nvml"
     folder.mkdir()
     (folder / "nvml.c").write_text(NVML)

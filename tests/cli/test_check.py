@@ -234,6 +234,15 @@ def test_an_object_of_two_runs_is_shared(clean: Workplace) -> None:
     assert all(run["shared"] >= len("weights") for run in runs)
 
 
+def test_the_files_of_a_kept_folder_and_a_lock_count(workplace: Workplace) -> None:
+    workplace.write("pylock.toml", "lock-version = '1.0'\ncreated-by = 'a test'\npackages = []\n")
+    workplace.record(
+        "sh", "-c", "mkdir out; head -c 5000 /dev/zero > out/a; echo b > out/b", options=("--output", "out")
+    )
+    usage = workplace.whence("du", "--json").ok().json()
+    assert usage["runs"][0]["objects"] == usage["objects"]
+
+
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schema"
 
 

@@ -83,3 +83,31 @@ def test_following_says_nothing_twice(workplace: Workplace) -> None:
     follower.send_signal(signal.SIGTERM)
     follower.wait(60)
     follower.stdout.close()
+
+
+WITHOUT_THE_DASHES = {
+    "--name python python train.py --lr 0.1": (
+        "no command: expected `--` before python",
+        "`whence run --name python -- python train.py --lr 0.1`",
+    ),
+    "--name=x python train.py --name y": (
+        "no command: expected `--` before python",
+        "`whence run --name=x -- python train.py --name y`",
+    ),
+    "--dry-run make -h": ("no command: expected `--` before make", "`whence run --dry-run -- make -h`"),
+    "--name make make -- all": (
+        "found make before `--`, expected only options there",
+        "if the command begins with it: `whence run --name make -- make -- all`",
+    ),
+    "--name x --lr 0.1 python train.py": ("found the option --lr, which is none of ours", "come behind it"),
+}
+
+
+@pytest.mark.parametrize("words", WITHOUT_THE_DASHES)
+def test_a_command_without_its_dashes_is_told_where_they_go(words: str, workplace: Workplace) -> None:
+    message, hint = WITHOUT_THE_DASHES[words]
+    done = workplace.whence("run", *words.split())
+    assert done.code == 2
+    said, _, hinted = done.err.partition("hint: ")
+    assert message in said and hint in hinted
+    assert list(workplace.path.iterdir()) == []

@@ -67,3 +67,12 @@ def test_a_run_without_a_snapshot_has_none(world: CodeWorld) -> None:
     writer.append(created(snapshot.run))
     writer.close()
     assert held_in(world.store, snapshot.run, world.place.environ) is None
+
+
+def test_odd_names_are_found_as_they_are(world: CodeWorld) -> None:
+    names = [":(top)x.py", ":!y.py", "*.py", "new\nline.py", "größe.py", os.fsdecode(b"\xff.py"), "-r", 'a"b.py']
+    for name in names:
+        world.place.write(name, f"x = {name!r}\n".encode("utf-8", "surrogateescape"))
+    root = os.path.realpath(world.place.path)
+    for held in both(world):
+        assert held.states([f"{root}/{name}" for name in names]) == {f"{root}/{name}": "same" for name in names}

@@ -8,10 +8,13 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import stored
+from accounts import open_folder
 
 from whence.errors import FormatError, StoreError
 from whence.store.layout import Store, create_store, find_store, open_store
@@ -78,25 +81,29 @@ def test_a_store_that_was_moved_reads_the_same(store: Store, tmp_path: Path) -> 
 @pytest.mark.scenario("V5")
 def test_a_store_that_may_only_be_read_is_read(store: Store, tmp_path: Path) -> None:
     run = stored.a_sealed_run(store)
-    if os.geteuid() == 0:
-        mounted = tmp_path / "mounted"
-        mounted.mkdir()
-        bound = subprocess.run(["mount", "--bind", "-o", "ro", store.path, mounted], check=False, capture_output=True)
-        if bound.returncode == 0:
-            try:
-                subprocess.run(["mount", "-o", "remount,bind,ro", mounted], check=True)
-                _reads(open_store(mounted), run)
-            finally:
-                subprocess.run(["umount", mounted], check=True)
-            return
-        pytest.skip("root that may not mount: every folder is writable to it")
-    for folder, _, _ in os.walk(store.path):
-        Path(folder).chmod(0o555)
+    with _only_to_be_read(store.path, tmp_path / "mounted") as path:
+        _reads(open_store(path), run)
+
+
+@contextmanager
+def _only_to_be_read(folder: Path, mounted: Path) -> Iterator[Path]:
+    """The folder without the right to write; root needs a mount for that."""
+    if os.geteuid() != 0:
+        folders = [Path(inner) for inner, _, _ in os.walk(folder)]
+        for inner in folders:
+            inner.chmod(0o555)
+        yield folder
+        for inner in folders:
+            inner.chmod(0o755)
+        return
+    mounted.mkdir()
+    if subprocess.run(["mount", "--bind", folder, mounted], check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount, and to root every folder is writable")
     try:
-        _reads(open_store(store.path), run)
+        subprocess.run(["mount", "-o", "remount,bind,ro", mounted], check=True)
+        yield mounted
     finally:
-        for folder, _, _ in os.walk(store.path):
-            Path(folder).chmod(0o755)
+        subprocess.run(["umount", mounted], check=True)
 
 
 def _reads(store: Store, run: str) -> None:
@@ -186,28 +193,24 @@ def test_git_takes_code_git_for_a_sound_repository(store: Store) -> None:
     git("fsck", "--full")
 
 
-def test_accounts_of_one_group_share_a_store_in_a_set_gid_folder(tmp_path: Path) -> None:
-    team = tmp_path / "team"
-    team.mkdir()
-    if os.geteuid() != 0:
+def test_accounts_of_one_group_share_a_store_in_a_set_gid_folder() -> None:
+    with open_folder() as folder:
+        team = folder / "team"
+        team.mkdir()
+        if os.geteuid() != 0:
+            team.chmod(0o2770)
+            store = stored.a_store(team / ".whence")
+            assert all(_is_shared(Path(inner)) for inner, _, _ in os.walk(store.path))
+            return
+        group, users = pwd.getpwnam("daemon").pw_gid, ("daemon", "nobody")
+        os.chown(team, 0, group)
         team.chmod(0o2770)
-        store = stored.a_store(team / ".whence")
-        assert all(_is_shared(Path(folder)) for folder, _, _ in os.walk(store.path))
-        return
-    group, users = pwd.getpwnam("daemon").pw_gid, ("daemon", "nobody")
-    os.chown(team, 0, group)
-    team.chmod(0o2770)
-    for folder in (tmp_path, *tmp_path.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH:
-            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-        if folder == Path("/tmp"):
-            break
-    runs = [_as(user, group, team / ".whence") for user in users]
-    store = open_store(team / ".whence")
-    assert sorted(run_ids(store)) == sorted(runs)
-    assert all(_is_shared(Path(folder)) for folder, _, _ in os.walk(store.path))
-    for run in runs:
-        assert load_run(store, run).record.status == "succeeded"
+        runs = [_as(user, group, team / ".whence") for user in users]
+        store = open_store(team / ".whence")
+        assert sorted(run_ids(store)) == sorted(runs)
+        assert all(_is_shared(Path(inner)) for inner, _, _ in os.walk(store.path))
+        for run in runs:
+            assert load_run(store, run).record.status == "succeeded"
 
 
 def _is_shared(folder: Path) -> bool:

@@ -13,6 +13,17 @@ NOBODY = 65534
 
 
 @contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that every account may enter: those of pytest are closed, and closed again by any other session."""
+    folder = Path(tempfile.mkdtemp(prefix="whence-open-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
 def folder_of_nobody() -> Iterator[Path]:
     """A folder of an account that may not do everything, which this process is meanwhile (its own if not root)."""
     folder = Path(tempfile.mkdtemp(prefix="whence-nobody-"))

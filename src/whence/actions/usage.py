@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from ..errors import FormatError
 from ..records.record import Record
+from ..store.kept import kept_objects
 from ..store.layout import Store
 from ..store.objects import object_path
 from ..store.run_list import open_run, run_ids
@@ -53,9 +54,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 def measure(store: Store) -> Usage:
     """Add up everything. Costs a stat of every file, and reading every record."""
     records = {run: _record(store, run) for run in run_ids(store, newest_first=True)}
-    holders = Counter(digest for record in records.values() for digest in _digests(record))
+    kept = {run: kept_objects(store, record) if record else set[str]() for run, record in records.items()}
+    holders = Counter(digest for digests in kept.values() for digest in digests)
     return Usage(
-        runs=tuple(_usage(store, run, record, holders) for run, record in records.items()),
+        runs=tuple(_usage(store, run, record, kept[run], holders) for run, record in records.items()),
         objects=_tree(store.path / "objects"),
         code=_tree(store.code_git),
         acts=_tree(store.acts),
@@ -71,8 +73,8 @@ def _record(store: Store, run: str) -> Record | None:
         return None
 
 
-def _usage(store: Store, run: str, record: Record | None, holders: Mapping[str, int]) -> RunUsage:
-    sizes = {digest: _size(object_path(store, digest)) for digest in _digests(record)}
+def _usage(store: Store, run: str, record: Record | None, kept: Iterable[str], holders: Mapping[str, int]) -> RunUsage:
+    sizes = {digest: _size(object_path(store, digest)) for digest in kept}
     return RunUsage(
         run=run,
         name=record.name if record else None,
@@ -99,21 +101,6 @@ def _part(name: str) -> str:
     if name.endswith(".jsonl"):
         return "journals"
     return "output" if name == "output.log" else "other"
-
-
-def _digests(record: Record | None) -> set[str]:
-    """Every object that the record may refer to; what the store does not hold counts nothing."""
-    return set() if record is None else set(filter(None, _named(record)))
-
-
-def _named(record: Record) -> Iterator[str | None]:
-    yield from (artifact.digest for artifact in record.artifacts if artifact.form == "file")
-    yield from (item.digest for item in record.inputs if item.kept)
-    yield from (file.digest for file in record.config.files if record.config and file.kept) if record.config else ()
-    yield from (source.digest for source in record.code.outside_snapshot if source.kept) if record.code else ()
-    if record.environment:
-        yield record.environment.fingerprint
-        yield from (lock.digest for lock in filter(None, (record.environment.lock, *record.environment.locks)))
 
 
 def _size(path: Path) -> int:

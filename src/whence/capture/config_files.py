@@ -8,34 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
-
-import msgspec
+from typing import Any, NamedTuple
 
 from ..digests import digest_of
 from ..errors import RefusedError
 from ..records.configuration import ConfigFile
 from ..records.encoding import encode
 from ..rules.plain import as_mapping, to_plain
-from ..rules.secrets import MASK, Secrets, is_distinctive
+from ..rules.secrets import Secrets
 from .config_formats import FORMATS, Format, all_said, parse
+from .configuration import ReadConfig, masked_values
 
 _OPEN = re.compile(r"(?<![\w.-])([\w.-]{1,100})[\"']?[ \t]{0,3}[:=][ \t]{0,3}(?=[\[{(|>]|\r?\n)")
 """A name whose value is a list, a block or on the next line, where no pattern for text finds it."""
 
 LARGEST = 64 << 20
 """Bytes of a configuration file that are read; a larger one belongs to the inputs."""
-
-
-class ReadConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration file: what is recorded of it, and its bytes as they are to be kept."""
-
-    file: ConfigFile
-    values: Mapping[str, Any]
-    """Unmasked; to be merged."""
-    content: bytes
-    """To be kept as an object under `file.digest`; secrets are masked."""
 
 
 class _Kept(NamedTuple):
@@ -71,24 +59,6 @@ def read_config_file(path: str, *, cwd: str, secrets: Secrets, merge: bool = Tru
         error=error,
     )
     return ReadConfig(file=file, values=as_mapping(plain) if merge else {}, content=kept.content)
-
-
-def masked_values(values: Mapping[str, Any], secrets: Secrets) -> tuple[dict[str, Any], Secrets]:
-    """The values masked, and what masks them: a secret is one under its second, innocent name too (an anchor)."""
-    found = _hidden(values, secrets.mask_values(values))
-    secrets = secrets.knowing_all(text for text in found if is_distinctive(text))
-    return secrets.mask_values(values), secrets
-
-
-def _hidden(plain: Any, masked: Any) -> set[str]:
-    """The texts that were masked because of where they stand: a file may spell them as no pattern for text expects."""
-    if isinstance(plain, dict):
-        pairs = zip(as_mapping(plain).values(), as_mapping(masked).values(), strict=True)
-    elif isinstance(plain, list):
-        pairs = zip(cast("list[Any]", plain), cast("list[Any]", masked), strict=True)
-    else:
-        return {str(plain)} if plain != masked and MASK.fullmatch(str(masked)) else set()
-    return {text for one, other in pairs for text in _hidden(one, other)}
 
 
 def _masked_file(content: bytes, form: Format, values: Any, said: Any, masked: Any, secrets: Secrets) -> _Kept:

@@ -26,6 +26,10 @@ FORMATS: dict[str, Format] = {
 }
 
 
+DEEPEST = 1000
+"""Levels of YAML that are parsed; the C stack, on which its composer recurses, ends a process at some ten thousand."""
+
+
 def all_said(form: Format, content: bytes) -> Any:
     """The values of a file that can be parsed, with every value of a key that it names twice, in a list."""
     text = content.decode("utf-8-sig")
@@ -88,10 +92,24 @@ def _yaml(text: str, *, repeated: bool = False) -> Any:
     yaml: Any = importlib.import_module("yaml")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        if _is_too_deep(yaml, loader, text):
+            raise _Unparsed("nested too deep")
         documents = list(yaml.load_all(text, Loader=_collecting(loader) if repeated else loader))
     except yaml.YAMLError as error:
         raise _Unparsed(str(error)) from None
     return documents[0] if len(documents) == 1 else documents or None
+
+
+def _is_too_deep(yaml: Any, loader: Any, text: str) -> bool:
+    """Whether it has more than `DEEPEST` levels; counted only where there are signs enough for so many."""
+    if sum(map(text.count, "[{:-?")) <= DEEPEST:
+        return False
+    level = 0
+    for event in yaml.parse(text, Loader=loader):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > DEEPEST:
+            return True
+    return False
 
 
 def _collecting(loader: Any) -> Any:

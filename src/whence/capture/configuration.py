@@ -13,11 +13,20 @@ from typing import Any, cast
 
 import msgspec
 
-from ..records.configuration import Configuration, Origin
+from ..records.configuration import ConfigFile, Configuration, Origin
 from ..rules.plain import as_mapping, to_plain, to_values
-from ..rules.secrets import Secrets
+from ..rules.secrets import MASK, Secrets, is_distinctive
 from ..rules.seeds import find_seeds
-from .config_files import ReadConfig, masked_values
+
+
+class ReadConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration file: what is recorded of it, and its bytes as they are to be kept."""
+
+    file: ConfigFile
+    values: Mapping[str, Any]
+    """Unmasked; to be merged."""
+    content: bytes
+    """To be kept as an object under `file.digest`; secrets are masked."""
 
 
 class HydraState(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +127,24 @@ def resolve(
         argv=secrets.mask_argv(argv),
         seeds=find_seeds(masked, origins),
     )
+
+
+def masked_values(values: Mapping[str, Any], secrets: Secrets) -> tuple[dict[str, Any], Secrets]:
+    """The values masked, and what masks them: a secret is one under its second, innocent name too (an anchor)."""
+    found = _hidden(values, secrets.mask_values(values))
+    secrets = secrets.knowing_all(text for text in found if is_distinctive(text))
+    return secrets.mask_values(values), secrets
+
+
+def _hidden(plain: Any, masked: Any) -> set[str]:
+    """The texts that were masked because of where they stand: a file may spell them as no pattern for text expects."""
+    if isinstance(plain, dict):
+        pairs = zip(as_mapping(plain).values(), as_mapping(masked).values(), strict=True)
+    elif isinstance(plain, list):
+        pairs = zip(cast("list[Any]", plain), cast("list[Any]", masked), strict=True)
+    else:
+        return {str(plain)} if plain != masked and MASK.fullmatch(str(masked)) else set()
+    return {text for one, other in pairs for text in _hidden(one, other)}
 
 
 def _masked_names(origins: Mapping[str, Origin], secrets: Secrets) -> dict[str, Origin]:

@@ -41,6 +41,17 @@ class CommandParser(argparse.ArgumentParser):
         """Its options of two dashes, sorted: what completion offers."""
         return sorted(word for action in self._actions for word in action.option_strings if word.startswith("--"))
 
+    def first_bare(self, words: Sequence[str]) -> int | None:
+        """Where the first word stands that is neither an option of this command nor the value of one."""
+        takes = {name: action.nargs != 0 for action in self._actions for name in action.option_strings}
+        at = 0
+        while at < len(words):
+            name, equals, _ = words[at].partition("=")
+            if name not in takes:
+                return at
+            at += 2 if takes[name] and not equals else 1
+        return None
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}", hint=f"`{self.prog} --help` has examples")
 

@@ -34,7 +34,7 @@ _REPEATED = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The words of `whence run` before `--`."""
     words = CommandParser(
         "run",
@@ -68,7 +68,7 @@ def main(words: Sequence[str]) -> int:
     """Run it; the command's own code, 126 or 127 as a shell says, or 125 when we refused or could not record."""
     try:
         ours, command = split(words)
-        options = _options(ours, "--" in words)
+        options = _options(ours, command if "--" in words else None)
         if not command:
             raise UsageError(
                 "no command: expected `--` and a command", hint="for instance `whence run -- python train.py`"
@@ -83,17 +83,24 @@ def main(words: Sequence[str]) -> int:
         return REFUSED
 
 
-def _options(words: list[str], separated: bool) -> argparse.Namespace:
-    """Our options. Raises UsageError, with `--` in its place where a command was given without it."""
-    options, rest = parser().parse_known_args(words)
-    if not rest:
-        return options
-    bare = rest[0]
-    if separated or bare.startswith("-"):
-        parser().error(f"unrecognized arguments: {' '.join(rest)}")
-    at = words.index(bare)
+def _options(words: list[str], command: list[str] | None) -> argparse.Namespace:
+    """Our options; `command` is what stood behind `--`. Raises UsageError, with `--` in its place where a command was
+    given before it."""
+    ours = parser()
+    at = ours.first_bare(words)
+    if at is None:
+        return ours.parse_args(words)
+    bare = words[at]
+    if bare.startswith("-"):
+        hint = "`whence run --help` lists ours; those of the command come behind it: `whence run -- COMMAND …`"
+        raise UsageError(f"whence run: found the option {bare}, which is none of ours", hint=hint)
     meant = command_text(("whence", "run", *words[:at])) + " -- " + command_text(words[at:])
-    raise UsageError(f"no command: expected `--` before {bare}", hint=f"`{meant}`")
+    if command is None:
+        raise UsageError(f"no command: expected `--` before {bare}", hint=f"`{meant}`")
+    raise UsageError(
+        f"whence run: found {bare} before `--`, expected only options there",
+        hint=f"if the command begins with it: `{meant} -- {command_text(command)}`",
+    )
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -20,9 +20,9 @@ from collections.abc import Callable
 
 from ..records.events import RunEnded
 from ..system.descriptors import release
+from .descriptors import Channel
 from .ending import Usage, run_ended
 from .keeper import DRAIN
-from .keys import Keys
 from .lines import Lines
 from .parent import Ended, Job, exec_failure
 from .relay import Relay
@@ -63,7 +63,7 @@ class Front:
     ) -> None:
         self.job = job
         self.relay = Relay(job.descriptors.channels)
-        self.keys = Keys(job.descriptors.channels[0]) if raw else None
+        self.keys = _keys(job.descriptors.channels[0]) if raw else None
         self._keeper_pid = keeper
         self._reports = Lines(reports)
         self._keeper = Lines(keeper_socket)
@@ -337,6 +337,12 @@ def _is_there(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _keys(channel: Channel):
+    from .keys import Keys  # for an interactive command alone
+
+    return Keys(channel)
 
 
 _ARRIVAL = struct.Struct("=BB")

@@ -16,8 +16,7 @@ from msgspec.structs import replace
 
 from ..capture.captured_code import CapturedCode
 from ..capture.code import capture_code
-from ..capture.config_files import read_config_file
-from ..capture.configuration import resolve
+from ..capture.configuration import ReadConfig, resolve
 from ..capture.container import observe_container
 from ..capture.environment import capture_environment
 from ..capture.hashing import Measured
@@ -292,10 +291,7 @@ def _environment(launch: Launch) -> None:
 
 def _config(launch: Launch) -> None:
     around, request = launch.around, launch.request
-    files = [read_config_file(path, cwd=str(around.cwd), secrets=around.secrets) for path in request.config_files]
-    files += [
-        read_config_file(path, cwd=str(around.cwd), secrets=around.secrets, merge=False) for path in request.hydra.files
-    ]
+    files = _config_files(launch) if request.config_files or request.hydra.files else []
     for file in files:
         put_bytes(around.store, file.content)
     for file in (read.file for read in files[: len(request.config_files)]):
@@ -313,6 +309,15 @@ def _config(launch: Launch) -> None:
         params_from="command_line" if request.mode == "command" else "declared",
     )
     launch.recording.state(events.ConfigResolved(config=config))
+
+
+def _config_files(launch: Launch) -> list[ReadConfig]:
+    """Those that were named, then Hydra's own."""
+    from ..capture.config_files import read_config_file  # with its parsers, where a file is named
+
+    cwd, secrets, request = str(launch.cwd), launch.around.secrets, launch.request
+    named = [read_config_file(path, cwd=cwd, secrets=secrets) for path in request.config_files]
+    return named + [read_config_file(path, cwd=cwd, secrets=secrets, merge=False) for path in request.hydra.files]
 
 
 def _inputs(launch: Launch) -> None:

@@ -16,18 +16,25 @@ class Target:
         self.pid = 0
         self._own_group = own_group
         self._fd = -1
+        self._gone = False
 
     def found(self, pid: int) -> None:
+        """It has been started with that number, and may have ended before we heard of it."""
         self.pid = pid
         try:
-            self._fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+            if hasattr(os, "pidfd_open"):
+                self._fd = os.pidfd_open(pid)
+            else:
+                os.kill(pid, 0)
+        except ProcessLookupError:
+            self._gone = True
         except OSError:
             self._fd = -1
 
     def alive(self) -> bool:
         """Whether it is still running; unknown counts as running."""
         if self._fd < 0:
-            return True
+            return not self._gone
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         return not poll.poll(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import msgspec
 
@@ -11,7 +10,6 @@ from ..digests import digest_of
 from ..errors import FormatError, UnresolvedError
 from ..ids import day_of
 from ..records.checked import is_sound
-from ..records.data import ManifestEntry
 from ..records.encoding import decode, encode
 from ..records.record import Record
 from ..records.seal import JournalEnd, Seal, SealedFile
@@ -19,9 +17,8 @@ from .acts import is_act
 from .checking import ActCopy, Check
 from .code_check import code_of_run
 from .journal import POINTS_SUFFIX, JournalText, read_journal
+from .kept import kept_objects
 from .late import beyond_seal
-from .layout import Store
-from .objects import read_object
 from .points import faulty_lines
 from .run_files import RunFiles
 from .run_fold import read_journals
@@ -209,29 +206,9 @@ def _unpacked(record: Record) -> Record:
 
 def _name_digests(check: Check, run: str, record: Record) -> None:
     check.codes += code_of_run(run, record.code)
-    kept = {item.digest for item in (*record.artifacts, *record.inputs) if item.kept}
-    folders = [item.digest for item in record.artifacts if item.kept and item.form == "folder"]
-    folders += [item.digest for item in record.inputs if item.kept and item.kind == "folder"]
-    for manifest in folders:
-        kept |= _members(check.store, manifest) if manifest else set()
-    if record.code is not None:
-        kept |= {source.digest for source in record.code.outside_snapshot if source.kept}
-    named = {item.digest for item in (*record.artifacts, *record.inputs)}
-    if record.config is not None:
-        kept |= {file.digest for file in record.config.files if file.kept}
-    if record.environment is not None:
-        kept |= {lock.kept for lock in (record.environment.lock, *record.environment.locks) if lock}
-        kept.add(record.environment.fingerprint)
-    for digest in kept - {None}:
-        check.kept.setdefault(cast("str", digest), set()).add(run)
-    for digest in (kept | named) - {None}:
-        check.named.setdefault(cast("str", digest), set()).add(run)
-
-
-def _members(store: Store, manifest: str) -> set[str | None]:
-    """What a kept folder's manifest lists; nothing when it is damaged itself, which is found by itself."""
-    try:
-        entries = decode(read_object(store, manifest), list[ManifestEntry], where=manifest)
-    except (FormatError, UnresolvedError):
-        return set()
-    return {entry.digest for entry in entries if entry.kind == "file"}
+    kept = kept_objects(check.store, record)
+    named = {item.digest for item in (*record.artifacts, *record.inputs) if item.digest}
+    for digest in kept:
+        check.kept.setdefault(digest, set()).add(run)
+    for digest in kept | named:
+        check.named.setdefault(digest, set()).add(run)

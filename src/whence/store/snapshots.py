@@ -15,7 +15,6 @@ import msgspec
 from ..records.base import Missing
 from ..records.code import Code, LeftOut
 from ..rules.git_objects import FILE, LINK, Blob, blob_id, build_trees, commit_content, object_id
-from ..rules.notebooks import strip_notebook
 from ..rules.snapshot import Plan, is_excluded
 from ..system.files import make_folders, open_regular, write_whole
 from ..system.git import GitError
@@ -150,6 +149,8 @@ class Snapshots:
             content = Path(work.plan.root, notebook.path).read_bytes()
         except OSError:
             return notebook
+        from ..rules.notebooks import strip_notebook  # few folders hold one
+
         source = strip_notebook(content) if notebook.mode != LINK else None
         if blob_id(content) != notebook.blob or source is None:
             return notebook
