@@ -164,6 +164,11 @@ class Files:
         for path, track in written:
             yield _use(path, track, there[path])
 
+    def forget(self) -> None:
+        """Give the memory back, once the uses were taken."""
+        self._folders.clear()
+        self._aliases.clear()
+
     def _all(self) -> Iterator[tuple[bytes, Track]]:
         for folder, tracks in self._folders.items():
             for name, track in tracks.items():
@@ -206,7 +211,7 @@ def _use(path: bytes, track: Track, now: Identity | None) -> FileUse:
         fate=_fate(track, now),
         before=track.before,
         opened=track.opened,
-        now=now,
+        now=track.opened if now == track.opened else now,  # Kept once: there may be very many.
         read=bool(track.marks & READ),
         differed=bool(track.marks & DIFFERED),
         late=bool(track.marks & LATE),
