@@ -42,10 +42,22 @@ def test_a_clean_run_passes_the_audit(clean: Workplace) -> None:
     assert [finding for finding in row["findings"] if finding["level"] != "remark"] == []
 
 
+@pytest.mark.scenario("C3", "L8")
+def test_an_audit_says_what_was_seen_and_what_was_not(clean: Workplace) -> None:
+    clean.write("more.csv", "1\n")
+    clean.whence("run", "--", "python", "-c", "open('data.csv').read(); open('more.csv').read()").ok()
+    (row,) = clean.whence("audit", "@", "--json").ok().json_lines()
+    said = {finding["what"]: finding for finding in row["findings"]}
+    assert said["inputs"]["level"] == "remark"
+    assert said["inputs"]["because"] == "2 were seen to be read, and not declared: data.csv, more.csv"
+    (row,) = clean.whence("run", "--", "true").ok() and clean.whence("audit", "@", "--json").ok().json_lines()
+    assert "the command was watched, and read no data" in [finding["because"] for finding in row["findings"]]
+
+
 @pytest.mark.scenario("L2", "L4", "L8")
 def test_each_violation_is_named_with_its_cure(clean: Workplace) -> None:
     clean.write("whence.toml", '[fields.site]\ntype = "str"\nrequired = true\n')
-    clean.whence("run", "--output", "never.pt", "--", "true").ok()
+    clean.whence("run", "--observe", "off", "--output", "never.pt", "--", "true").ok()
     done = clean.whence("audit", "@", "--json")
     assert done.code == 1
     found = {(f["level"], f["what"]) for f in done.json()["findings"] if f["level"] != "remark"}
@@ -56,7 +68,7 @@ def test_each_violation_is_named_with_its_cure(clean: Workplace) -> None:
 
 
 def test_an_audit_of_a_query_covers_its_runs(clean: Workplace) -> None:
-    clean.whence("run", "--name", "bare", "--", "true").ok()
+    clean.whence("run", "--observe", "off", "--name", "bare", "--", "true").ok()
     assert clean.whence("audit", "inputs exists").ok().err == "complete\n"
     assert clean.whence("audit", "name = bare").code == 1
     assert clean.whence("audit").code == 1

@@ -160,6 +160,13 @@ def _(place: Workplace) -> None:
     assert place.whence("run", "--policy", "dirty=refuse", "--", "true").code == 125
 
 
+@shows("run --observe")
+def _(place: Workplace) -> None:
+    assert place.record("true", options=("--observe", "off"))["observation"]["mechanism"] == "declared"
+    assert place.record("true", options=("--observe", "auto"))["observation"]["mechanism"] == "seccomp"
+    assert place.whence("run", "--observe", "hard", "--", "true").code == 2
+
+
 @shows("run --name", "run --purpose", "run --hypothesis")
 def _(place: Workplace) -> None:
     options = ("--name", "n1", "--purpose", "to see", "--hypothesis", "it helps")

@@ -206,3 +206,38 @@ def test_any_order_of_events_folds_and_a_final_status_never_changes(history: lis
         if last in ("succeeded", "failed"):
             assert status == last
         last = status
+
+
+def test_what_was_observed_is_not_listed_beside_what_was_said() -> None:
+    said = Input(name="train", path="a.csv", kind="file", digest="sha256:a")
+    seen = [
+        Input(name=path, path=path, kind="file", digest="sha256:b", how="observed") for path in ("a.csv", "d/x", "e")
+    ]
+    made = [Artifact(name=path, path=path, how="observed") for path in ("out/1.npy", "out/2.npy", "log.txt")]
+    record = folded(
+        created(),
+        *(events.InputObserved(input=one) for one in seen),
+        *(events.ArtifactProduced(artifact=one) for one in made),
+        events.InputDeclared(input=Input(name="d", path="d", kind="folder", digest="sha256:d")),
+        worker=[
+            events.InputDeclared(input=said),
+            events.ArtifactProduced(artifact=Artifact(name="predictions", path="out")),
+        ],
+    ).record
+    assert [(one.name, one.how) for one in record.inputs] == [
+        ("e", "observed"), ("d", "declared"), ("train", "declared")
+    ]  # fmt: skip
+    assert [one.name for one in record.artifacts] == ["log.txt", "predictions"]
+
+
+def test_what_was_said_wins_over_what_was_seen_under_the_same_name() -> None:
+    seen = Input(name="a.csv", path="a.csv", kind="file", digest="sha256:a", how="observed")
+    said = Input(name="a.csv", path="a.csv", kind="file")
+    record = folded(created(), events.InputObserved(input=seen), events.InputDeclared(input=said)).record
+    assert [one.how for one in record.inputs] == ["declared"]
+
+
+def test_an_observation_that_was_cut_off_is_not_complete() -> None:
+    record = folded(created(), STARTED, events.ObservationStarted(mechanism="seccomp")).record
+    assert (record.observation.mechanism, record.observation.complete) == ("seccomp", False)
+    assert record.observation.gaps == ["what was seen has not been said: the run goes on, or its recorder was cut off"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stat import S_IFDIR, S_IFREG
 
 import pytest
+from msgspec.structs import replace
 
 from whence.rules.programs import Programs, host_and_port, is_notable, is_shared_library, version_of
 from whence.rules.seen import Identity, Op, Seen
@@ -22,8 +23,8 @@ def told(*calls: tuple[Op, str, Identity | None]) -> Programs:
 def test_a_program_counts_where_it_is_and_can_be_executed() -> None:
     programs = told(
         ("execute", "/usr/local/bin/make", None),
-        ("execute", "/usr/bin", PROGRAM._replace(mode=S_IFDIR | 0o755)),
-        ("execute", "/notes.txt", PROGRAM._replace(mode=S_IFREG | 0o644)),
+        ("execute", "/usr/bin", replace(PROGRAM, mode=S_IFDIR | 0o755)),
+        ("execute", "/notes.txt", replace(PROGRAM, mode=S_IFREG | 0o644)),
         ("execute", "/usr/bin/make", PROGRAM),
         ("execute", "/usr/bin/make", PROGRAM),
     )

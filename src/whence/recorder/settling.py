@@ -62,7 +62,7 @@ class Settling:
         self._launch = observed.launch
         self._pending: list[Pending] = []
         self._opened: set[str] = set()
-        """Every path that was read, but for libraries and what is counted only."""
+        """Every path that was read, where something is declared that it could be; not what is counted only."""
         self._settled = False
         self._counts: dict[str, int] = {}
         self._uses: dict[Word, dict[str, FileUse]] = {}
@@ -74,6 +74,7 @@ class Settling:
         self._observed.stop()
         for use in self._observed.files.uses(look):
             self._sort(use)
+        self._observed.files.forget()
         self._state_code(enough)
         self._state_files("config", self._all("config"), enough)
         self._state_outputs(enough)
@@ -109,7 +110,7 @@ class Settling:
             self._sort_library(use, path)
         if found not in ("library", "system", "cache", "device", "ignored"):
             self._uses.setdefault(found, {})[path] = use
-            if use.read:
+            if use.read and self._launch.inputs:
                 self._opened.add(path)
 
     def _sort_library(self, use: FileUse, path: str) -> None:

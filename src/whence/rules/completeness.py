@@ -326,7 +326,7 @@ def _inputs(record: Record) -> Found:
         yield Finding(
             level="remark",
             what="inputs",
-            because=f"{len(seen)} were seen to be read, and not declared: {_first(seen)}",
+            because=f"{len(seen)} were seen to be read, and not declared: {_first(sorted(seen))}",
             fix="whence run --input PATH checks before the start that it is there",
         )
 

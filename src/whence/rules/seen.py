@@ -7,7 +7,9 @@ that names nothing, and would not create it, is a failing call and says nothing.
 from __future__ import annotations
 
 import stat
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 Op = Literal[
     "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
@@ -27,7 +29,7 @@ EXCHANGE = 2
 """Of renameat2(2): both names stay, their files change places."""
 
 
-class Identity(NamedTuple):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """What a stat says of a file; times in nanoseconds."""
 
     device: int
@@ -55,7 +57,7 @@ class Identity(NamedTuple):
         return self.key == other.key and (self.size, self.mtime, self.ctime) == (other.size, other.mtime, other.ctime)
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """One record, in the order of the ring's fields."""
 
     seq: int
@@ -81,5 +83,6 @@ class Seen(NamedTuple):
 
 def seen(record: tuple[Any, ...]) -> Seen:
     """The value of one tuple of the ring."""
-    made = Seen(*record)
-    return made if made.identity is None else made._replace(identity=Identity(*made.identity))
+    seq, at, pid, op, path, other, flags, identity, late, because = record
+    there = None if identity is None else Identity(*identity)
+    return Seen(seq, at, pid, op, path, other, flags, there, late, because)
