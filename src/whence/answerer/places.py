@@ -55,7 +55,6 @@ MOST_LINKS = 40
 MOST_WORLDS = 16
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
-_FOLDER = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY
 
 
 class Elsewhere(Exception):
@@ -96,7 +95,7 @@ class World:
         self._by_folder: dict[bytes, Mount] = {}
         self._table = -1
         self._all_local_until = 0.0
-        self._root = os.open(b"/proc/%d/root" % thread, _FOLDER)
+        self._root = os.open(b"/proc/%d/root" % thread, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY)
         try:
             self.load()
         except OSError:

@@ -73,7 +73,7 @@ def choose(mode: str, program: str | None) -> Choice:
     """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given."""
     if mode == "off":
         return Choice("none", "it is switched off")
-    wanted = MECHANISMS if mode == "auto" else {mode: MECHANISMS[mode]}
+    wanted = MECHANISMS if mode == "auto" else {mode: MECHANISMS.get(mode, _not_here)}
     reasons: list[str] = []
     for name, why_not in wanted.items():
         reason = why_not(program)
@@ -97,6 +97,10 @@ def _why_not_seccomp(program: str | None) -> str:
     if program is not None and not capable(_text("/proc/self/status"), ADMIN):
         return needs_privileges(program)
     return ""
+
+
+def _not_here(_: str | None) -> str:
+    return "this version does not have it"
 
 
 MECHANISMS: Mapping[str, Callable[[str | None], str]] = {"seccomp": _why_not_seccomp}
@@ -227,7 +231,7 @@ class Watch:
         lost = self._ring.lost
         gaps = [*self._gaps]
         if lost:
-            gaps.append(f"{lost} calls were not noted in time")
+            gaps.append(f"calls that were not noted: {lost}")
         if self._unwatched or not self._watching:
             because = self._unwatched or "the processes that watch were killed before the command began"
             return Observation(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
@@ -269,7 +273,7 @@ def inherited() -> list[tuple[Any, ...]]:
     for name in sorted(os.listdir("/proc/self/fd"), key=int):
         try:
             found = os.fstat(int(name))
-            if stat.S_ISREG(found.st_mode) and os.get_inheritable(int(name)):
+            if stat.S_ISREG(found.st_mode) and found.st_nlink and os.get_inheritable(int(name)):
                 flags = fcntl.fcntl(int(name), fcntl.F_GETFL)
                 records.append(_inherited(now, os.readlink(f"/proc/self/fd/{name}".encode()), flags, found))
         except OSError:
