@@ -61,20 +61,17 @@ def test_under_an_observed_run_another_one_runs_unobserved_and_says_why(observed
     assert "another program watches this one already" in told
 
 
-def test_a_self_test_that_fails_starts_the_command_afresh_and_unobserved(observed: Any, tmp_path: Path) -> None:
-    blind = tmp_path / "blind.py"
-    blind.write_text(
-        f"""
-import sys; sys.path.insert(0, {str(SUPERVISE.parent)!r})
-import whence.answerer.answer as answer, supervise
-answer.KNOWN = b"/something else"
-sys.exit(supervise.main())
-"""
-    )
-    argv = [sys.executable, str(blind), str(observed.folder), "sh", "-c", "echo fine; exit 3"]
-    done = subprocess.run(argv, env=observed.environ, capture_output=True, check=False)
+def test_a_self_test_that_fails_starts_the_command_afresh_and_unobserved(observed: Any) -> None:
+    patch = "from whence.answerer import answer\nanswer.KNOWN = b'/something else'"
+    done = observed.run_patched(patch, "sh", "-c", "echo fine; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
     assert (observed.observation["mechanism"], observed.observation["because"]) == ("none", "a known call was not seen")
+
+
+def test_without_ctypes_the_command_runs_unobserved(observed: Any) -> None:
+    done = observed.run_patched("sys.modules['ctypes'] = None", "sh", "-c", "echo fine; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
+    assert observed.observation["because"].startswith("it could not be begun: ")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be somebody else")
@@ -112,6 +109,7 @@ class TestWithoutPrivileges:
 
 def test_off_is_off_and_auto_says_what_stood_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("off", None) == Choice("none", "it is switched off")
+    assert choose("strace", None) == Choice("none", "strace: this version does not have it")
     monkeypatch.setattr(observing, "OLDEST", (99, 0))
     assert choose("auto", None) == Choice("none", f"seccomp: Linux {os.uname().release} is older than 99.0")
     monkeypatch.setattr(observing, "MECHANISMS", {"one": lambda program: "not here", "two": lambda program: ""})

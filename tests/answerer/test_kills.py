@@ -140,3 +140,65 @@ def beginning(front: int, who: str) -> int | None:
     except (OSError, StopIteration):
         return None
     return below
+
+
+def test_what_outlives_the_command_is_answered_until_its_own_end(observed: Any, watchers: Any) -> None:
+    (observed.work / "file").write_text("content")
+    script = "(while [ ! -e go ]; do sleep 0.01; done; cat file > late; echo done > end) & exit 3"
+    process = observed.start("sh", "-c", script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert process.wait(60) == 3
+    assert observed.observation["gaps"] == ["descendants outlived the command"]
+    assert set(watchers.pids()) == {"answerer", "standby"}
+    (observed.work / "go").touch()
+    wait_for((observed.work / "end").exists)
+    assert (observed.work / "late").read_text() == "content"
+    wait_for(lambda: not watchers.pids())
+
+
+def test_the_command_inherits_nothing_of_ours(observed: Any) -> None:
+    done = observed.run("sh", "-c", "ls -l /proc/$$/fd; grep -c . /proc/$$/status; ps -o ppid= -p $$ >/dev/null")
+    links = [line.rpartition(b" -> ")[2] for line in done.stdout.splitlines() if b" -> " in line]
+    assert len(links) == 3
+    assert not [link for link in links if b"socket" in link or b"anon_inode" in link]
+
+
+def test_a_ring_that_is_full_keeps_nobody_waiting_and_is_said(observed: Any) -> None:
+    (observed.work / "file").write_text("content")
+    patch = """
+import time
+from whence.answerer import ring
+from whence.recorder import observing
+observing.Ring = lambda: ring.Ring(4096)
+supervise.Notes.take = lambda self, records: time.sleep(0.2)
+"""
+    done = observed.run_patched(patch, sys.executable, "-c", "for n in range(3000): open('file').close()")
+    told = observed.observation
+    assert done.returncode == 0
+    assert told["lost"] > 2000
+    assert told["gaps"] == [f"calls that were not noted: {told['lost']}"]
+
+
+def test_a_fault_of_ours_costs_one_record_and_is_said(observed: Any) -> None:
+    (observed.work / "file").write_text("content")
+    patch = """
+from whence.answerer.places import World
+def look(self, path, now, *, follow=True, look=World.look):
+    assert not path.endswith(b"poison"), "bitter"
+    return look(self, path, now, follow=follow)
+World.look = look
+"""
+    done = observed.run_patched(patch, "sh", "-c", "cat file; echo x > poison; cat file; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"contentcontent", b"")
+    assert observed.ops(observed.work / "file") == ["read", "read"]
+    assert (observed.work / "poison").read_text() == "x\n"
+    told = observed.observation
+    assert told["lost"] == 1
+    assert "fault AssertionError: bitter" in told["gaps"]
+
+
+def test_on_a_kernel_that_does_not_tell_the_end_it_is_asked_for(observed: Any, watchers: Any) -> None:
+    (observed.work / "file").write_text("content")
+    patch = "from whence.answerer import answer\nanswer.tells_of_the_end = lambda release: False"
+    assert observed.run_patched(patch, "cat", "file").stdout == b"content"
+    assert (observed.ops(observed.work / "file"), observed.observation["gaps"]) == (["read"], [])
+    wait_for(lambda: not watchers.pids())

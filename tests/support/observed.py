@@ -65,6 +65,24 @@ class Observed:
             except OSError:
                 continue
 
+    def run_patched(self, patch: str, *command: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command under a recorder of which something is changed: lines that see its module `supervise`."""
+        self.forget()
+        script = self.folder.parent / "patched.py"
+        script.write_text(f"import sys; sys.path.insert(0, {str(SUPERVISE.parent)!r})\nimport supervise\n{patch}\n")
+        with script.open("a") as file:
+            file.write("sys.exit(supervise.main())\n")
+        argv = [sys.executable, str(script), str(self.folder), *command]
+        return subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            cwd=self.work,
+            env=self.environ,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+
     def forget(self) -> None:
         for name in self.folder.iterdir():
             name.unlink()

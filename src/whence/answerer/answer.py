@@ -26,15 +26,11 @@ from .notifications import (
     SEND,
     hung_up,
     let_go_on,
+    waits,
     wake_in_step,
 )
 from .post import KNOWN, WATCHING, Post
 from .ring import SLEEPING, TESTED
-
-TRIED = len(NOTHING)
-"""The byte of the page that says that a successor has tried to note this call, too."""
-
-CLEAR = bytes(TRIED + 1)
 
 LOOK_EVERY = 256
 """Calls between two looks whether the standby is there, which a signal tells as well."""
@@ -60,21 +56,20 @@ class Answerer:
     def take_over(self) -> None:
         """Go on in the place of one that died: the call that it had received waits."""
         gc.disable()
+        self._mind()  # First: should this call kill us, too, there is somebody to go on.
         id, thread, _, number, architecture, _, *arguments = NOTIFICATION.unpack_from(self._post.page)
         if id:
             self._finish(id, thread, number, architecture, tuple(arguments))
-        self._mind()
         if not self._post.ring.words[TESTED]:
             self._first()
         self._answer()
 
     def _finish(self, id: int, thread: int, number: int, architecture: int, arguments: Arguments) -> None:
-        """Note a call that the one before us had received, unless it had; a call that kills us is given up."""
+        """Note a call that the one before us had received and not noted; gone on without that, it is lost."""
         post = self._post
-        tried, post.page[TRIED] = post.page[TRIED], 1
         try:
             if not post.ring.holds(id):
-                if tried:
+                if not waits(post.listener, id):
                     post.ring.lose()
                 elif record := self._calls.record(thread, number, architecture, arguments):
                     post.ring.put(record, id)
@@ -121,7 +116,7 @@ class Answerer:
         if not self._turns % LOOK_EVERY:
             self._mind()
         while True:
-            page[: len(CLEAR)] = CLEAR
+            page[: len(NOTHING)] = NOTHING
             if not self._told and _wait(listener) & select.POLLHUP:
                 return False
             try:

@@ -10,6 +10,7 @@ import struct
 
 RECEIVE = 0xC0502100  # SECCOMP_IOCTL_NOTIF_RECV
 SEND = 0xC0182101  # SECCOMP_IOCTL_NOTIF_SEND
+ID_VALID = 0x40082102  # SECCOMP_IOCTL_NOTIF_ID_VALID
 SET_FLAGS = 0x40082104  # SECCOMP_IOCTL_NOTIF_SET_FLAGS
 SYNC_WAKE_UP = 1  # SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 CONTINUE = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
@@ -44,6 +45,17 @@ def let_go_on(listener: int, id: int) -> bool:
         fcntl.ioctl(listener, SEND, RESPONSE.pack(id, 0, 0, CONTINUE))
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.EINPROGRESS):
+            return False
+        raise
+    return True
+
+
+def waits(listener: int, id: int) -> bool:
+    """Whether this call is still held: nobody let it go on, and its caller was not killed."""
+    try:
+        fcntl.ioctl(listener, ID_VALID, struct.pack("Q", id))
+    except OSError as error:
+        if error.errno == errno.ENOENT:
             return False
         raise
     return True

@@ -55,7 +55,6 @@ MOST_LINKS = 40
 MOST_WORLDS = 16
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
-_FOLDER = os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY
 
 
 class Elsewhere(Exception):
@@ -92,11 +91,11 @@ class World:
         self.root = b"" if root == b"/" else root
         self._native = native
         self._ours = ours
-        self._mounts: dict[bytes, Mount] = {}
+        self.mounts: dict[bytes, Mount] = {}
         self._by_folder: dict[bytes, Mount] = {}
         self._table = -1
         self._all_local_until = 0.0
-        self._root = os.open(b"/proc/%d/root" % thread, _FOLDER)
+        self._root = os.open(b"/proc/%d/root" % thread, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY)
         try:
             self.load()
         except OSError:
@@ -109,13 +108,16 @@ class World:
         self._table = os.open(
             b"/proc/self/mountinfo" if self._ours else b"/proc/%d/mountinfo" % self.thread, os.O_RDONLY | os.O_CLOEXEC
         )
-        table = b"".join(iter(lambda: os.read(self._table, 1 << 16), b""))
+        self.know(b"".join(iter(lambda: os.read(self._table, 1 << 16), b"")))
+
+    def know(self, table: bytes) -> None:
+        """Take these mounts for those that are there."""
         before = b"" if self._ours else self.root  # The table of a process leaves its own root out.
-        self._mounts = {mount.point: mount for mount in mounts(table, before)}
-        if not any(_lies_in(self.root, point) for point in self._mounts):
+        self.mounts = {mount.point: mount for mount in mounts(table, before)}
+        if not any(_lies_in(self.root, point) for point in self.mounts):
             local = self._native.kind_of(self._root) in LOCAL_MAGIC
-            self._mounts[self.root or b"/"] = Mount(self.root or b"/", b"rootfs" if local else b"unknown")
-        for mount in self._mounts.values():
+            self.mounts[self.root or b"/"] = Mount(self.root or b"/", b"rootfs" if local else b"unknown")
+        for mount in self.mounts.values():
             mount.safe = all(one.kind in LOCAL for one in self._way(mount.point))
             mount.holds_root = _lies_in(self.root, mount.point)
 
@@ -124,7 +126,7 @@ class World:
         if self._table >= 0:
             os.close(self._table)
             self._table = -1
-        for mount in self._mounts.values():
+        for mount in self.mounts.values():
             if mount.fd >= 0:
                 os.close(mount.fd)
                 mount.fd = -1
@@ -153,7 +155,7 @@ class World:
             return False
         if _has_changed(self._table):
             self.load()
-        if not all(_is_harmless(mount) for mount in self._mounts.values()):
+        if not all(_is_harmless(mount) for mount in self.mounts.values()):
             return False
         self._all_local_until = now + ASK_EVERY
         return True
@@ -192,7 +194,8 @@ class World:
     def _open(self, path: bytes, links: int, follow: bool) -> int:
         mount = self._mount_of(path)
         if not mount.safe:
-            raise Elsewhere(f"on {mount.kind.decode('ascii', 'replace')}")
+            kind = next((one.kind for one in self._way(mount.point) if one.kind not in LOCAL), mount.kind)
+            raise Elsewhere(f"on {kind.decode('ascii', 'replace')}")
         if mount.holds_root:
             below = path[len(self.root) :] or b"/"
             return self._native.open_place(self._root, below, NO_OTHER_MOUNT | IN_ROOT | links, follow)
@@ -203,8 +206,8 @@ class World:
         return self._native.open_place(mount.fd, path[len(mount.point) + 1 :], NO_OTHER_MOUNT | links, follow)
 
     def _mount_of(self, path: bytes) -> Mount:
-        if path in self._mounts:
-            return self._mounts[path]
+        if path in self.mounts:
+            return self.mounts[path]
         folder = path[: path.rfind(b"/")]
         known = self._by_folder.get(folder)
         if known is None:
@@ -217,11 +220,11 @@ class World:
     def _way(self, path: bytes) -> Iterator[Mount]:
         """The mounts that lie on the way to a path, the nearest first."""
         while path:
-            if path in self._mounts:
-                yield self._mounts[path]
+            if path in self.mounts:
+                yield self.mounts[path]
             path = path[: path.rfind(b"/")]
-        if b"/" in self._mounts:
-            yield self._mounts[b"/"]
+        if b"/" in self.mounts:
+            yield self.mounts[b"/"]
 
     def _follow(self, path: bytes) -> bytes:
         """The same place by a path without links. Raises OSError, Elsewhere."""

@@ -231,7 +231,7 @@ class Watch:
         lost = self._ring.lost
         gaps = [*self._gaps]
         if lost:
-            gaps.append(f"{lost} calls were not noted in time")
+            gaps.append(f"calls that were not noted: {lost}")
         if self._unwatched or not self._watching:
             because = self._unwatched or "the processes that watch were killed before the command began"
             return Observation(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
