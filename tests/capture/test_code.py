@@ -14,6 +14,7 @@ from codeworld import CodeWorld, contents, fingerprint
 from workplace import Workplace
 
 from whence.capture.checkout import capture_repository
+from whence.records.code import Repository
 from whence.store.collection import Terms
 
 
@@ -463,9 +464,13 @@ def test_results_and_exclusions_are_listed_apart(repo: CodeWorld) -> None:
 
 @pytest.mark.scenario("A12")
 def test_the_identity_of_an_editable_sibling(repo: CodeWorld) -> None:
-    found = capture_repository(repo.place.path, repo.place.environ, "lib")
-    assert found is not None
-    assert (found.commit, found.dirty, found.package) == (repo.place.git("rev-parse", "HEAD"), False, "lib")
+    found = capture_repository(repo.place.path, repo.place.environ)
+    assert isinstance(found, Repository)
+    assert (found.commit, found.branch, found.dirty) == (repo.place.git("rev-parse", "HEAD"), "main", False)
+    repo.place.write("new.py", "")
+    changed = capture_repository(repo.place.path, repo.place.environ)
+    assert isinstance(changed, Repository)
+    assert (changed.commit, changed.dirty, changed.tree) == (found.commit, True, None)
 
 
 def test_a_machine_without_git_still_has_the_folder(repo: CodeWorld, tmp_path: Path) -> None:

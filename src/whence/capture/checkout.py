@@ -244,17 +244,23 @@ def _pushed(view: View, missing: list[Missing]) -> bool | None:
         return None
 
 
-def capture_repository(folder: Path, environ: Mapping[str, str], package: str | None = None) -> Repository | None:
-    """The identity of another repository whose code is imported: an editable sibling. Costs four calls of git."""
-    view = read_repository(folder, environ, nested=True)
+def capture_repository(
+    folder: Path, environ: Mapping[str, str], *, at_most: float = float("inf")
+) -> Repository | Missing | None:
+    """The identity of another repository whose code is imported: an editable sibling; nothing where there is none.
+
+    Costs four calls of git, none of more than `at_most` seconds.
+    """
+    view = read_repository(folder, environ, nested=True, at_most=at_most)
     if view is None or isinstance(view, Missing):
-        return None
-    dirty = bool(view.status.changed or view.status.untracked)
+        return view
+    # What an import leaves beside a module says nothing of it.
+    dirty = any(not is_excluded(path, ()) for path in (*view.status.changed, *view.status.untracked))
     return Repository(
         path=view.place.root or view.place.git_dir,
         commit=view.status.commit,
+        branch=view.status.branch,
         dirty=dirty,
         url=view.url,
         tree=None if dirty else view.place.head_tree,
-        package=package,
     )

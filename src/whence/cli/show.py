@@ -10,7 +10,7 @@ import msgspec
 
 from ..actions.makers import resolve_shown
 from ..actions.view import View, kin_of, view_run, with_kin, with_what_was_printed
-from ..records.code import Code
+from ..records.code import Code, Repository
 from ..records.configuration import Configuration
 from ..records.data import Artifact, Input
 from ..records.encoding import encode
@@ -186,11 +186,16 @@ def _code(record: Record) -> Rows:
     for nested in code.submodules:
         yield Row("submodule", printable(f"{nested.path} {nested.commit or ''}{' dirty' if nested.dirty else ''}"))
     for other in code.repositories:
-        yield Row("repository", printable(f"{other.path} {other.commit or ''}{' dirty' if other.dirty else ''}"))
+        yield Row("repository", printable(_repository(other)))
     for name, url in code.remotes.items():
         yield Row("remote", printable(f"{name} {url}"))
     for declared in code.declared:
         yield Row("declared", printable(f"{declared.name} = {declared.value} ({declared.checked})"))
+
+
+def _repository(other: Repository) -> str:
+    words = (other.path, other.commit or "no commit", other.branch, "dirty" if other.dirty else "clean", other.url)
+    return " ".join(filter(None, words))
 
 
 def _commit(code: Code) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from ..records.code import Code, LeftOut, OutsideSource
+from ..records.code import Code, LeftOut, OutsideSource, Repository
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
@@ -159,6 +159,9 @@ def _code(record: Record) -> Found:
     ran = {source.path for source in code.outside_snapshot}
     for source in code.outside_snapshot:
         yield _outside(source)
+    for other in code.repositories:
+        if other.dirty:
+            yield _neighbour(other)
     for left in code.files_left_out:
         if left.path in ran:
             continue
@@ -189,6 +192,12 @@ def _outside(source: OutsideSource) -> Finding:
         return Finding(level="weak", what=what, because=because, fix="edit when nothing runs, and run again")
     because = "ran, and the code id does not cover it; its bytes are kept"
     return Finding(level="remark", what=what, because=because, fix=_outside_fix(source))
+
+
+def _neighbour(other: Repository) -> Finding:
+    """Another repository that code was loaded from, and that no commit stands for."""
+    because = "code of it ran, and it differed from its commit: of it only the files that were loaded are kept"
+    return Finding(level="weak", what=f"code.repositories.{other.path}", because=because, fix=f"commit in {other.path}")
 
 
 def _outside_fix(source: OutsideSource) -> str:
@@ -538,6 +547,7 @@ _FIXES: dict[str, str] = {
     "environment.container": "hand in WHENCE_IMAGE_NAME and WHENCE_IMAGE_DIGEST",
     "code": "mend what the reason names (whence status says what a run would record), and run again",
     "code.outside_snapshot": "install what is not the project's own code; then run again",
+    "code.repositories": "git status there must answer in good time; then run again",
     "code.commit": "git init && git commit, so that others can name the code",
     "config": "whence run --config FILE with a file that can be read, or --param K=V",
     "inputs": "name a file that is there and can be read: whence run --input PATH",

@@ -202,8 +202,12 @@ def _code_observed(draft: _Draft, writer: str, stated: Stated) -> None:
     for source in event.sources:
         known = sources.get((source.path, source.digest))
         sources[source.path, source.digest] = source if known is None else _seen_twice(known, source)
+    repositories = {one.path: one for one in (*code.repositories, *event.repositories)}
     draft.code = msgspec.structs.replace(
-        code, outside_snapshot=list(sources.values()), observed_by=list(observers.values())
+        code,
+        outside_snapshot=list(sources.values()),
+        observed_by=list(observers.values()),
+        repositories=list(repositories.values()),
     )
 
 
