@@ -321,7 +321,8 @@ def _results(record: Record) -> Rows:
     if record.output:
         output = record.output
         lost = f", {size_text(output.cut)} left out in the middle" if output.cut else ""
-        yield Row("printed", f"{size_text(output.bytes)}{lost} (whence cat RUN:output)", output.when)
+        said = output.because or f"{size_text(output.bytes)}{lost} (whence cat RUN:output)"
+        yield Row("printed", printable(said), output.when)
     for note in record.notes:
         yield Row("note", printable(f"{time_text(note.at)}  {note.text}" + (f"  ({note.by})" if note.by else "")))
     for anomaly in record.anomalies:

@@ -104,6 +104,7 @@ def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
         _environment,
         _inputs,
         _artifacts,
+        _printed,
         _observation,
         _gaps,
         _losses,
@@ -466,6 +467,12 @@ def _unwritten_fix(path: str) -> str:
     if colon and rest and "/" not in word:
         return f"{word!r} is no kind of output and was taken as part of the path; kinds are {', '.join(KINDS)}"
     return "write it, or do not declare it"
+
+
+def _printed(record: Record) -> Found:
+    if record.output is not None and record.output.because is not None:
+        because = record.output.because
+        yield Finding(level="remark", what="output", because=because, fix="whence run -- COMMAND, around the script")
 
 
 # What was not seen
