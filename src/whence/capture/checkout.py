@@ -13,6 +13,7 @@ from ..records.code import Code, DirtyPath, Entry, LeftOut, Repository, Submodul
 from ..rules.git_objects import FILE
 from ..rules.remotes import page
 from ..rules.snapshot import Plan, Planned, Source, is_excluded
+from ..system.files import read_regular
 from ..system.git import GitError
 from .captured_code import CapturedCode, Judge, placed, relative_to
 from .git_listings import Tracked
@@ -227,7 +228,7 @@ def _has_tags(view: View) -> bool:
     try:
         if os.listdir(common / "refs" / "tags"):
             return True
-        return b" refs/tags/" in (common / "packed-refs").read_bytes()
+        return b" refs/tags/" in read_regular(common / "packed-refs")
     except OSError:
         return False
 

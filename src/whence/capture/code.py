@@ -20,7 +20,7 @@ from ..system.git import GitError
 from ..system.repository import find_worktree
 from .captured_code import CapturedCode, Judge, no_result
 from .checkout import checkout_code
-from .entry import resolve_entry
+from .entry import missing_digest, resolve_entry
 from .folder import folder_code
 from .repository import Head, read_head, read_repository
 
@@ -47,7 +47,7 @@ def capture_code(
     started = entry or resolve_entry(argv, cwd, environ)
     where = _home_of_code(cwd, started, environ)
     view = read_repository(where, environ)
-    missing: list[Missing] = []
+    missing = [undigested] if (undigested := missing_digest(started)) else []
     head = None
     broken = isinstance(view, Missing)
     if isinstance(view, Missing):

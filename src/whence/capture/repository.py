@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..records.base import Missing
 from ..rules.remotes import chosen, without_credentials
-from ..system.files import hash_file
+from ..system.files import hash_file, read_regular
 from ..system.git import Git, GitError
 from ..system.repository import find_worktree, git_dir
 from .git_listings import Status, Tracked, filter_names, parse_attributes, parse_config, parse_index, parse_status
@@ -294,6 +294,6 @@ def _is_pointed_at(path: str, digest: str | None) -> bool:
 
 def _has_lines(path: str) -> bool:
     try:
-        return any(line.strip() and not line.startswith(b"#") for line in Path(path).read_bytes().split(b"\n"))
+        return any(line.strip() and not line.startswith(b"#") for line in read_regular(path).split(b"\n"))
     except OSError:
         return False

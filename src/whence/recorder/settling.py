@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -30,6 +29,7 @@ from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
 from ..store.objects import put_bytes, sync_objects
 from ..store.results import add_results
+from ..system.files import read_regular
 from ..system.leases import is_written_to
 from .launch import Launch
 from .observed import Observed
@@ -391,8 +391,7 @@ def _target(path: str) -> str | None:
 
 def _head(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            return file.read(HEAD)
+        return read_regular(path, HEAD)
     except OSError:
         return b""
 
