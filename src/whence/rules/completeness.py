@@ -7,7 +7,7 @@ has exactly one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -17,6 +17,7 @@ from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
 from .expected import unseen_outputs
+from .fold import SOURCES_CHANGED
 from .git_objects import EMPTY_TREE
 from .kinds import KINDS
 
@@ -158,8 +159,11 @@ def _code(record: Record) -> Found:
     if code.tree is not None or code.id is not None:
         yield from _captured_late("code", code.when)
     ran = {source.path for source in code.outside_snapshot}
+    if not code.observed_by and code.tree is not None and record.status in TERMINAL:
+        yield _nobody_looked()
     for source in code.outside_snapshot:
         yield _outside(source)
+    yield from _edited(record, ran)
     for other in code.repositories:
         if other.dirty:
             yield _neighbour(other)
@@ -179,6 +183,34 @@ def _code(record: Record) -> Found:
                 what=f"code.declared.{declared.name}",
                 because=f"says {declared.value}, and {declared.observed or 'something else'} was observed",
                 fix="hand in the right value, or none",
+            )
+
+
+def _nobody_looked() -> Finding:
+    because = "nobody looked at what code was loaded: some may be missing from the snapshot"
+    fix = "policy observe = auto where it is switched off; or whence.start() in the code"
+    return Finding(level="remark", what="code.observed_by", because=because, fix=fix)
+
+
+def changed_sources(record: Record) -> list[str]:
+    """The source files that were edited while the run was going, each once."""
+    lists = [anomaly.detail for anomaly in record.anomalies if anomaly.what == SOURCES_CHANGED]
+    paths = [path for paths in lists if isinstance(paths, list) for path in cast("list[Any]", paths)]
+    return list(dict.fromkeys(map(str, paths)))
+
+
+def _edited(record: Record, told: Collection[str]) -> Found:
+    """Sources that were edited during the run, but for those of which it is `told` what ran. Where all that was opened
+    was seen, they ran as the snapshot has them."""
+    certain = record.observation.complete
+    for path in changed_sources(record):
+        if path not in told:
+            yield Finding(
+                level="remark" if certain else "weak",
+                what=f"code.changed.{path}",
+                because="was edited while the run was going"
+                + ("; what ran is in the snapshot" if certain else ", and nothing shows which bytes ran"),
+                fix="edit when nothing runs, and run again" if not certain else "nothing",
             )
 
 

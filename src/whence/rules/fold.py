@@ -186,10 +186,13 @@ def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
         draft.missing.append(Missing(what="code.tree", because=event.because, when=event.when))
 
 
+SOURCES_CHANGED = "source files changed after the launch; the recorded ones are those of the launch"
+"""The anomaly that a `code.changed` becomes; its detail is the paths."""
+
+
 def _code_changed(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.CodeChanged", stated.event)
-    what = "source files changed after the launch; the recorded ones are those of the launch"
-    draft.anomalies.append(Anomaly(what=what, at=stated.at, detail=event.paths))
+    draft.anomalies.append(Anomaly(what=SOURCES_CHANGED, at=stated.at, detail=event.paths))
 
 
 def _code_observed(draft: _Draft, writer: str, stated: Stated) -> None:
