@@ -126,7 +126,8 @@ def test_following_on_a_terminal_keeps_to_the_columns_of_the_list(workplace: Wor
         assert row.index("sh -c") == first.index("true") == heading.index("command")
         assert row.index("failed 3") == first.index("succeeded") == heading.index("status")
         workplace.whence("run", "--name", "first", "--", "true").ok()
-        again = shown()
+        while not (again := shown()).startswith("run "):
+            assert again.endswith("  sh -c 'exit 3'")
         assert again.split() == ["run", "created", "status", "took", "code", "name", "command"]
         named = shown()
         assert named.index("first") == again.index("name") and named.endswith("  true")

@@ -47,7 +47,8 @@ SIZES = (8, 19, 13, 6, 9, 12)
 """Columns before the last: fixed, so that lines can be printed as they are found."""
 
 NOTHING = (0,) * len(SIZES)
-ROOM = (0, 0, len("interrupted"), 6, 0, 0)
+STATUS = HEADINGS.index("status")
+ROOM = (0, 0, len("killed SIGKILL"), 6, 0, 0)
 """What columns of a run that is followed take at least: how it ends, and what it took, are seen only later."""
 
 NARROW = 100
@@ -150,11 +151,16 @@ def _print_headings(layout: _Layout) -> None:
 
 
 def _print_followed(record: Record, layout: _Layout | None) -> _Layout:
-    """One more line in the layout; where it needs more room, or the terminal is another one, under new headings."""
+    """One more line in the layout; where it needs more room, or the terminal is another one, under new headings.
+
+    A status that needs more is cut: it is one that passes, as `succeeded (finishing)`.
+    """
     narrow = _is_narrow()
     row = _cells(record, narrow=narrow)
     before = layout.sizes if layout and layout.narrow == narrow else ROOM
-    sizes = tuple(max(size, _fitted(column, [row], narrow=narrow)) for column, size in enumerate(before))
+    fitted = [_fitted(column, [row], narrow=narrow) for column in range(len(SIZES))]
+    fitted[STATUS] = 0
+    sizes = tuple(map(max, before, fitted))
     wanted = _Layout(narrow, sizes)
     if wanted != layout:
         _print_headings(wanted)
