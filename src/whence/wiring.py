@@ -22,7 +22,7 @@ from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
 from .store.layout import MARK, NAME, Store, create_store, find_store, open_store
 from .store.spools import Spools
-from .system.files import write_new
+from .system.files import read_regular, write_new
 from .system.mounts import file_system
 from .system.repository import exclude_from_git, find_worktree, main_worktree
 from .version import VERSION
@@ -158,7 +158,7 @@ def user_key(where: Setting) -> bytes:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_new(path, os.urandom(KEY_BYTES), mode=0o600)
-        key = path.read_bytes()
+        key = read_regular(path)
     except OSError:
         return os.urandom(KEY_BYTES)
     return key if len(key) == KEY_BYTES else os.urandom(KEY_BYTES)

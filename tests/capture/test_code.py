@@ -14,6 +14,8 @@ from codeworld import CodeWorld, contents, fingerprint
 from workplace import Workplace
 
 from whence.capture.checkout import capture_repository
+from whence.capture.code import capture_code
+from whence.records.code import Repository
 from whence.store.collection import Terms
 
 
@@ -234,6 +236,28 @@ def test_a_repository_that_git_cannot_compare_is_still_one(repo: CodeWorld, brok
     assert (code.vcs, code.commit, code.branch, code.dirty) == ("git", commit, "main", None)
     assert code.root == str(repo.place.path)
     assert contents(repo.restored(code.tree)) == contents(repo.place.path)
+
+
+@pytest.mark.scenario("A6")
+@pytest.mark.parametrize("broken", ["index", "HEAD"])
+def test_what_git_ignores_stays_out_of_the_snapshot_of_a_broken_repository(repo: CodeWorld, broken: str) -> None:
+    for name in ("data/big/1.bin", "data/2.bin", "src/noise.log", "mine.txt", "src/kept.py", "src/table.log.py"):
+        repo.place.write(name, "x\n")
+    repo.place.write(".gitignore", "data/\n*.log\n")
+    repo.place.write(".git/info/exclude", "mine.txt\n")
+    there = contents(repo.place.path)
+    repo.place.write(f".git/{broken}", "garbage")
+    captured = repo.capture()
+    gaps = {gap.what: gap.because for gap in captured.missing}
+    assert gaps["code.tree"] == (
+        "paths that match ignore rules of git are not in the snapshot, tracked or not: data/, mine.txt, src/noise.log"
+    )
+    restored = contents(repo.restored(repo.record().tree))
+    ignored = {"data", "data/big", "data/big/1.bin", "data/2.bin", "mine.txt", "src/noise.log"}
+    assert restored == {path: facts for path, facts in there.items() if path not in ignored}
+    inner = capture_code(repo.place.path / "src", ["true"], environ=repo.place.environ)
+    if broken == "HEAD":
+        assert {gap.what: gap.because for gap in inner.missing}["code.tree"].endswith("tracked or not: noise.log")
 
 
 @pytest.mark.parametrize(
@@ -463,9 +487,13 @@ def test_results_and_exclusions_are_listed_apart(repo: CodeWorld) -> None:
 
 @pytest.mark.scenario("A12")
 def test_the_identity_of_an_editable_sibling(repo: CodeWorld) -> None:
-    found = capture_repository(repo.place.path, repo.place.environ, "lib")
-    assert found is not None
-    assert (found.commit, found.dirty, found.package) == (repo.place.git("rev-parse", "HEAD"), False, "lib")
+    found = capture_repository(repo.place.path, repo.place.environ)
+    assert isinstance(found, Repository)
+    assert (found.commit, found.branch, found.dirty) == (repo.place.git("rev-parse", "HEAD"), "main", False)
+    repo.place.write("new.py", "")
+    changed = capture_repository(repo.place.path, repo.place.environ)
+    assert isinstance(changed, Repository)
+    assert (changed.commit, changed.dirty, changed.tree) == (found.commit, True, None)
 
 
 def test_a_machine_without_git_still_has_the_folder(repo: CodeWorld, tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_no_lock_is_no_fault_and_a_broken_one_says_why(capture: Capture, venv: P
     os.mkfifo(tmp_path / "uv.lock")
     captured = capture(str(venv / "bin/python"))
     assert captured.environment.lock is not None
-    assert captured.environment.lock.because == f"{tmp_path}/uv.lock is no regular file"
+    assert captured.environment.lock.because == f"{tmp_path}/uv.lock: it is a pipe, not a regular file"
     assert (captured.environment.locks[0].because or "").startswith("it could not be read: ")
 
 

@@ -120,6 +120,25 @@ def test_a_missing_lock_says_so(workplace: Workplace) -> None:
     assert "no lock file was found" in done.err
 
 
+@pytest.mark.parametrize("options", [(), ("--follow",), ("--json",)])
+def test_the_output_of_a_run_that_was_recorded_from_inside_is_said_to_be_not_captured(
+    workplace: Workplace, options: tuple[str, ...]
+) -> None:
+    workplace.script("job.py", "import whence\nwith whence.start():\n    print('seen by nobody')\n")
+    workplace.python("job.py").ok()
+    done = workplace.whence("cat", "@:output", *options)
+    assert (done.code, done.out) == (3, "")
+    assert "not captured: recorded from inside Python; `whence run` captures output" in done.err
+    assert "output: not captured: recorded from inside Python" in workplace.whence("audit", "@", "--all").out
+    assert "not captured" in workplace.whence("show", "@").ok().out
+
+
+def test_a_command_that_printed_nothing_has_an_empty_output(workplace: Workplace) -> None:
+    workplace.record("true")
+    assert workplace.whence("cat", "@:output").ok().out == ""
+    assert "output:" not in workplace.whence("audit", "@", "--all").out
+
+
 def test_following_the_output_ends_with_the_run(workplace: Workplace) -> None:
     process = workplace.start_whence(
         "run", "--", "python", "-uc", "print('one'); input()", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL

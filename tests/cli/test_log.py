@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 
@@ -103,6 +105,35 @@ def test_following_prints_runs_as_they_start_and_end(workplace: Workplace) -> No
     follower.send_signal(signal.SIGTERM)
     follower.wait(60)
     follower.stdout.close()
+
+
+def test_following_on_a_terminal_keeps_to_the_columns_of_the_list(workplace: Workplace) -> None:
+    ours, theirs = pty.openpty()
+    workplace.record("true")
+    follower = workplace.start_whence("log", "-f", stdout=theirs, env={"COLUMNS": "80", "NO_COLOR": "1"})
+    os.close(theirs)
+    with os.fdopen(ours, encoding="utf-8", newline="") as screen:
+
+        def shown() -> str:
+            return screen.readline().rstrip("\r\n")
+
+        heading, first = shown(), shown()
+        assert heading.split() == ["run", "created", "status", "took", "code", "command"]
+        workplace.whence("run", "--", "sh", "-c", "exit 3")
+        while "failed 3" not in (row := shown()):
+            # What is there to see in between depends on when it is looked at.
+            assert row.endswith("  sh -c 'exit 3'")
+        assert row.index("sh -c") == first.index("true") == heading.index("command")
+        assert row.index("failed 3") == first.index("succeeded") == heading.index("status")
+        workplace.whence("run", "--name", "first", "--", "true").ok()
+        while not (again := shown()).startswith("run "):
+            assert again.endswith("  sh -c 'exit 3'")
+        assert again.split() == ["run", "created", "status", "took", "code", "name", "command"]
+        named = shown()
+        assert named.index("first") == again.index("name") and named.endswith("  true")
+        assert named.index("true") == again.index("command")
+        follower.send_signal(signal.SIGTERM)
+        follower.wait(60)
 
 
 @pytest.mark.scenario("V5")

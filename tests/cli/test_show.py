@@ -105,3 +105,24 @@ def test_times_are_utc_and_every_fact_says_when(lab) -> None:
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", record[key]) for key in ("created", "started", "ended"))
     assert record["code"]["when"] == record["config"]["when"] == record["environment"]["when"] == "launch"
     assert json.dumps(record)
+
+
+def test_who_looked_at_the_loaded_code_is_shown_and_audit_remarks_where_nobody_did(workplace: Workplace) -> None:
+    workplace.script("job.py", "import sys\n")
+    workplace.repository()
+    workplace.record("python", "job.py", options=("--policy", "observe=off"))
+    assert "nobody looked at what code was loaded" in workplace.whence("show", "@").ok().out
+    assert "code.observed_by: nobody looked at what code was loaded" in workplace.whence("audit", "@", "--all").out
+    workplace.script("job.py", "import whence\nwith whence.start():\n    pass\n")
+    workplace.python("job.py").ok()
+    assert "main, by the modules that were loaded" in workplace.whence("show", "@").ok().out
+    assert "code.observed_by" not in workplace.whence("audit", "@", "--all").out
+
+
+def test_a_source_that_was_edited_during_the_run_stands_under_code_and_audit_names_it(workplace: Workplace) -> None:
+    workplace.script("job.py", "open('helper.py', 'a').write('# edited')\n")
+    workplace.repository(**{"helper.py": "x = 1\n"})
+    workplace.record("python", "job.py", options=("--policy", "observe=off"))
+    code = workplace.whence("show", "@").ok().out.partition("\ncode\n")[2].partition("\n\n")[0]
+    assert "edited  " in code and "helper.py  while the run was going" in code
+    assert "weak     code.changed.helper.py: was edited while the run was going" in workplace.whence("audit", "@").out

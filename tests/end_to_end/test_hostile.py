@@ -34,6 +34,34 @@ def test_the_line_of_a_run_can_be_written_to_a_device_a_pipe_and_a_link(reposito
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.parametrize("words", ["python", "python -X utf8", "bash"])
+def test_a_script_that_is_a_pipe_reaches_its_interpreter_whole(repository: Workplace, words: str) -> None:
+    text = "echo printed" if words == "bash" else "print('printed')"
+    piped = f'exec "$0" run -- {words} <(printf %s "{text}")'
+    done = repository.run(["bash", "-c", piped, Path(PYTHON).with_name("whence")]).ok()
+    assert done.out == "printed\n"
+    from_input = repository.whence("run", "--", *words.split(), "/dev/stdin", input=text).ok()
+    assert from_input.out == "printed\n"
+
+
+def test_a_named_pipe_loses_nothing_to_the_look_at_the_entry(repository: Workplace) -> None:
+    os.mkfifo(repository.path / "script")
+    writer = repository.start(["sh", "-c", "echo 'print(1)' > script"])
+    assert repository.whence("run", "--", "python", "script").ok().out == "1\n"
+    assert writer.wait(60) == 0
+    missing = {one["what"]: one["because"] for one in repository.show()["missing"]}
+    assert missing["code.entry.digest"] == "the file was not read: it is a pipe, not a regular file"
+
+
+@pytest.mark.parametrize("name", ["z.py", "z.ipynb"])
+def test_a_program_that_is_a_device_without_end_holds_nobody(repository: Workplace, name: str) -> None:
+    (repository.path / name).symlink_to("/dev/zero")
+    repository.write("python", "#!/bin/sh\nexit 0\n").chmod(0o755)
+    repository.record("./python", name)
+    missing = {one["what"]: one["because"] for one in repository.show()["missing"]}
+    assert missing["code.entry.digest"] == "the file was not read: it is a device, not a regular file"
+
+
 def test_an_input_that_becomes_a_pipe_holds_nobody(repository: Workplace) -> None:
     repository.write("data", "1")
     record = repository.record("sh", "-c", "rm data; mkfifo data", options=("--input", "data"))

@@ -251,6 +251,22 @@ def test_redirections_of_the_shell_are_seen(workplace: Workplace) -> None:
     assert {path: item["role"] for path, item in artifacts(record).items()} == {"out.txt": "output"}
 
 
+def test_who_had_an_output_open_before_the_command_leaves_it_final(workplace: Workplace) -> None:
+    with (workplace.path / "out.txt").open("w") as target:
+        assert workplace.start_whence("run", "--", "echo", "done", stdout=target).wait() == 0
+        record = workplace.show()
+    written = artifacts(record)["out.txt"]
+    assert (written["final"], written["because"], written["digest"]) == (True, None, sha(b"done\n"))
+
+
+def test_who_outlives_the_command_with_its_output_open_does_not(workplace: Workplace) -> None:
+    with (workplace.path / "out.txt").open("w") as target:
+        process = workplace.start_whence("run", "--", "sh", "-c", "echo done; exec 2>&-; sleep 2 &", stdout=target)
+        assert process.wait() == 0
+        record = workplace.show()
+    assert artifacts(record)["out.txt"]["final"] is False
+
+
 def test_hosts_that_are_asked_are_listed(workplace: Workplace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -88,6 +88,41 @@ def test_code_that_git_ignores_or_that_lies_elsewhere_is_kept_when_it_is_importe
     assert "local_model.py" not in audited.replace("remark", ""), audited
 
 
+@pytest.mark.scenario("A12")
+def test_the_repository_of_an_editable_sibling_is_named_clean_or_dirty(project: Workplace) -> None:
+    sibling = Workplace(project.path.parent / "sibling", project.path.parent / "home")
+    sibling.repository(**{"shared_code.py": "shared = 5\n"})
+    sibling.git("remote", "add", "origin", "https://ada:pw@example.org/lab/sibling.git")
+    commit, tree = sibling.git("rev-parse", "HEAD"), sibling.git("rev-parse", "HEAD^{tree}")
+    found = job(project, "import shared_code", env={"PYTHONPATH": str(sibling.path)})["code"]["repositories"]
+    assert found == [{
+        "path": str(sibling.path), "commit": commit, "branch": "main", "dirty": False, "tree": tree,
+        "url": "https://example.org/lab/sibling.git", "package": None,
+    }]  # fmt: skip
+    line = f"{sibling.path} {commit} main clean https://example.org/lab/sibling.git"
+    assert line in project.whence("show", "@").ok().out
+    assert "code.repositories" not in project.whence("audit", "@").out
+
+    sibling.write("table.py", "unloaded = 1\n")
+    [changed] = job(project, "import shared_code", env={"PYTHONPATH": str(sibling.path)})["code"]["repositories"]
+    assert (changed["commit"], changed["dirty"], changed["tree"]) == (commit, True, None)
+    assert f"weak     code.repositories.{sibling.path}: code of it ran, and it differed from its commit" in (
+        project.whence("audit", "@").out
+    )
+
+
+@pytest.mark.scenario("A12")
+def test_a_sibling_that_git_cannot_compare_is_a_gap_and_not_a_fault(project: Workplace) -> None:
+    sibling = Workplace(project.path.parent / "sibling", project.path.parent / "home")
+    sibling.repository(**{"shared_code.py": "shared = 5\n"})
+    (sibling.path / ".git" / "index").write_bytes(b"broken")
+    record = job(project, "import shared_code", env={"PYTHONPATH": str(sibling.path)})
+    assert (record["status"], record["code"]["repositories"]) == ("succeeded", [])
+    [gap] = [gap for gap in record["missing"] if gap["what"].startswith("code.repositories")]
+    assert gap["what"] == f"code.repositories.{sibling.path}" and gap["because"].startswith("git: ")
+    assert str(sibling.path / "shared_code.py") in ran(record)
+
+
 def test_what_the_environment_describes_is_not_listed(project: Workplace) -> None:
     record = job(project, "import json, numpy, msgspec, sqlite3, helper")
     assert record["code"]["outside_snapshot"] == []

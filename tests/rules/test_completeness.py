@@ -9,13 +9,16 @@ import msgspec
 import pytest
 
 from whence.records.base import Missing
-from whence.records.code import Code, Declared, Entry, LeftOut, OutsideSource
+from whence.records.code import Code, Declared, Entry, LeftOut, OutsideSource, SourceObserver
 from whence.records.configuration import ConfigFile, Configuration
 from whence.records.data import Artifact, Input
 from whence.records.environment import Environment, Lock
+from whence.records.observation import Observation
 from whence.records.record import Loss, Record
+from whence.records.result import Anomaly
 from whence.records.run import Error
 from whence.rules.completeness import Finding, findings
+from whence.rules.fold import SOURCES_CHANGED
 from whence.rules.git_objects import EMPTY_TREE
 
 DIGEST = "sha256:" + "0" * 64
@@ -28,7 +31,14 @@ CLEAN = Record(
     ended="2026-11-21T06:40:30.120000Z",
     exit_code=0,
     ext={"site": "north"},
-    code=Code(vcs="git", tree="a" * 40, id="git-tree:" + "a" * 40, entry=Entry(kind="file", path="a.py"), dirty=True),
+    code=Code(
+        vcs="git",
+        tree="a" * 40,
+        id="git-tree:" + "a" * 40,
+        entry=Entry(kind="file", path="a.py"),
+        dirty=True,
+        observed_by=[SourceObserver(writer="main", by="modules")],
+    ),
     config=Configuration(values={"lr": 0.1}),
     environment=Environment(fingerprint=DIGEST, lock=Lock(path="l", format="uv", digest=DIGEST, size=1, agrees=True)),
     inputs=[Input(name="d.csv", path="d.csv", kind="file", digest=DIGEST, changed="no")],
@@ -112,6 +122,11 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
         "missing",
         "code.tree",
     ),
+    "a source that was edited meanwhile": (
+        _with(anomalies=[Anomaly(what=SOURCES_CHANGED, at="", detail=["a.py"])]),
+        "weak",
+        "code.changed.a.py",
+    ),
     "a declared commit that differs": (
         _code(declared=[Declared(name="commit", value="a", checked="differs", observed="b")]),
         "weak",
@@ -188,6 +203,19 @@ def test_what_a_machine_cannot_have_is_a_remark() -> None:
         _with(missing=[Missing(what="environment.accelerators", because="there is none")])(CLEAN), fields=FIELDS
     )
     assert [(finding.level, finding.what) for finding in found] == [("remark", "environment.accelerators")]
+
+
+def test_that_nobody_looked_at_the_loaded_code_is_a_remark() -> None:
+    found = findings(_code(observed_by=[])(CLEAN), fields=FIELDS)
+    assert [(finding.level, finding.what) for finding in found] == [("remark", "code.observed_by")]
+
+
+def test_a_source_that_was_edited_while_all_opens_were_seen_is_a_remark() -> None:
+    edited = _with(
+        anomalies=[Anomaly(what=SOURCES_CHANGED, at="", detail=["a.py"])], observation=Observation(complete=True)
+    )
+    found = findings(edited(CLEAN), fields=FIELDS)
+    assert [(finding.level, finding.what) for finding in found] == [("remark", "code.changed.a.py")]
 
 
 def test_a_source_outside_the_snapshot_that_was_kept_is_a_remark() -> None:

@@ -116,7 +116,12 @@ def _parts(record: Record) -> Iterator[_Part]:
 
 
 def _names(record: Record) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.name for part in _parts(record)))[:CANDIDATES]
+    return content_names(record)[:CANDIDATES]
+
+
+def content_names(record: Record) -> tuple[str, ...]:
+    """What may stand behind `RUN:`, outputs first."""
+    return tuple(dict.fromkeys(part.name for part in _parts(record)))
 
 
 def _is_manifest(store: Store, digest: str) -> bool:

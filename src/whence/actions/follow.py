@@ -23,9 +23,9 @@ STATUS_EVERY = 5
 
 
 def follow_output(store: Store, run_id: str, *, sleep: Callable[[float], None]) -> Iterator[bytes]:
-    """What the command printed and prints, until the run has ended."""
+    """What the command printed and prints, until the run has ended. Raises UnresolvedError where nobody looks."""
     path = open_run(store, run_id).path("output.log")
-    if path is None and _ended(store, run_id):
+    if _unseen(store, run_id) or (path is None and _ended(store, run_id)):
         yield from read_part(store, run_id, "output", now_ns=0, environ={})
         return
     offset, looks, ended = 0, 0, False
@@ -44,6 +44,12 @@ def follow_output(store: Store, run_id: str, *, sleep: Callable[[float], None]) 
         looks += 1
         if not ended:
             sleep(POLL)
+
+
+def _unseen(store: Store, run_id: str) -> bool:
+    """Whether nothing that is printed will be captured."""
+    output = load_run(store, run_id).record.output
+    return output is not None and output.because is not None
 
 
 def _ended(store: Store, run_id: str) -> bool:

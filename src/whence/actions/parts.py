@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 def read_part(store: Store, run_id: str, part: str, *, now_ns: int, environ: Mapping[str, str]) -> Iterator[bytes]:
     """The bytes of a part. Raises UnresolvedError when the run has none. `environ` is for git, to read a snapshot."""
     files = open_run(store, run_id)
-    if part in ("output", "log"):
+    if part == "log" or (part == "output" and "output.log" in files.names()):
         yield from _FILES[part](files)
         return
     record = view_run(store, run_id, now_ns=now_ns).record
@@ -68,18 +68,16 @@ def _document(value: msgspec.Struct) -> bytes:
     return msgspec.json.format(encode(value), indent=2) + b"\n"
 
 
-_PARTS: dict[str, Callable[[Store, Record], bytes]] = {
-    "record": _record,
-    "config": _config,
-    "environment": _environment,
-    "lock": _lock,
-}
-
-
 def _output(files: RunFiles) -> Iterator[bytes]:
-    """What the command printed; nothing when it printed nothing."""
-    if "output.log" in files.names():
-        yield from _chunks(files, "output.log")
+    """What the command printed."""
+    yield from _chunks(files, "output.log")
+
+
+def _no_output(store: Store, record: Record) -> bytes:
+    """There is no log: nothing was printed, or the record says why nobody looked."""
+    if record.output is not None and record.output.because is not None:
+        raise UnresolvedError(f"{record.id}: {record.output.because}")
+    return b""
 
 
 def _log(files: RunFiles) -> Iterator[bytes]:
@@ -91,7 +89,15 @@ def _log(files: RunFiles) -> Iterator[bytes]:
 
 _FILES: dict[str, Callable[[RunFiles], Iterator[bytes]]] = {"output": _output, "log": _log}
 
-PARTS = (*_FILES, *_PARTS)
+_PARTS: dict[str, Callable[[Store, Record], bytes]] = {
+    "record": _record,
+    "config": _config,
+    "environment": _environment,
+    "lock": _lock,
+    "output": _no_output,
+}
+
+PARTS = tuple(dict.fromkeys((*_FILES, *_PARTS)))
 
 
 def _chunks(files: RunFiles, name: str) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from ..records.code import Code, DirtyPath, Entry, LeftOut, Repository, Submodul
 from ..rules.git_objects import FILE
 from ..rules.remotes import page
 from ..rules.snapshot import Plan, Planned, Source, is_excluded
+from ..system.files import read_regular
 from ..system.git import GitError
 from .captured_code import CapturedCode, Judge, placed, relative_to
 from .git_listings import Tracked
@@ -227,7 +228,7 @@ def _has_tags(view: View) -> bool:
     try:
         if os.listdir(common / "refs" / "tags"):
             return True
-        return b" refs/tags/" in (common / "packed-refs").read_bytes()
+        return b" refs/tags/" in read_regular(common / "packed-refs")
     except OSError:
         return False
 
@@ -244,17 +245,23 @@ def _pushed(view: View, missing: list[Missing]) -> bool | None:
         return None
 
 
-def capture_repository(folder: Path, environ: Mapping[str, str], package: str | None = None) -> Repository | None:
-    """The identity of another repository whose code is imported: an editable sibling. Costs four calls of git."""
-    view = read_repository(folder, environ, nested=True)
+def capture_repository(
+    folder: Path, environ: Mapping[str, str], *, at_most: float = float("inf")
+) -> Repository | Missing | None:
+    """The identity of another repository whose code is imported: an editable sibling; nothing where there is none.
+
+    Costs four calls of git, none of more than `at_most` seconds.
+    """
+    view = read_repository(folder, environ, nested=True, at_most=at_most)
     if view is None or isinstance(view, Missing):
-        return None
-    dirty = bool(view.status.changed or view.status.untracked)
+        return view
+    # What an import leaves beside a module says nothing of it.
+    dirty = any(not is_excluded(path, ()) for path in (*view.status.changed, *view.status.untracked))
     return Repository(
         path=view.place.root or view.place.git_dir,
         commit=view.status.commit,
+        branch=view.status.branch,
         dirty=dirty,
         url=view.url,
         tree=None if dirty else view.place.head_tree,
-        package=package,
     )

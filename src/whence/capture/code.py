@@ -16,10 +16,11 @@ from ..records.base import Missing
 from ..records.code import Entry
 from ..rules.declared import declared_code
 from ..rules.snapshot import without_refused
+from ..system.git import GitError
 from ..system.repository import find_worktree
 from .captured_code import CapturedCode, Judge, no_result
 from .checkout import checkout_code
-from .entry import resolve_entry
+from .entry import missing_digest, resolve_entry
 from .folder import folder_code
 from .repository import Head, read_head, read_repository
 
@@ -46,16 +47,20 @@ def capture_code(
     started = entry or resolve_entry(argv, cwd, environ)
     where = _home_of_code(cwd, started, environ)
     view = read_repository(where, environ)
-    missing: list[Missing] = []
+    missing = [undigested] if (undigested := missing_digest(started)) else []
     head = None
+    broken = isinstance(view, Missing)
     if isinstance(view, Missing):
         head = read_head(where, environ)
         missing.append(msgspec.structs.replace(view, what="code.dirty") if head and head.commit else view)
         view = None
     if head is not None:
-        captured = _with_head(head, started, home, store)
+        ignored = _ignored(head.root, head.root, environ, missing)
+        captured = _with_head(head, started, home, store, ignored)
     elif view is None:
-        captured = _of_package(folder_code(where, started, home, store), started, argv, cwd, environ)
+        root = find_worktree(where) if broken else None
+        ignored = frozenset[str]() if root is None else _ignored(where, root, environ, missing)
+        captured = _of_package(folder_code(where, started, home, store, ignored), started, argv, cwd, environ)
     else:
         captured = checkout_code(
             view, where, started, store=store, is_result=is_result, code_exclude=code_exclude, environ=environ,
@@ -87,9 +92,25 @@ def _home_of_code(cwd: Path, entry: Entry, environ: Mapping[str, str]) -> Path:
     return folder if own is not None or root is None else cwd
 
 
-def _with_head(head: Head, entry: Entry, home: Path | None, store: Path | None) -> CapturedCode:
+def _ignored(folder: Path, root: Path, environ: Mapping[str, str], missing: list[Missing]) -> frozenset[str]:
+    """What git ignores below the folder, relative to it, in a working tree whose repository is broken."""
+    from .ignored import ignored_paths  # Few repositories are broken.
+
+    try:
+        paths = ignored_paths(root, environ)
+    except (GitError, OSError) as error:
+        because = f"which files git ignores is not known, so they are in the snapshot too: {error}"
+        missing.append(Missing(what="code.tree", because=because))
+        return frozenset()
+    inside = os.path.relpath(os.path.realpath(folder), os.path.realpath(root)) + "/"
+    return paths if inside == "./" else frozenset(p.removeprefix(inside) for p in paths if p.startswith(inside))
+
+
+def _with_head(
+    head: Head, entry: Entry, home: Path | None, store: Path | None, ignored: frozenset[str]
+) -> CapturedCode:
     """A repository that git cannot compare with its commit: the folder as it is, not known to be clean."""
-    captured = folder_code(head.root, entry, home, store)
+    captured = folder_code(head.root, entry, home, store, ignored)
     code = msgspec.structs.replace(
         captured.code, vcs="git", commit=head.commit, branch=head.branch, remotes=head.remotes, dirty=None
     )

@@ -16,6 +16,7 @@ from ..records.configuration import ConfigFile
 from ..records.encoding import encode
 from ..rules.plain import as_mapping, to_plain
 from ..rules.secrets import Secrets
+from ..system.files import read_regular
 from .config_formats import FORMATS, Format, all_said, parse
 from .configuration import ReadConfig, masked_values
 
@@ -88,9 +89,7 @@ def _masked_bytes(content: bytes, secrets: Secrets) -> bytes:
 
 def _content(path: str, cwd: str) -> bytes:
     try:
-        fd = os.open(os.path.join(cwd, os.path.expanduser(path)), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(fd, "rb") as stream:
-            content = stream.read(LARGEST + 1)
+        content = read_regular(os.path.join(cwd, os.path.expanduser(path)), LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RefusedError(f"configuration {path}: {reason} in {cwd}", hint="name a file that is there") from None

@@ -18,6 +18,7 @@ from ..digests import digest_of
 from ..records.base import Missing
 from ..records.code import Entry
 from ..rules.packages import from_folder
+from ..system.files import read_regular
 from ..system.processes import find_program
 from .attempts import Attempts
 from .hostfiles import regular_bytes
@@ -144,7 +145,7 @@ def _distribution(name: str, version: str, folder: str, files: Sequence[_File]) 
 def _digest(path: str) -> str:
     """As RECORD writes it; nothing for a file that cannot be read."""
     try:
-        content = hashlib.sha256(Path(path).read_bytes()).digest()
+        content = hashlib.sha256(read_regular(path)).digest()
     except OSError:
         return ""
     return "sha256=" + urlsafe_b64encode(content).decode().rstrip("=")

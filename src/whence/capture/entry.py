@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..digests import digest_of
+from ..records.base import Missing
 from ..records.code import Entry, EntryKind
+from ..system.files import open_regular, read_regular
 from ..system.processes import find_program
 
 _PYTHON = re.compile(r"(python|pypy|pythonw)[0-9.]*(t|d)?")
@@ -213,9 +215,8 @@ def _interpreted(name: str, words: list[str], cwd: Path) -> Entry:
 
 def _is_python_script(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            first = file.read(512)
-    except OSError:
+        first = read_regular(path, 512)
+    except (OSError, ValueError):
         return False
     line = first.split(b"\n", 1)[0]
     if not line.startswith(b"#!"):
@@ -235,9 +236,31 @@ ENTRY_LIMIT = 64 << 20
 
 def _file_digest(path: str) -> str | None:
     try:
-        with Path(path).open("rb") as file:
-            if os.fstat(file.fileno()).st_size > ENTRY_LIMIT:
-                return None
-            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+        return _digest_of_file(path)
+    except (OSError, ValueError):
         return None
+
+
+def _digest_of_file(path: str) -> str | None:
+    with os.fdopen(open_regular(path), "rb") as file:
+        if os.fstat(file.fileno()).st_size > ENTRY_LIMIT:
+            return None
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def missing_digest(entry: Entry) -> Missing | None:
+    """Why the entry's file has no digest, where it is there; what is not there the command itself will say."""
+    if entry.path is None or entry.digest is not None:
+        return None
+    try:
+        stat = os.stat(entry.path)
+        os.close(open_regular(entry.path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        because = (isinstance(error, OSError) and error.strerror) or str(error)
+        return Missing(what="code.entry.digest", because=f"the file was not read: {because}")
+    if stat.st_size <= ENTRY_LIMIT:
+        return None
+    because = f"the file has {stat.st_size} bytes, and no more than {ENTRY_LIMIT} are read before the start"
+    return Missing(what="code.entry.digest", because=because)

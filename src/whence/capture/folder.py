@@ -8,7 +8,7 @@ right in the folder are taken, and hidden ones not.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..records.base import Missing
@@ -28,8 +28,11 @@ NOT_ENTERED = frozenset({
 MOST_FILES = 20_000
 
 
-def _walk(root: Path, *, store: Path | None, flat: bool) -> Iterator[str]:
-    """Paths below root, relative, in no order; links are not followed. `flat`: only what lies right in it."""
+def _walk(root: Path, *, store: Path | None, flat: bool, ignored: Callable[[str], bool]) -> Iterator[str]:
+    """Paths below root, relative, in no order; links are not followed. `flat`: only what lies right in it.
+
+    What is `ignored` is passed over: it is asked about a folder with a slash at its end.
+    """
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -42,8 +45,9 @@ def _walk(root: Path, *, store: Path | None, flat: bool) -> Iterator[str]:
             if flat and entry.name.startswith("."):
                 continue
             if not entry.is_dir(follow_symlinks=False):
-                yield path
-            elif not flat and _entered(entry, store):
+                if not ignored(path):
+                    yield path
+            elif not flat and _entered(entry, store) and not ignored(path + "/"):
                 pending.append(path + "/")
 
 
@@ -56,20 +60,43 @@ def _entered(entry: os.DirEntry[str], store: Path | None) -> bool:
     return not any(Path(entry.path, mark).is_file() for mark in ("pyvenv.cfg", "store.json"))
 
 
-def folder_code(where: Path, entry: Entry, home: Path | None, store: Path | None) -> CapturedCode:
-    """The code of a folder without version control, as it is; `home` and `store` are told apart from a project."""
+NAMED = 10
+"""Ignored paths that a reason names."""
+
+
+def _ignored_text(paths: Sequence[str]) -> str:
+    named = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+    return f"paths that match ignore rules of git are not in the snapshot, tracked or not: {named}"
+
+
+def folder_code(
+    where: Path, entry: Entry, home: Path | None, store: Path | None, ignored: frozenset[str] = frozenset()
+) -> CapturedCode:
+    """The code of a folder without version control, as it is; `home` and `store` are told apart from a project.
+
+    `ignored` are paths that are left out, folders with a slash at their end; those that were met are named.
+    """
     missing: list[Missing] = []
+    met: list[str] = []
+
+    def is_ignored(path: str) -> bool:
+        if path in ignored:
+            met.append(path)
+        return path in ignored
+
     flat = where.parent == where or (home is not None and os.path.realpath(where) == os.path.realpath(home))
     if flat:
         because = f"{where} is not a project's folder: only the files right in it are kept, hidden ones not"
         missing.append(Missing(what="code.tree", because=because))
     entries: list[Planned] = []
-    for path in _walk(where, store=store, flat=flat):
+    for path in _walk(where, store=store, flat=flat, ignored=is_ignored):
         if len(entries) >= MOST_FILES:
             because = f"the folder has more than {MOST_FILES} files; the others are not in the snapshot"
             missing.append(Missing(what="code.tree", because=because))
             break
         entries.append(Planned(path, FILE, None, False))
+    if met:
+        missing.append(Missing(what="code.tree", because=_ignored_text(sorted(met))))
     entry = placed(entry, os.fspath(where))
     version = project_version(where, where)
     code = Code(

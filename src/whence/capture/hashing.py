@@ -18,7 +18,7 @@ import msgspec
 from ..digests import digest_of
 from ..records.data import Stat
 from ..records.encoding import encode
-from ..system.files import hash_file, stat_identity
+from ..system.files import hash_file, open_regular, stat_identity
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
@@ -109,8 +109,7 @@ def measure_file(path: str, cache: Cache, part: str | None = None) -> Steps[Meas
     known = _known(path, cache, part)
     if known is not None:
         return known
-    # O_NONBLOCK: a pipe that took the file's place would hold the opener for ever.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = open_regular(path)
     try:
         measured = yield from _read(fd)
         if measured.changed:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from ..system.files import open_regular
+
 LIMIT = 1 << 20
 
 
@@ -58,17 +60,15 @@ class HostFiles(msgspec.Struct, frozen=True):
 
 
 def regular_bytes(path: str | Path, limit: int) -> bytes:
-    """The bytes of a regular file. Raises OSError; ValueError for what is no regular file or is larger than the limit.
+    """The bytes of a regular file. Raises OSError, also for what is no regular file; ValueError for one larger than the
+    limit.
 
-    Opened without blocking: a FIFO of that name must not stop a launch.
+    What is no regular file is not opened: a FIFO of that name must not stop a launch, nor lose what is in it.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if status.st_mode & 0o170000 != 0o100000:
-            raise ValueError(f"{os.fspath(path)} is no regular file")
-        if status.st_size > limit:
-            raise ValueError(f"{os.fspath(path)} has {status.st_size} bytes, more than {limit}")
+    with os.fdopen(open_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise ValueError(f"{os.fspath(path)} has {size} bytes, more than {limit}")
         return file.read()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ..rules.interpreters import SHELLS, ToolRun, is_python, launched, pyenv_choice, shebang, tool_run
+from ..system.files import read_regular
 from ..system.processes import find_program
 from .hostfiles import home_of, regular_bytes
 
@@ -51,15 +52,9 @@ def _find_named(command: Sequence[str], cwd: Path, environ: Mapping[str, str], d
 
 def _head(program: str) -> bytes:
     try:
-        fd = os.open(program, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        return read_regular(program, 1024)
+    except (OSError, ValueError):
         return b""
-    try:
-        return os.read(fd, 1024)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
 
 
 def _of_script(name: str, head: bytes, cwd: Path, environ: Mapping[str, str], depth: int) -> Candidate | None:

@@ -14,6 +14,7 @@ import msgspec
 from ..records.environment import Package
 from ..rules.packages import from_conda, from_direct_url, from_folder, from_metadata, normalise
 from ..rules.secrets import Mask
+from ..system.files import open_regular
 from .hostfiles import regular_bytes
 
 _TAIL = 2048
@@ -132,7 +133,7 @@ def _conda_packages(prefix: str | None) -> Iterable[Package]:
 
 def _tail(path: str) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(path)
     except OSError:
         return b""
     try:

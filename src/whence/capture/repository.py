@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..records.base import Missing
 from ..rules.remotes import chosen, without_credentials
-from ..system.files import hash_file
+from ..system.files import hash_file, read_regular
 from ..system.git import Git, GitError
 from ..system.repository import find_worktree, git_dir
 from .git_listings import Status, Tracked, filter_names, parse_attributes, parse_config, parse_index, parse_status
@@ -111,19 +111,27 @@ def _remotes(config: Mapping[str, list[str]]) -> dict[str, str]:
     return found
 
 
-def read_repository(folder: Path, environ: Mapping[str, str], *, nested: bool = False) -> View | Missing | None:
+def read_repository(
+    folder: Path, environ: Mapping[str, str], *, nested: bool = False, at_most: float = float("inf")
+) -> View | Missing | None:
     """The repository of the folder; nothing where there is none, a `Missing` where git will not say.
 
-    A nested one is looked at by itself, without what the environment says about the outer one.
+    A nested one is looked at by itself, without what the environment says about the outer one. No question takes
+    more than `at_most` seconds.
     """
     if nested:
-        environ = {k: v for k, v in environ.items() if k not in _LOCAL}
+        environ = without_local(environ)
     elif "GIT_DIR" not in environ and find_worktree(folder) is None and not _looks_bare(folder):
         return None
     try:
-        return _read(folder, environ)
+        return _read(folder, environ, at_most)
     except GitError as error:
         return Missing(what="code.commit", because=f"git: {_first_line(str(error))}")
+
+
+def without_local(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what it says about one repository."""
+    return {k: v for k, v in environ.items() if k not in _LOCAL}
 
 
 def _looks_bare(folder: Path) -> bool:
@@ -134,11 +142,11 @@ def _first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0].removeprefix("fatal: ")
 
 
-def _read(folder: Path, environ: Mapping[str, str]) -> View:
-    git, refused = Git(folder, environ), ()
+def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
+    git, refused = Git(folder, environ, at_most=at_most), ()
     place = _find_place(git)
     if isinstance(place, str):
-        git, place, refusal = _read_refused(folder, environ, place)
+        git, place, refusal = _read_refused(folder, environ, place, at_most)
         refused = (refusal,)
     config = parse_config(git.answer("config", "--list", "-z"))
     git = git.without_filters(filter_names(config))
@@ -187,14 +195,15 @@ def _find_place(git: Git) -> Place | str:
     )
 
 
-def _read_refused(folder: Path, environ: Mapping[str, str], said: str) -> tuple[Git, Place, Missing]:
+def _read_refused(folder: Path, environ: Mapping[str, str], said: str, at_most: float) -> tuple[Git, Place, Missing]:
     """A repository of another account: git's check guards against programs that its configuration names, and we run
     none of them, so it is read by naming its folder; that it was so is recorded."""
     root = find_worktree(folder)
     own = git_dir(root) if root is not None else None
     if root is None or own is None or ("dubious ownership" not in said and "unsafe repository" not in said):
         raise GitError(said)
-    git = Git(folder, environ, extra={"GIT_DIR": os.fspath(own), "GIT_WORK_TREE": os.fspath(root)})
+    extra = {"GIT_DIR": os.fspath(own), "GIT_WORK_TREE": os.fspath(root)}
+    git = Git(folder, environ, extra=extra, at_most=at_most)
     place = _find_place(git)
     if isinstance(place, str):
         raise GitError(place)
@@ -285,6 +294,6 @@ def _is_pointed_at(path: str, digest: str | None) -> bool:
 
 def _has_lines(path: str) -> bool:
     try:
-        return any(line.strip() and not line.startswith(b"#") for line in Path(path).read_bytes().split(b"\n"))
+        return any(line.strip() and not line.startswith(b"#") for line in read_regular(path).split(b"\n"))
     except OSError:
         return False

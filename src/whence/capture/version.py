@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..system.files import read_regular
+
 _VERSION = r"""version\s*=\s*(?P<quote>["'])(?P<value>[^"'\\]+)(?P=quote)\s*(#.*)?"""
 _PLAIN = r"version\s*=\s*(?P<value>[^\s#;]+)\s*"
 _SECTION = r"\[\s*(?P<name>[^\[\]]+?)\s*\]\s*(#.*)?"
@@ -33,7 +35,7 @@ def _upwards(start: Path, root: Path) -> Iterator[Path]:
 
 def _stated(file: Path, sections: tuple[str, ...]) -> str | None:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_regular(file).decode("utf-8", "replace")
     except OSError:
         return None
     form = _VERSION if file.suffix == ".toml" else _PLAIN

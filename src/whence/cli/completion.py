@@ -1,6 +1,7 @@
 """`whence completion`: a script that completes commands, options and runs, for bash, zsh or fish.
 
-The script holds the words; only references ask the store, through `whence completion --references`.
+The script holds the words; only references ask the store, through `whence completion --references` and `--parts`.
+A shell may evaluate the words that it is offered, so one that it would not take as it stands is never offered.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from argparse import SUPPRESS
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from itertools import islice
+from shlex import quote
+from time import time_ns
 
-from ..actions.references import name_of
+from ..actions.content import content_names
+from ..actions.parts import PARTS
+from ..actions.references import name_of, resolve_run
+from ..actions.view import view_record
 from ..errors import WhenceError
 from ..ids import short
 from ..rules.policy import KEYS
@@ -23,6 +29,9 @@ from .stop import SIGNALS
 
 LATEST = 50
 """Runs that are offered."""
+
+WITH_PARTS = ("get", "cat")
+"""Commands whose words may name a part of a run, `RUN:PART`."""
 
 WITH_RUNS = ("show", "audit", "verify", "restore", "get", "cat", "note", "tag", "stop")
 """Commands whose words may name a run."""
@@ -49,6 +58,7 @@ def parser() -> CommandParser:
     )
     parser.add_argument("shell", nargs="?", choices=tuple(_SCRIPTS))
     parser.add_argument("--references", action="store_true", help=SUPPRESS)
+    parser.add_argument("--parts", nargs=2, help=SUPPRESS)
     return parser
 
 
@@ -56,6 +66,9 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     if options.references:
         for word in _references():
+            line(word)
+    elif options.parts:
+        for word in _parts(*options.parts):
             line(word)
     elif options.shell:
         line(_SCRIPTS[options.shell](_options()))
@@ -71,8 +84,27 @@ def _references() -> list[str]:
     except WhenceError:
         return []
     runs = list(islice(run_ids(store), LATEST))
-    names = [name for run in runs if (name := name_of(store, run)) and name.isprintable() and " " not in name]
+    names = [name for run in runs if (name := name_of(store, run)) and _is_plain(name)]
     return ["@", *dict.fromkeys(names), *map(short, runs)]
+
+
+def _parts(command: str, word: str) -> list[str]:
+    """`RUN:PART` for each part of the run that begins the word; none where it names no run."""
+    reference, colon, _ = word.partition(":")
+    if not colon:
+        return []
+    try:
+        store = Place().store
+        names = content_names(view_record(store, resolve_run(store, reference), now_ns=time_ns()))
+    except WhenceError:
+        return []
+    words = (*(PARTS if command == "cat" else ()), *names)
+    return [f"{reference}:{name}" for name in dict.fromkeys(words) if _is_plain(f"{reference}:{name}")]
+
+
+def _is_plain(word: str) -> bool:
+    """Whether every shell takes the word as it stands."""
+    return quote(word) == word
 
 
 def _options() -> dict[str, list[str]]:
@@ -85,9 +117,10 @@ def _bash(options: Mapping[str, Sequence[str]]) -> str:
         f'    {option}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$current")); return ;;'
         for option, words in VALUES.items()
     )
+    parts = "|".join(f"{name}:*:*" for name in WITH_PARTS)
     cases = "\n".join(f'    {name}) words="{" ".join(words)}" ;;' for name, words in options.items())
     return f"""_whence() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" words=""
+  local current="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" words="" whole="" before=""
   case "${{COMP_WORDS[COMP_CWORD-1]}}" in
 {values}
   esac
@@ -95,6 +128,16 @@ def _bash(options: Mapping[str, Sequence[str]]) -> str:
     COMPREPLY=($(compgen -W "{" ".join(COMMANDS)} --help --version" -- "$current"))
     return
   fi
+  # The word as it was typed: bash takes @ and : for its ends, and replaces only what is behind the last one.
+  whole="${{COMP_LINE:0:${{COMP_POINT:-0}}}}"
+  whole="${{whole##*[[:space:]]}}"
+  case "$command:${{whole:=$current}}" in
+    {parts})
+      [ -n "$COMP_WORDBREAKS" ] && before="${{whole%"${{whole##*["$COMP_WORDBREAKS"]}}"}}"
+      COMPREPLY=($(compgen -W "$(whence completion --parts "$command" "$whole" 2>/dev/null)" -- "$whole"))
+      COMPREPLY=("${{COMPREPLY[@]#"$before"}}")
+      return ;;
+  esac
   case "$command" in
 {cases}
   esac
@@ -124,6 +167,9 @@ def _fish(options: Mapping[str, Sequence[str]]) -> str:
         lines.append(f"complete -c whence -l {option[2:]} -x -a '{' '.join(words)}'")
     seen = f"__fish_seen_subcommand_from {' '.join(WITH_RUNS)}"
     lines.append(f"complete -c whence -n '{seen}' -a '(whence completion --references 2>/dev/null)'")
+    seen = f"__fish_seen_subcommand_from {' '.join(WITH_PARTS)}"
+    asked = "whence completion --parts (commandline -opc)[2] (commandline -ct) 2>/dev/null"
+    lines.append(f"complete -c whence -n '{seen}' -a '({asked})'")
     return "\n".join(lines)
 
 

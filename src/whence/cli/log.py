@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ..actions.follow import follow_runs
 from ..actions.listing import Choice, records
@@ -44,6 +45,11 @@ STATUSES = ("created", "running", *sorted(TERMINAL))
 HEADINGS = ("run", "created (UTC)", "status", "took", "code", "name", "command")
 SIZES = (8, 19, 13, 6, 9, 12)
 """Columns before the last: fixed, so that lines can be printed as they are found."""
+
+NOTHING = (0,) * len(SIZES)
+STATUS = HEADINGS.index("status")
+ROOM = (0, 0, len("killed SIGKILL"), 6, 0, 0)
+"""What columns of a run that is followed take at least: how it ends, and what it took, are seen only later."""
 
 NARROW = 100
 """Columns of a terminal below which the year and the seconds of a time are left out."""
@@ -105,7 +111,9 @@ def _unreadable(run_id: str, why: str) -> None:
 
 def _print(found: Iterator[Record], *, as_json: bool) -> int:
     if not as_json and width() is not None:
-        return _print_fitted(list(found))
+        rows = list(found)
+        _print_fitted(rows)
+        return len(rows)
     if not as_json:
         line(_row(HEADINGS))
     count = 0
@@ -115,18 +123,53 @@ def _print(found: Iterator[Record], *, as_json: bool) -> int:
     return count
 
 
-def _print_fitted(found: Sequence[Record]) -> int:
+def _print_fitted(found: Sequence[Record], least: Sequence[int] = NOTHING) -> _Layout:
     """For a terminal: columns as wide as what is in them, and none that is empty, so that the command has room."""
-    narrow = (width() or 0) < NARROW
+    narrow = _is_narrow()
     rows = [_cells(record, narrow=narrow) for record in found]
-    sizes = [_fitted(column, rows, narrow=narrow) for column in range(len(SIZES))]
-    headings = [
-        name if len(name) <= size else name.partition(" ")[0] for name, size in zip(HEADINGS, (*sizes, 99), strict=True)
-    ]
-    line(styled(_row(headings, sizes), "dim"))
+    sizes = (_fitted(column, rows, narrow=narrow) for column in range(len(SIZES)))
+    layout = _Layout(narrow, tuple(map(max, sizes, least)))
+    _print_headings(layout)
     for record, row in zip(found, rows, strict=True):
-        line(_with_style(_row(row, sizes), record))
-    return len(rows)
+        line(_with_style(_row(row, layout.sizes), record))
+    return layout
+
+
+class _Layout(NamedTuple):
+    """The columns of a terminal's lines; one of no width is left out."""
+
+    narrow: bool
+    sizes: tuple[int, ...]
+
+
+def _print_headings(layout: _Layout) -> None:
+    headings = [
+        name if len(name) <= size else name.partition(" ")[0]
+        for name, size in zip(HEADINGS, (*layout.sizes, 99), strict=True)
+    ]
+    line(styled(_row(headings, layout.sizes), "dim"))
+
+
+def _print_followed(record: Record, layout: _Layout | None) -> _Layout:
+    """One more line in the layout; where it needs more room, or the terminal is another one, under new headings.
+
+    A status that needs more is cut: it is one that passes, as `succeeded (finishing)`.
+    """
+    narrow = _is_narrow()
+    row = _cells(record, narrow=narrow)
+    before = layout.sizes if layout and layout.narrow == narrow else ROOM
+    fitted = [_fitted(column, [row], narrow=narrow) for column in range(len(SIZES))]
+    fitted[STATUS] = 0
+    sizes = tuple(map(max, before, fitted))
+    wanted = _Layout(narrow, sizes)
+    if wanted != layout:
+        _print_headings(wanted)
+    line(_with_style(_row(row, sizes), record))
+    return wanted
+
+
+def _is_narrow() -> bool:
+    return (width() or 0) < NARROW
 
 
 def _fitted(column: int, rows: Sequence[Sequence[str]], *, narrow: bool) -> int:
@@ -203,11 +246,17 @@ def _code(record: Record) -> str:
 def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:
     """The latest runs, the oldest first, and then a line whenever a run appears or its state changes."""
     following = follow_runs(place.store, choice, clock=time.time_ns, sleep=_pause)
-    for record in reversed(list(_found(place, choice, ON_A_TERMINAL if limit is None else limit or None))):
-        _print_one(record, as_json=as_json)
+    found = list(_found(place, choice, ON_A_TERMINAL if limit is None else limit or None))[::-1]
+    fitted = not as_json and width() is not None
+    layout = _print_fitted(found, ROOM) if fitted and found else None
+    if not fitted:
+        _print(iter(found), as_json=as_json)
     flush()
     for record in following:
-        _print_one(record, as_json=as_json)
+        if fitted:
+            layout = _print_followed(record, layout)
+        else:
+            _print_one(record, as_json=as_json)
         flush()
     return 0
 

@@ -10,13 +10,15 @@ import msgspec
 
 from ..actions.makers import resolve_shown
 from ..actions.view import View, kin_of, view_run, with_kin, with_what_was_printed
-from ..records.code import Code
+from ..records.code import Code, Repository
 from ..records.configuration import Configuration
 from ..records.data import Artifact, Input
 from ..records.encoding import encode
 from ..records.environment import Environment
 from ..records.record import Record
 from ..records.result import Metric
+from ..records.run import TERMINAL
+from ..rules.completeness import changed_sources
 from ..rules.expected import unseen_outputs
 from ..rules.plain import flatten
 from .arguments import REFERENCE, CommandParser, Place
@@ -183,14 +185,33 @@ def _code(record: Record) -> Rows:
         yield Row("left out", printable(f"{left.path} ({size_text(left.size)}): {left.because}"))
     for source in code.outside_snapshot:
         yield Row("ran too", printable(f"{source.path}  {outside_text(source)}"), source.when)
+    yield from _looked(record, code)
     for nested in code.submodules:
         yield Row("submodule", printable(f"{nested.path} {nested.commit or ''}{' dirty' if nested.dirty else ''}"))
     for other in code.repositories:
-        yield Row("repository", printable(f"{other.path} {other.commit or ''}{' dirty' if other.dirty else ''}"))
+        yield Row("repository", printable(_repository(other)))
     for name, url in code.remotes.items():
         yield Row("remote", printable(f"{name} {url}"))
     for declared in code.declared:
         yield Row("declared", printable(f"{declared.name} = {declared.value} ({declared.checked})"))
+
+
+def _repository(other: Repository) -> str:
+    words = (other.path, other.commit or "no commit", other.branch, "dirty" if other.dirty else "clean", other.url)
+    return " ".join(filter(None, words))
+
+
+def _looked(record: Record, code: Code) -> Rows:
+    """Who looked which code ran, and what was edited meanwhile."""
+    for path in changed_sources(record):
+        yield Row("edited", printable(f"{path}  while the run was going; the snapshot has it as it was at the launch"))
+    for one in code.observed_by:
+        yield Row("looked", printable(f"{one.writer}, by the {_LOOKED.get(one.by, one.by)}"), one.when)
+    if not code.observed_by and record.status in TERMINAL:
+        yield Row("looked", "nobody looked at what code was loaded")
+
+
+_LOOKED = {"modules": "modules that were loaded", "opens": "files that were seen to be opened"}
 
 
 def _commit(code: Code) -> str:
@@ -316,7 +337,8 @@ def _results(record: Record) -> Rows:
     if record.output:
         output = record.output
         lost = f", {size_text(output.cut)} left out in the middle" if output.cut else ""
-        yield Row("printed", f"{size_text(output.bytes)}{lost} (whence cat RUN:output)", output.when)
+        said = output.because or f"{size_text(output.bytes)}{lost} (whence cat RUN:output)"
+        yield Row("printed", printable(said), output.when)
     for note in record.notes:
         yield Row("note", printable(f"{time_text(note.at)}  {note.text}" + (f"  ({note.by})" if note.by else "")))
     for anomaly in record.anomalies:

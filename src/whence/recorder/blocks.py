@@ -122,8 +122,8 @@ def _sources(launched: Launch) -> Sources:
     snapshot, around = launched.snapshot, launched.around
     held = None if snapshot is None else held_by(snapshot)
     return Sources(
-        launched.recording, around.secrets, around.cwd, lambda: held, launched=frozenset(sys.modules),
-        began=None if held is None else held.taken,
+        launched.recording, around.secrets, around.cwd, lambda: held, environ=around.environ,
+        launched=frozenset(sys.modules), began=None if held is None else held.taken,
     )  # fmt: skip
 
 

@@ -64,7 +64,10 @@ class Guests:
                 own = _join(
                     around.store, around.policy, run, rank, around.secrets, around.spools, around.clock, around.say
                 )
-                sources = Sources(own, around.secrets, around.cwd, lambda: held_in(around.store, run, around.environ))
+                sources = Sources(
+                    own, around.secrets, around.cwd, lambda: held_in(around.store, run, around.environ),
+                    environ=around.environ,
+                )  # fmt: skip
                 known = self._sessions[run] = Session(own, around.secrets, around.cwd, around.say, sources)
             return known
 

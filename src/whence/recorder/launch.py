@@ -30,6 +30,7 @@ from ..ids import new_id
 from ..records import events
 from ..records.base import Missing
 from ..records.code import Code
+from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
 from ..rules.container import masked, of_image
@@ -45,6 +46,9 @@ from . import attach, recording
 from .keeping import Keeping
 from .recording import Recording
 from .request import Request, Surroundings
+
+NO_OUTPUT = "not captured: recorded from inside Python; `whence run` captures output"
+"""Why a block has no output log: what its process prints goes where it went before the block began."""
 
 
 class Observed(Protocol):
@@ -140,6 +144,8 @@ def capture(launch: Launch) -> None:
     _attempt(launch, "config", lambda: _config(launch))
     _inputs(launch)
     _ask_policy(launch)
+    if launch.request.mode == "block":
+        launch.recording.state(events.OutputCaptured(output=Output(when="launch", because=NO_OUTPUT)))
 
 
 def capture_beside(launch: Launch) -> None:

@@ -40,6 +40,7 @@ class Observed:
         self.complete = False
         """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
+        self._handed: set[tuple[int, int]] = set()
         self._digests = _Beside(self.cache)
         launch.recording.state(events.ObservationStarted(mechanism=mechanism, because=because))
 
@@ -49,6 +50,8 @@ class Observed:
             call = seen(record)
             self.count += 1
             self.programs.take(call)
+            if call.pid == 0 and call.identity is not None:
+                self._handed.add(call.identity.key)
             path = self.files.take(call)
             if path is not None and call.identity is not None and self._is_wanted(path):
                 self._digests.add(path, call.identity)
@@ -70,6 +73,11 @@ class Observed:
         if digest is None or opened is None:
             return None
         return Measured(digest="sha256:" + digest.hex(), size=opened.size, stat=stat_of(opened), began=0)
+
+    def is_only_held_above(self, device: int, inode: int) -> bool:
+        """Whether whoever holds the file open is not of the command: it was handed over (`command > file`), so that the
+        shell and ourselves have it, and everything that the command started is gone."""
+        return (device, inode) in self._handed and self.complete and not self.all_gaps()
 
     def all_gaps(self) -> Sequence[str]:
         """Everything that makes the observation incomplete."""

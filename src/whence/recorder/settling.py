@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -30,6 +29,7 @@ from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
 from ..store.objects import put_bytes, sync_objects
 from ..store.results import add_results
+from ..system.files import read_regular
 from ..system.leases import is_written_to
 from .launch import Launch
 from .observed import Observed
@@ -242,12 +242,16 @@ class Settling:
         found = list(self._outputs())
         for one in found:
             if one.advance(enough) and one.absolute is not None and one.found.kind in ("file", "link"):
-                one.still_written = is_written_to(one.absolute) is True
+                one.still_written = is_written_to(one.absolute) is True and not self._is_only_held_above(one)
         artifacts = state_outputs(self._launch, found, self._pending)
         store = self._launch.around.store
         add_results(store, self._launch.cwd, [artifact.path for artifact in artifacts if is_result(artifact)])
         if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
             sync_objects(store, stored)
+
+    def _is_only_held_above(self, one: OutputDigest) -> bool:
+        stat = one.found.stat
+        return stat is not None and self._observed.is_only_held_above(stat.st_dev, stat.st_ino)
 
     def _outputs(self) -> Iterator[OutputDigest]:
         """What is to be kept first comes first."""
@@ -388,8 +392,7 @@ def _target(path: str) -> str | None:
 
 def _head(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            return file.read(HEAD)
+        return read_regular(path, HEAD)
     except OSError:
         return b""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from ..records.base import Missing
 from ..records.code import OutsideSource
 from ..rules.secrets import Secrets
 from ..store.held import Held, State
+from .neighbours import Neighbours
 from .recording import Recording
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Sources:
         cwd: Path,
         held: Callable[[], Held | None],
         *,
+        environ: Mapping[str, str],
         launched: frozenset[str] = frozenset(),
         began: int | None = None,
     ) -> None:
@@ -54,6 +56,8 @@ class Sources:
         self._secrets = secrets
         self._cwd = os.fspath(cwd)
         self._held = held
+        self._environ = environ
+        self._neighbours = Neighbours(secrets, environ)
         self._launched = launched
         self._began = time.time_ns() if began is None else began
         self._known: set[str] = set()
@@ -63,8 +67,9 @@ class Sources:
     def forked(self, recording: Recording) -> Sources:
         """Those of a forked child, which has its parent's modules."""
         return Sources(
-            recording, self._secrets, Path(self._cwd), self._held, launched=self._launched, began=self._began
-        )
+            recording, self._secrets, Path(self._cwd), self._held, environ=self._environ, launched=self._launched,
+            began=self._began,
+        )  # fmt: skip
 
     def state(self, enough: Callable[[], bool]) -> None:
         """State what has been loaded since the last look; the first time also that there was nothing to list.
@@ -93,9 +98,12 @@ class Sources:
         recording, part = self._recording, held.root if held else self._cwd
         keeper = SourceKeeping.of(recording.store, recording.policy, self._secrets, part, enough)
         sources = [self._source(one, state, held, keeper.keep) for one, state in found[:MOST]]
-        recording.state(
-            events.CodeObserved(when="end", by=BY, sources=[source for source in sources if self._is_new(source)])
-        )
+        elsewhere = [one.path for one, state in found if state == "elsewhere"]
+        repositories, gaps = self._neighbours.identify(elsewhere, enough)
+        new = [source for source in sources if self._is_new(source)]
+        recording.state(events.CodeObserved(when="end", by=BY, sources=new, repositories=repositories))
+        for gap in gaps:
+            recording.state(events.CaptureFailed(missing=gap))
         if len(found) > MOST:
             because = f"{len(found) - MOST} more source files ran that the snapshot does not hold"
             missing = Missing(what="code.outside_snapshot", because=because, when="end")

@@ -111,10 +111,15 @@ class Repository(Struct, frozen=True, kw_only=True):
     """Another repository whose code the run imports: an editable sibling, for instance."""
 
     path: str
+    """The top of its working tree, absolute."""
     commit: str | None
     dirty: bool
+    """Whether anything in it but what tools derive differed from the commit when it was looked at."""
+    branch: str | None = None
     url: str | None = None
+    """Of the remote that speaks for it, without credentials."""
     tree: str | None = None
+    """The tree of its commit, where nothing differed."""
     package: str | None = None
 
 

@@ -7,7 +7,7 @@ the file and ignored; another major `v` is refused.
 from typing import Any, Literal
 
 from .base import Missing, Struct, When
-from .code import Code, OutsideSource
+from .code import Code, OutsideSource, Repository
 from .configuration import Configuration
 from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment
@@ -98,6 +98,8 @@ class CodeObserved(Event, frozen=True, kw_only=True, tag="code.observed"):
     """`modules`: what the interpreter had loaded."""
     sources: list[OutsideSource] = []
     """Those that the snapshot does not hold as they ran."""
+    repositories: list[Repository] = []
+    """Those that sources from outside of the code's folder lie in."""
 
 
 class EnvironmentCaptured(Event, frozen=True, kw_only=True, tag="environment.captured"):

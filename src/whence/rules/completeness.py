@@ -7,16 +7,17 @@ has exactly one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
 
-from ..records.code import Code, LeftOut, OutsideSource
+from ..records.code import Code, LeftOut, OutsideSource, Repository
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
 from .expected import unseen_outputs
+from .fold import SOURCES_CHANGED
 from .git_objects import EMPTY_TREE
 from .kinds import KINDS
 
@@ -104,6 +105,7 @@ def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
         _environment,
         _inputs,
         _artifacts,
+        _printed,
         _observation,
         _gaps,
         _losses,
@@ -157,8 +159,14 @@ def _code(record: Record) -> Found:
     if code.tree is not None or code.id is not None:
         yield from _captured_late("code", code.when)
     ran = {source.path for source in code.outside_snapshot}
+    if not code.observed_by and code.tree is not None and record.status in TERMINAL:
+        yield _nobody_looked()
     for source in code.outside_snapshot:
         yield _outside(source)
+    yield from _edited(record, ran)
+    for other in code.repositories:
+        if other.dirty:
+            yield _neighbour(other)
     for left in code.files_left_out:
         if left.path in ran:
             continue
@@ -178,6 +186,34 @@ def _code(record: Record) -> Found:
             )
 
 
+def _nobody_looked() -> Finding:
+    because = "nobody looked at what code was loaded: some may be missing from the snapshot"
+    fix = "policy observe = auto where it is switched off; or whence.start() in the code"
+    return Finding(level="remark", what="code.observed_by", because=because, fix=fix)
+
+
+def changed_sources(record: Record) -> list[str]:
+    """The source files that were edited while the run was going, each once."""
+    lists = [anomaly.detail for anomaly in record.anomalies if anomaly.what == SOURCES_CHANGED]
+    paths = [path for paths in lists if isinstance(paths, list) for path in cast("list[Any]", paths)]
+    return list(dict.fromkeys(map(str, paths)))
+
+
+def _edited(record: Record, told: Collection[str]) -> Found:
+    """Sources that were edited during the run, but for those of which it is `told` what ran. Where all that was opened
+    was seen, they ran as the snapshot has them."""
+    certain = record.observation.complete
+    for path in changed_sources(record):
+        if path not in told:
+            yield Finding(
+                level="remark" if certain else "weak",
+                what=f"code.changed.{path}",
+                because="was edited while the run was going"
+                + ("; what ran is in the snapshot" if certain else ", and nothing shows which bytes ran"),
+                fix="edit when nothing runs, and run again" if not certain else "nothing",
+            )
+
+
 def _outside(source: OutsideSource) -> Finding:
     """A source that ran: its bytes are lost, or in doubt, or only not where `restore` puts them."""
     what = f"code.outside_snapshot.{source.path}"
@@ -189,6 +225,12 @@ def _outside(source: OutsideSource) -> Finding:
         return Finding(level="weak", what=what, because=because, fix="edit when nothing runs, and run again")
     because = "ran, and the code id does not cover it; its bytes are kept"
     return Finding(level="remark", what=what, because=because, fix=_outside_fix(source))
+
+
+def _neighbour(other: Repository) -> Finding:
+    """Another repository that code was loaded from, and that no commit stands for."""
+    because = "code of it ran, and it differed from its commit: of it only the files that were loaded are kept"
+    return Finding(level="weak", what=f"code.repositories.{other.path}", because=because, fix=f"commit in {other.path}")
 
 
 def _outside_fix(source: OutsideSource) -> str:
@@ -459,6 +501,12 @@ def _unwritten_fix(path: str) -> str:
     return "write it, or do not declare it"
 
 
+def _printed(record: Record) -> Found:
+    if record.output is not None and record.output.because is not None:
+        because = record.output.because
+        yield Finding(level="remark", what="output", because=because, fix="whence run -- COMMAND, around the script")
+
+
 # What was not seen
 
 
@@ -538,6 +586,7 @@ _FIXES: dict[str, str] = {
     "environment.container": "hand in WHENCE_IMAGE_NAME and WHENCE_IMAGE_DIGEST",
     "code": "mend what the reason names (whence status says what a run would record), and run again",
     "code.outside_snapshot": "install what is not the project's own code; then run again",
+    "code.repositories": "git status there must answer in good time; then run again",
     "code.commit": "git init && git commit, so that others can name the code",
     "config": "whence run --config FILE with a file that can be read, or --param K=V",
     "inputs": "name a file that is there and can be read: whence run --input PATH",

@@ -186,10 +186,13 @@ def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
         draft.missing.append(Missing(what="code.tree", because=event.because, when=event.when))
 
 
+SOURCES_CHANGED = "source files changed after the launch; the recorded ones are those of the launch"
+"""The anomaly that a `code.changed` becomes; its detail is the paths."""
+
+
 def _code_changed(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.CodeChanged", stated.event)
-    what = "source files changed after the launch; the recorded ones are those of the launch"
-    draft.anomalies.append(Anomaly(what=what, at=stated.at, detail=event.paths))
+    draft.anomalies.append(Anomaly(what=SOURCES_CHANGED, at=stated.at, detail=event.paths))
 
 
 def _code_observed(draft: _Draft, writer: str, stated: Stated) -> None:
@@ -202,8 +205,12 @@ def _code_observed(draft: _Draft, writer: str, stated: Stated) -> None:
     for source in event.sources:
         known = sources.get((source.path, source.digest))
         sources[source.path, source.digest] = source if known is None else _seen_twice(known, source)
+    repositories = {one.path: one for one in (*code.repositories, *event.repositories)}
     draft.code = msgspec.structs.replace(
-        code, outside_snapshot=list(sources.values()), observed_by=list(observers.values())
+        code,
+        outside_snapshot=list(sources.values()),
+        observed_by=list(observers.values()),
+        repositories=list(repositories.values()),
     )
 
 

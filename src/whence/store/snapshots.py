@@ -16,7 +16,7 @@ from ..records.base import Missing
 from ..records.code import Code, LeftOut
 from ..rules.git_objects import FILE, LINK, Blob, blob_id, build_trees, commit_content, object_id
 from ..rules.snapshot import Plan, is_excluded
-from ..system.files import make_folders, open_regular, write_whole
+from ..system.files import make_folders, read_regular, write_whole
 from ..system.git import GitError
 from .code_objects import ObjectWriter
 from .code_repository import REFS, create_code_repository
@@ -146,7 +146,7 @@ class Snapshots:
             if item.blob.hex() == notebook.blob:
                 return notebook._replace(blob=item.code.hex())
         try:
-            content = Path(work.plan.root, notebook.path).read_bytes()
+            content = read_regular(Path(work.plan.root, notebook.path), follow=False)
         except OSError:
             return notebook
         from ..rules.notebooks import strip_notebook  # few folders hold one
@@ -178,15 +178,10 @@ def stand_in(item: LeftOut) -> Blob:
 def read_again(path: str, blob: Blob) -> bytes | None:
     """The bytes of a file or link that are still those of the blob."""
     try:
-        content = os.fsencode(os.readlink(path)) if blob.mode == LINK else _read_regular(path)
+        content = os.fsencode(os.readlink(path)) if blob.mode == LINK else read_regular(path, follow=False)
     except OSError:
         return None
     return content if blob_id(content) == blob.blob else None
-
-
-def _read_regular(path: str) -> bytes:
-    with os.fdopen(open_regular(path, follow=False), "rb") as file:
-        return file.read()
 
 
 def was_touched(root: str, blob: Blob, taken: int) -> bool:

@@ -172,13 +172,42 @@ class Hashed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_regular(path: Path | str, *, follow: bool = True) -> int:
-    """A descriptor to read a regular file with. Raises OSError, also for what is no regular file, and never waits:
-    a pipe that took the file's place would hold the opener until somebody writes."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
-    if modes.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    """A descriptor to read a regular file with. Raises OSError, also for what is no regular file, and never waits.
+
+    Nothing else is opened: that alone takes what a pipe holds from its reader, lets its writer go on, and may move a
+    device. What takes the file's place between the two looks is at least not waited for, and not read.
+    """
+    _refuse_special(path, os.stat(path, follow_symlinks=follow))
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    fd = os.open(path, flags)
+    try:
+        _refuse_special(path, os.fstat(fd))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _refuse_special(path: Path | str, stat: os.stat_result) -> None:
+    if not modes.S_ISREG(stat.st_mode):
+        raise OSError(errno.EINVAL, f"it is {kind_of(stat.st_mode)}, not a regular file", os.fspath(path))
+
+
+def kind_of(mode: int) -> str:
+    """What a file is that is no regular one, for a person."""
+    for test, name in (
+        (modes.S_ISFIFO, "a pipe"), (modes.S_ISSOCK, "a socket"), (modes.S_ISBLK, "a device"),
+        (modes.S_ISCHR, "a device"), (modes.S_ISDIR, "a folder"), (modes.S_ISLNK, "a link"),
+    ):  # fmt: skip
+        if test(mode):
+            return name
+    return "a special file"
+
+
+def read_regular(path: Path | str, limit: int | None = None, *, follow: bool = True) -> bytes:
+    """The bytes of a regular file, or as many as `limit` says. Raises OSError as `open_regular` does."""
+    with os.fdopen(open_regular(path, follow=follow), "rb") as file:
+        return file.read(-1 if limit is None else limit)
 
 
 def hash_file(path: Path | str, *, follow: bool = True) -> Hashed:

@@ -42,21 +42,24 @@ class Git:
         *,
         filters: Sequence[str] = (),
         extra: Mapping[str, str] | None = None,
+        at_most: float = float("inf"),
     ) -> None:
+        """`at_most` bounds the seconds of every question, whatever it asks for itself."""
         self.folder = os.fspath(folder)
         self._environ = _question_environ(environ) | dict(extra or {})
         self._given = environ
         self._extra = dict(extra or {})
+        self._at_most = at_most
         if filters:
             self._environ |= _without_filters(self._environ, filters)
 
     def without_filters(self, filters: Sequence[str]) -> Git:
         """The same questions, with these clean and smudge filters switched off."""
-        return Git(self.folder, self._given, filters=filters, extra=self._extra)
+        return Git(self.folder, self._given, filters=filters, extra=self._extra, at_most=self._at_most)
 
     def with_environ(self, extra: Mapping[str, str]) -> Git:
         """The same questions with more in the environment: a scratch index, for instance."""
-        other = Git(self.folder, self._given, extra=self._extra | dict(extra))
+        other = Git(self.folder, self._given, extra=self._extra | dict(extra), at_most=self._at_most)
         other._environ = self._environ | dict(extra)
         return other
 
@@ -65,7 +68,7 @@ class Git:
         try:
             return run(
                 ["git", *_QUIET, "-C", self.folder, *words],
-                seconds=seconds,
+                seconds=min(seconds, self._at_most),
                 environ=self._environ,
                 stdin=stdin,
                 output_limit=1 << 30,

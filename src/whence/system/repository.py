@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .files import read_regular
+
 
 def find_worktree(start: Path) -> Path | None:
     """The nearest folder upwards that holds a `.git`: the root of the working tree, or nothing."""
@@ -62,7 +64,7 @@ def exclude_from_git(worktree: Path, folder: Path) -> str | None:
 
 def _pointer(path: Path, prefix: str) -> str | None:
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = os.fsdecode(read_regular(path))
     except OSError:
         return None
     return text[len(prefix) :].strip() if text.startswith(prefix) else None
