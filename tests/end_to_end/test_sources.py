@@ -251,8 +251,10 @@ def test_a_script_under_whence_run_says_for_itself_what_it_loaded(project: Workp
         "local_model.py": ("absent", True),
         "helper.py": ("changed", False),
     }
-    [observer] = record["code"]["observed_by"]
-    assert observer["writer"].startswith("worker-")
+    assert {(one["writer"].partition("-")[0], one["by"]) for one in record["code"]["observed_by"]} == {
+        ("worker", "modules"),
+        ("main", "opens"),
+    }
     assert record["losses"] == []
     assert got(project, "local_model.py") == "depth = 3\n"
 
@@ -308,10 +310,12 @@ def test_a_run_that_is_killed_lists_nothing_and_claims_nothing(project: Workplac
     assert project.whence("get", "@:local_model.py", "-").code == 3
 
 
-def test_a_command_that_does_not_record_from_inside_was_looked_at_by_nobody(project: Workplace) -> None:
+def test_a_command_that_is_not_observed_and_does_not_record_from_inside_was_looked_at_by_nobody(
+    project: Workplace,
+) -> None:
     project.write("local_model.py", "depth = 3\n")
     project.write("plain.py", "import local_model\n")
-    code = project.record(sys.executable, "plain.py")["code"]
+    code = project.record(sys.executable, "plain.py", options=("--policy", "observe=off"))["code"]
     assert (code["outside_snapshot"], code["observed_by"]) == ([], [])
 
 

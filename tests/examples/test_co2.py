@@ -62,7 +62,7 @@ def test_its_record_names_code_configuration_data_environment_and_results(clone:
     assert record["code"]["git_tree"] == clone.git("rev-parse", "HEAD^{tree}")
     assert record["code"]["entry"]["path"] == FIT
     assert record["config"]["values"]["degree"] == 2
-    assert [Path(i["path"]).name for i in record["inputs"]] == ["co2_monthly.csv"]
+    assert [Path(i["path"]).name for i in record["inputs"]] == ["co2_monthly.csv", "fit.toml"]
     assert {a["kind"] for a in record["artifacts"]} >= {"plot"}
     assert record["environment"]["python"]["version"]
     assert record["environment"]["fingerprint"].startswith("sha256:")
@@ -81,7 +81,7 @@ def test_ten_runs_have_one_code_id(clone: Workplace) -> None:
 def test_a_fit_that_diverges_is_a_failed_run_with_what_it_printed(clone: Workplace) -> None:
     record = clone.record("python", FIT, "--lr", "3", options=OPTIONS)
     assert (record["status"], record["exit_code"]) == ("failed", 1)
-    assert [i["path"].endswith("co2_monthly.csv") for i in record["inputs"]] == [True]
+    assert [Path(i["path"]).name for i in record["inputs"]] == ["co2_monthly.csv", "fit.toml"]
     assert "the learning rate 3.0 is too large" in clone.whence("cat", "@:output").ok().out
 
 

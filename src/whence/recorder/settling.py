@@ -181,7 +181,7 @@ class Settling:
     ) -> OutsideSource:
         kept = keeping.keep(path, relative or path)
         return OutsideSource(
-            path=self._launch.around.secrets.mask_text(relative or path),
+            path=self._said(relative or path),
             state="absent" if state == "same" else state,
             digest=kept.digest,
             size=kept.size,
@@ -219,6 +219,7 @@ class Settling:
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
         if secret is not None:
             stated = replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
+        stated = replace(stated, path=self._said(stated.path), name=self._said(stated.name))
         launch.recording.state(events.InputObserved(input=stated))
 
     def _state_folder(self, one: ObservedFolder, enough: Callable[[], bool]) -> None:
@@ -300,7 +301,7 @@ class Settling:
             ("the run changed installed software: the recorded environment is that of the launch", self._installed()),
         ):
             if paths:
-                shown = [recorded_path(path, os.fspath(self._launch.cwd)) for path in sorted(paths)[:NAMED]]
+                shown = [self._said(recorded_path(path, os.fspath(self._launch.cwd))) for path in sorted(paths)[:NAMED]]
                 detail = [*shown, *([f"{len(paths) - NAMED} more"] if len(paths) > NAMED else [])]
                 self._launch.recording.state(events.AnomalyRaised(what=what, detail=detail))
 
@@ -338,10 +339,10 @@ class Settling:
         same = now is not None and now.same_content(executed.identity)
         measured, because = self._digest(path, enough) if same else (None, "it is another file now, or gone")
         return Program(
-            path=path,
+            path=self._said(path),
             digest=measured.digest if measured else None,
             size=executed.identity.size,
-            target=_target(path),
+            target=self._target(path),
             times=executed.times,
             changed="no" if same else "yes" if now is None or now.size != executed.identity.size else "unknown",
             because=because,
@@ -349,9 +350,9 @@ class Settling:
 
     def _library(self, path: str, enough: Callable[[], bool]) -> Program:
         measured, because = self._digest(path, enough)
-        target = _target(path)
+        target = self._target(path)
         return Program(
-            path=path,
+            path=self._said(path),
             kind="library",
             digest=measured.digest if measured else None,
             size=measured.size if measured else None,
@@ -366,6 +367,14 @@ class Settling:
             return (work.result, None) if work.advance(enough) else (None, "there was no time to digest it")
         except OSError as error:
             return None, f"it could not be read: {error.strerror or error}"
+
+    def _target(self, path: str) -> str | None:
+        real = os.path.realpath(path)
+        return self._said(real) if real != path else None
+
+    def _said(self, path: str) -> str:
+        """A path without what looks like a secret in it."""
+        return self._launch.around.secrets.mask_text(path)
 
     def _connection(self, address: bytes, times: int) -> Connection:
         host, port = host_and_port(address)
@@ -383,11 +392,6 @@ def _stood(use: FileUse, taken: int) -> bool:
 
 def _size(use: FileUse) -> int:
     return use.now.size if use.now is not None else 0
-
-
-def _target(path: str) -> str | None:
-    real = os.path.realpath(path)
-    return real if real != path else None
 
 
 def _head(path: str) -> bytes:
