@@ -8,7 +8,7 @@ import pytest
 from workplace import Workplace
 
 from whence.actions.bump import bump, next_version
-from whence.errors import UsageError, WhenceError
+from whence.errors import WhenceError
 
 NEXT = {
     "none": ([], "patch", (None, "v0.1.0")),
@@ -39,6 +39,7 @@ def test_the_tag_is_pushed_and_tags_of_others_are_fetched_first(repository: Work
     repository.git("clone", "-q", "--bare", str(repository.path), str(remote))
     repository.git("remote", "add", "origin", str(remote))
     repository.git("--git-dir", str(remote), "tag", "v2.0.0")
+    repository.commit("more")
     done = bump(repository.path, "minor", repository.environ)
     assert (done.previous, done.tag, done.remote) == ("v2.0.0", "v2.1.0", "origin")
     assert "v2.1.0" in repository.git("--git-dir", str(remote), "tag").split()
@@ -47,7 +48,7 @@ def test_the_tag_is_pushed_and_tags_of_others_are_fetched_first(repository: Work
 @pytest.mark.scenario("S19")
 def test_a_dirty_folder_is_refused(repository: Workplace) -> None:
     repository.write("train.py", "changed\n")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(WhenceError) as caught:
         bump(repository.path, "patch", repository.environ)
     assert caught.value.message == f"{repository.path}: found uncommitted changes: train.py"
     assert repository.git("tag") == ""
@@ -72,5 +73,21 @@ def test_a_tag_that_cannot_be_pushed_is_taken_back(repository: Workplace, tmp_pa
 
 
 def test_a_folder_without_a_commit_is_refused(workplace: Workplace) -> None:
-    with pytest.raises(UsageError, match="found no commit to tag"):
+    with pytest.raises(WhenceError, match="found no commit to tag") as without:
         bump(workplace.path, "patch", workplace.environ)
+    assert without.value.hint == "git init, and commit: a version names a commit"
+    workplace.git("init", "-q")
+    with pytest.raises(WhenceError, match="found no commit to tag") as empty:
+        bump(workplace.path, "patch", workplace.environ)
+    assert (empty.value.hint, empty.value.code) == ("commit first", 1)
+
+
+def test_a_commit_that_has_the_newest_version_gets_no_second_one(repository: Workplace) -> None:
+    bump(repository.path, "patch", repository.environ)
+    done = repository.whence("bump", "minor")
+    assert done.code == 1
+    assert "is version v0.1.0 already, the newest there is" in done.err
+    assert repository.whence("bump", "minor", "--plan").code == 1
+    assert repository.git("tag") == "v0.1.0"
+    repository.commit("more")
+    assert bump(repository.path, "patch", repository.environ).tag == "v0.1.1"

@@ -308,6 +308,56 @@ def test_a_linked_worktree_of_a_bare_repository(repo: CodeWorld, tmp_path: Path)
     assert [m.what for m in captured.missing] == ["code.tree"]
 
 
+def _elsewhere(place: Workplace) -> None:
+    place.git("config", "core.worktree", "/nowhere")
+
+
+def _bare(place: Workplace) -> None:
+    place.git("config", "core.bare", "true")
+
+
+def _without_head(place: Workplace) -> None:
+    (place.path / ".git" / "HEAD").unlink()
+
+
+def _odd_head(place: Workplace) -> None:
+    place.write(".git/HEAD", "garbage")
+
+
+def _without_objects(place: Workplace) -> None:
+    shutil.rmtree(place.path / ".git" / "objects")
+
+
+def _of_the_future(place: Workplace) -> None:
+    place.git("config", "core.repositoryformatversion", "9")
+
+
+def _points_nowhere(place: Workplace) -> None:
+    shutil.rmtree(place.path / ".git")
+    place.write(".git", "gitdir: /nowhere\n")
+
+
+def _git_is_a_pipe(place: Workplace) -> None:
+    shutil.rmtree(place.path / ".git")
+    os.mkfifo(place.path / ".git")
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [_elsewhere, _bare, _without_head, _odd_head, _without_objects, _of_the_future, _points_nowhere, _git_is_a_pipe],
+)
+@pytest.mark.parametrize("below", [False, True])
+def test_a_repository_that_git_refuses_is_not_known_to_be_clean(
+    repo: CodeWorld, breaks: Callable[[Workplace], None], below: bool
+) -> None:
+    breaks(repo.place)
+    cwd = repo.place.path / "bin" if below else repo.place.path
+    captured = repo.capture(cwd=cwd)
+    assert (captured.code.vcs, captured.code.dirty) == ("git", None)
+    assert [m.because for m in captured.missing if m.what in ("code.dirty", "code.commit")]
+    assert contents(repo.restored(repo.record(cwd=cwd).tree)) == contents(cwd)
+
+
 @pytest.mark.scenario("A6")
 def test_git_dir_in_the_environment_means_what_git_means(repo: CodeWorld, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.git"
@@ -316,7 +366,7 @@ def test_git_dir_in_the_environment_means_what_git_means(repo: CodeWorld, tmp_pa
     code = repo.record(env=env)
     assert (code.vcs, code.dirty, code.root) == ("git", False, str(repo.place.path))
     broken = repo.capture(env={"GIT_DIR": str(tmp_path / "nothing")})
-    assert broken.code.vcs == "none"
+    assert (broken.code.vcs, broken.code.commit, broken.code.dirty) == ("git", None, None)
     assert [(m.what, m.because) for m in broken.missing] == [
         ("code.commit", f"git: not a git repository: '{tmp_path / 'nothing'}'")
     ]
@@ -498,7 +548,7 @@ def test_the_identity_of_an_editable_sibling(repo: CodeWorld) -> None:
 
 def test_a_machine_without_git_still_has_the_folder(repo: CodeWorld, tmp_path: Path) -> None:
     code = repo.record(env={"PATH": str(tmp_path)})
-    assert code.vcs == "none"
+    assert (code.vcs, code.commit, code.dirty) == ("git", None, None)
     assert set(contents(repo.restored(code.tree))) == set(contents(repo.place.path))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from whence.capture.sources import Installation, installation, loaded_sources
+from whence.capture.sources import Installation, Loaded, installation, loaded_sources
 
 INSTALLED = installation(
     ["/env", "/usr"],
@@ -30,7 +30,7 @@ def module(file: object = None, **names: Any) -> ModuleType:
 
 
 def listed(modules: Mapping[str, object], installed: Installation = INSTALLED) -> list[str]:
-    return [path for _, path in loaded_sources(modules, installed, cwd="/work", known=set())]
+    return [one.path for one in loaded_sources(modules, installed, cwd="/work", known=set())]
 
 
 DESCRIBED = {
@@ -70,7 +70,7 @@ def test_modules_without_a_file_are_passed_over() -> None:
 
 def test_a_file_is_listed_once_under_the_name_that_was_loaded_first() -> None:
     modules = {"__main__": module("/work/a.py"), "__mp_main__": module("/work/a.py"), "a": module("a.py")}
-    assert list(loaded_sources(modules, INSTALLED, cwd="/work", known=set())) == [("__main__", "/work/a.py")]
+    assert list(loaded_sources(modules, INSTALLED, cwd="/work", known=set())) == [Loaded("__main__", "/work/a.py")]
 
 
 def test_of_a_cached_module_it_is_the_source_and_of_one_without_source_the_compiled_file() -> None:

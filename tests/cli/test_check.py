@@ -111,9 +111,12 @@ def test_status_says_the_code_id_that_the_run_then_has(workplace: Workplace) -> 
 def test_status_tells_what_policy_would_refuse(workplace: Workplace) -> None:
     workplace.repository(**{"a.py": "print(1)\n"})
     workplace.write("a.py", "print(2)\n")
-    page = workplace.whence("status", "--policy", "dirty=refuse").ok().out
-    assert "dirty = refuse" in page
-    assert "a.py (modified)" in page
+    for options in ((), ("--json",)):
+        done = workplace.whence("status", "--policy", "dirty=refuse", *options)
+        assert done.code == 1
+        assert "a.py (modified)" in done.out
+    assert "dirty = refuse" in workplace.whence("status", "--policy", "dirty=refuse").out
+    workplace.whence("status", "--policy", "dirty=warn").ok()
 
 
 def test_a_whole_store_is_sound(clean: Workplace) -> None:

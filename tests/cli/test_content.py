@@ -177,4 +177,4 @@ def test_a_stopped_run_says_so(workplace: Workplace) -> None:
     answer = workplace.whence("stop", "@", "--json").ok().json()
     assert (answer["status"], answer["signal"]) == ("killed", "SIGTERM")
     assert process.wait(60) == 128 + signal.SIGTERM
-    assert workplace.whence("stop", "@").code == 2
+    assert workplace.whence("stop", "@").code == 1

@@ -53,6 +53,17 @@ def test_a_named_pipe_loses_nothing_to_the_look_at_the_entry(repository: Workpla
     assert missing["code.entry.digest"] == "the file was not read: it is a pipe, not a regular file"
 
 
+@pytest.mark.parametrize("how", ["GIT_DIR", "core.worktree"])
+def test_a_repository_that_is_hidden_from_git_is_refused_as_dirty(repository: Workplace, how: str) -> None:
+    env = {"GIT_DIR": "/nowhere"} if how == "GIT_DIR" else {}
+    if how == "core.worktree":
+        repository.git("config", "core.worktree", "/nowhere")
+    done = repository.whence("run", "--policy", "dirty=refuse", "--", "touch", "started", env=env)
+    assert done.code == 125, done.err
+    assert "counts as dirty" in done.err
+    assert not (repository.path / "started").exists()
+
+
 @pytest.mark.parametrize("name", ["z.py", "z.ipynb"])
 def test_a_program_that_is_a_device_without_end_holds_nobody(repository: Workplace, name: str) -> None:
     (repository.path / name).symlink_to("/dev/zero")

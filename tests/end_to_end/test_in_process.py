@@ -119,6 +119,26 @@ with whence.start() as run:
     ]
 
 
+def test_the_journal_is_flushed_to_the_disk_at_the_start_and_at_the_seal_only(workplace: Workplace) -> None:
+    flushed = workplace.python(
+        "-c",
+        """
+import os
+import whence
+asked, flush = [], os.fsync
+def fsync(fd):
+    asked.append(os.stat(fd).st_ino)
+    flush(fd)
+os.fsync = fsync
+with whence.start() as run:
+    journal = os.stat(run.folder / "main.jsonl").st_ino
+    begun = asked.count(journal)
+print(begun, asked.count(journal))
+""",
+    ).ok()
+    assert flushed.out.split() == ["1", "2"]
+
+
 def test_threads_log_side_by_side(workplace: Workplace) -> None:
     record = script(
         workplace,

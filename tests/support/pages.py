@@ -33,7 +33,9 @@ COMMANDS_TAIL = """\
 | code | meaning |
 |---|---|
 | 0 | done |
-| 1 | done, and the answer is no: `verify` found damage, `audit` found something missing |
+| 1 | done, and the answer is no: damage (`verify`), something missing (`audit`) or bad (`doctor`), a run that policy \
+would refuse (`status`), none that could be stopped (`stop`), no version to give (`bump`), other bytes in the way \
+(`get`) |
 | 2 | usage: the words of the command, a setting or a query are wrong |
 | 3 | a reference matches nothing, or several things |
 | 4 | the store cannot be used |

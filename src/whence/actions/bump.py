@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from ..errors import UsageError, WhenceError
+from ..errors import WhenceError
 from ..rules.remotes import without_credentials
 from ..system.processes import Done, ProgramError, run
 
@@ -51,8 +51,9 @@ def next_version(tags: list[str], part: Part) -> tuple[str | None, str]:
 def bump(folder: Path, part: Part, environ: Mapping[str, str], *, plan: bool = False) -> Bumped:
     """Tag the commit of the folder with the next version and push the tag; with `plan`, only say which.
 
-    Raises UsageError when the folder has uncommitted changes or no commit, WhenceError when git fails; a tag that
-    could not be pushed is taken back, so that the step happens wholly or not at all.
+    Raises WhenceError when the folder has uncommitted changes or no commit, when the commit has the newest version
+    already, and when git fails; a tag that could not be pushed is taken back, so that the step happens wholly or not
+    at all.
     """
     commit = _commit(folder, environ)
     _refuse_dirty(folder, environ)
@@ -61,6 +62,8 @@ def bump(folder: Path, part: Part, environ: Mapping[str, str], *, plan: bool = F
         _git(folder, environ, "fetch", "--quiet", "--tags", remote)
     tags = _git(folder, environ, "tag", "--list").split("\n")
     previous, tag = next_version(tags, part)
+    if previous is not None:
+        _refuse_named(folder, environ, previous, commit)
     if not plan:
         _git(folder, environ, "tag", "--annotate", "--message", f"version {tag}", tag, commit)
         if remote is not None:
@@ -72,15 +75,26 @@ def _commit(folder: Path, environ: Mapping[str, str]) -> str:
     done = _ask(folder, environ, "rev-parse", "--verify", "-q", "HEAD^{commit}")
     if not done.ok:
         said = done.err.decode("utf-8", "replace").strip()
-        raise UsageError(f"{folder}: found no commit to tag" + (f" ({said})" if said else ""), hint="commit first")
+        inside = _ask(folder, environ, "rev-parse", "--git-dir").ok
+        hint = "commit first" if inside else "git init, and commit: a version names a commit"
+        raise WhenceError(f"{folder}: found no commit to tag" + (f" ({said})" if said else ""), hint=hint)
     return done.out.decode().strip()
+
+
+def _refuse_named(folder: Path, environ: Mapping[str, str], version: str, commit: str) -> None:
+    """One commit, one version: a second name for the same code tells of a change that there is not."""
+    if _git(folder, environ, "rev-parse", f"refs/tags/{version}^{{commit}}").strip() == commit:
+        raise WhenceError(
+            f"{folder}: the commit {commit[:12]} is version {version} already, the newest there is",
+            hint="commit what is new first; `git tag` gives a commit a second name",
+        )
 
 
 def _refuse_dirty(folder: Path, environ: Mapping[str, str]) -> None:
     changed = _git(folder, environ, "status", "--porcelain", "-z").split("\0")[:-1]
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise UsageError(
+        raise WhenceError(
             f"{folder}: found uncommitted changes: {', '.join(line[3:] for line in changed[:3])}{more}",
             hint="commit them, or stash or ignore them; a version names a commit",
         )
@@ -96,7 +110,7 @@ def _remote(folder: Path, environ: Mapping[str, str]) -> str | None:
     if "origin" in names:
         return "origin"
     if len(names) > 1:
-        raise UsageError(
+        raise WhenceError(
             f"{folder}: found the remotes {', '.join(names)}, and no `origin`",
             hint=f"git branch --set-upstream-to={names[0]}/{branch or 'main'} says which one to push to",
         )

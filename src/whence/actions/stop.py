@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..errors import UsageError, WhenceError
+from ..errors import WhenceError
 from ..records.run import TERMINAL, Process
 from ..store.journal import JournalText
 from ..store.layout import Store
@@ -35,7 +35,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotStopped(WhenceError):
-    """The run goes on; the message says why."""
+    """No run was ended; the message says why."""
 
 
 def stop(
@@ -47,10 +47,10 @@ def stop(
     sleep: Callable[[float], None],
     plan: bool = False,
 ) -> Stopped:
-    """Signal the run and wait for its end. Raises UsageError for a run that has ended, NotStopped otherwise."""
+    """Signal the run and wait for its end. Raises NotStopped, also for a run that has ended."""
     loaded = load_run(store, run_id)
     if loaded.record.status in TERMINAL:
-        raise UsageError(f"{run_id}: is {loaded.record.status}, expected a running run")
+        raise NotStopped(f"{run_id}: is {loaded.record.status}, expected a running run")
     process = _living(run_id, _order(loaded.journals, signal))
     if not plan:
         os.kill(process.pid, signals.Signals[signal])

@@ -48,19 +48,14 @@ def capture_code(
     where = _home_of_code(cwd, started, environ)
     view = read_repository(where, environ)
     missing = [undigested] if (undigested := missing_digest(started)) else []
-    head = None
-    broken = isinstance(view, Missing)
     if isinstance(view, Missing):
         head = read_head(where, environ)
-        missing.append(msgspec.structs.replace(view, what="code.dirty") if head and head.commit else view)
-        view = None
-    if head is not None:
-        ignored = _ignored(head.root, head.root, environ, missing)
-        captured = _with_head(head, started, home, store, ignored)
+        missing.append(msgspec.structs.replace(view, what="code.dirty") if head.commit else view)
+        root = find_worktree(head.root)
+        ignored = frozenset[str]() if root is None else _ignored(head.root, root, environ, missing)
+        captured = _of_package(_with_head(head, started, home, store, ignored), started, argv, cwd, environ)
     elif view is None:
-        root = find_worktree(where) if broken else None
-        ignored = frozenset[str]() if root is None else _ignored(where, root, environ, missing)
-        captured = _of_package(folder_code(where, started, home, store, ignored), started, argv, cwd, environ)
+        captured = _of_package(folder_code(where, started, home, store), started, argv, cwd, environ)
     else:
         captured = checkout_code(
             view, where, started, store=store, is_result=is_result, code_exclude=code_exclude, environ=environ,

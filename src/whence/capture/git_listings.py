@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ _INERT = frozenset({"unspecified", "unset"})
 State = Literal["modified", "staged", "staged+modified", "deleted", "renamed", "mode", "type"]
 
 
-class Tracked(NamedTuple):
+class Tracked(msgspec.Struct, frozen=True):
     """A line of the index."""
 
     path: str

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..system.files import read_regular
 from ..system.git import Git
 from ..system.repository import common_dir
 from .repository import without_local
@@ -40,6 +41,6 @@ def _make_empty(folder: Path, exclude: bytes) -> None:
 def _excluded(worktree: Path) -> bytes:
     own = common_dir(worktree)
     try:
-        return (own / "info" / "exclude").read_bytes() if own is not None else b""
+        return read_regular(own / "info" / "exclude") if own is not None else b""
     except OSError:
         return b""

@@ -28,6 +28,10 @@ _LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", 
 """Variables that speak of one repository and must not reach a nested one (git rev-parse --local-env-vars)."""
 
 
+AFTER_REFUSAL = 2.0
+"""Seconds for each further question to a git that has refused, or has not ended in time."""
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a repository keeps its parts."""
 
@@ -80,26 +84,29 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be read of a repository whose index or objects are broken."""
+    """What can be read of a repository that git refuses, or cannot compare with its commit."""
 
     root: Path
-    commit: str | None
-    branch: str | None
-    remotes: dict[str, str]
+    """The top of the working tree; the folder that was asked about where git knows of none."""
+    commit: str | None = None
+    branch: str | None = None
+    remotes: dict[str, str] = {}
 
 
-def read_head(folder: Path, environ: Mapping[str, str]) -> Head | None:
-    """What git still says where it refuses to compare; nothing where it does not even see a repository."""
-    git = Git(folder, environ)
+def read_head(folder: Path, environ: Mapping[str, str]) -> Head:
+    """What git still says where it refuses to compare."""
+    git, root = Git(folder, environ, at_most=AFTER_REFUSAL), folder
     try:
         top = git.ask("rev-parse", "--show-toplevel")
-        if not top.ok:
-            return None
+        named = os.fsdecode(top.out).removesuffix("\n")
+        if top.ok and _is_inside(folder, named):
+            root = Path(named)
+        elif not top.ok and not git.ask("rev-parse", "--git-dir").ok:
+            return Head(root=root)
         status = _head_status(git)
         remotes = _remotes(parse_config(git.answer("config", "--list", "-z")))
     except GitError:
-        return None
-    root = Path(os.fsdecode(top.out).removesuffix("\n"))
+        return Head(root=root)
     return Head(root=root, commit=status.commit, branch=status.branch, remotes=remotes)
 
 
@@ -114,7 +121,8 @@ def _remotes(config: Mapping[str, list[str]]) -> dict[str, str]:
 def read_repository(
     folder: Path, environ: Mapping[str, str], *, nested: bool = False, at_most: float = float("inf")
 ) -> View | Missing | None:
-    """The repository of the folder; nothing where there is none, a `Missing` where git will not say.
+    """The repository of the folder; nothing where there is none, a `Missing` where git will not say: it refuses what
+    lies in `.git`, or the repository's working tree is elsewhere.
 
     A nested one is looked at by itself, without what the environment says about the outer one. No question takes
     more than `at_most` seconds.
@@ -150,6 +158,9 @@ def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
         refused = (refusal,)
     config = parse_config(git.answer("config", "--list", "-z"))
     git = git.without_filters(filter_names(config))
+    # In a repository's own folder there is no working tree to speak of.
+    if place.root is None and not _is_inside(folder, place.git_dir):
+        raise GitError(_no_working_tree(config))
     if place.root is None:
         return View(
             place=place, status=_head_status(git), tracked=(), gitlinks={}, converted={}, config=config, git=git,
@@ -167,6 +178,18 @@ def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
         place=place, status=status, tracked=tracked, gitlinks=gitlinks, converted=converted, config=config, git=git,
         missing=refused,
     )  # fmt: skip
+
+
+def _is_inside(folder: Path, other: str) -> bool:
+    """Whether the folder is the other one, or lies in it."""
+    real, above = os.path.realpath(folder), os.path.realpath(other)
+    return real == above or real.startswith(above.rstrip("/") + "/")
+
+
+def _no_working_tree(config: Mapping[str, list[str]]) -> str:
+    named = (config.get("core.worktree") or [None])[-1]
+    where = "it is bare, or lies elsewhere" if named is None else f"core.worktree says {named}"
+    return f"the repository has no working tree here: {where}"
 
 
 def _find_place(git: Git) -> Place | str:

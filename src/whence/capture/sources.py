@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
+
+import msgspec
 
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-class Loaded(NamedTuple):
+class Loaded(msgspec.Struct, frozen=True):
     """A module, and the file that it came from, links followed."""
 
     module: str
     path: str
 
 
-class Installation(NamedTuple):
+class Installation(msgspec.Struct, frozen=True):
     """The folders whose modules the environment describes, each with a slash at its end."""
 
     folders: tuple[str, ...]

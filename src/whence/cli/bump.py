@@ -13,8 +13,9 @@ from .output import json_document, say
 def parser() -> CommandParser:
     parser = CommandParser(
         "bump",
-        "Fetch the tags, tag the commit with the next version, and push the tag, in one step. Refused in a dirty"
-        " folder. Without a remote the tag is made and not pushed; without any tag v0.1.0 is the first.",
+        "Fetch the tags, tag the commit with the next version, and push the tag, in one step. Refused, with exit"
+        " code 1, in a dirty folder and where the commit has the newest version"
+        " already. Without a remote the tag is made and not pushed; without any tag v0.1.0 is the first.",
         examples=("whence bump patch", "whence bump minor --plan"),
     )
     parser.add_argument("part", choices=("patch", "minor", "major"))

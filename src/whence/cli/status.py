@@ -18,7 +18,8 @@ def parser() -> CommandParser:
     parser = CommandParser(
         "status",
         "Say what a run would record now: the code's identities, which paths differ from the commit (code and results"
-        " apart), what would be left out, and what policy would say. Writes nothing.",
+        " apart), what would be left out, and what policy would say. Exit code 1 when policy would refuse the run."
+        " Writes nothing.",
         examples=("whence status", "whence status --json | jq -r .code.id", "whence status --policy dirty=refuse"),
     )
     parser.add_argument("--policy", action="append", default=[], metavar="KEY=VALUE", help="as for whence run")
@@ -44,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     else:
         for text in _lines(found, policy):
             line(text)
-    return 0
+    return 1 if any(policy.values[case.key] == "refuse" for case in found.cases) else 0
 
 
 def _as_json(found: Status, policy: Policy) -> dict[str, object]:

@@ -18,7 +18,8 @@ def parser() -> CommandParser:
     parser = CommandParser(
         "stop",
         "Send a signal to a run's own recorder, which hands it to the command, and wait for the end. Works on the host"
-        " where the run is. KILL goes to the command itself, and the recorder tells of it.",
+        " where the run is; exit code 1 when the run does not end, or has ended already. KILL"
+        " goes to the command itself, and the recorder tells of it.",
         examples=("whence stop @", "whence stop baseline --signal INT --wait 60"),
     )
     parser.add_argument("run", metavar="RUN", help=REFERENCE)

@@ -283,7 +283,6 @@ def _end_main(run: Run, ending: Ending, hurried: bool) -> None:
     session = run.session
     launched = session.launched
     session.recording.end(ending.event(run.used()))
-    session.recording.sync()
     if launched is not None:
         closing.finish(launched, session.beside, hurried=hurried, sources=session.sources.state)
     session.recording.close()

@@ -7,7 +7,7 @@ refuses is left out and named as a fault. Bytes, metrics and the seal come in as
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -28,14 +28,14 @@ from . import lifecycle, sights
 MAIN = "main"
 
 
-class Stated(NamedTuple):
+class Stated(msgspec.Struct, frozen=True):
     """An event and the time of its line."""
 
     at: str
     event: Event
 
 
-class Folded(NamedTuple):
+class Folded(msgspec.Struct, frozen=True):
     """The record, and what was left out of it because the format does not allow it."""
 
     record: Record

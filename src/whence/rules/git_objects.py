@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 FILE = 0o100644
 PROGRAM = 0o100755
@@ -18,7 +19,7 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The tree without a file: a snapshot of nothing."""
 
 
-class Blob(NamedTuple):
+class Blob(msgspec.Struct, frozen=True):
     """A file of a finished snapshot."""
 
     path: str
@@ -47,11 +48,11 @@ def build_trees(blobs: Iterable[Blob]) -> tuple[str, dict[str, bytes]]:
     A file and a folder of one name cannot both be there: the folder wins, as on disk it could only be one of them.
     """
     folders: dict[bytes, dict[bytes, tuple[int, bytes]]] = {b"": {}}
-    for path, mode, blob in blobs:
-        parent, _, name = path_bytes(path).rpartition(b"/")
+    for file in blobs:
+        parent, _, name = path_bytes(file.path).rpartition(b"/")
         if parent not in folders:
             _open_folder(folders, parent)
-        folders[parent][name] = (mode, bytes.fromhex(blob))
+        folders[parent][name] = (file.mode, bytes.fromhex(file.blob))
     return _close_folders(folders)
 
 

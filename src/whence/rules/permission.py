@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ..records.code import Code
 from .fields import check, read_fields
 from .policy import Policy
 
 
-class Case(NamedTuple):
+class Case(msgspec.Struct, frozen=True):
     """Something that policy may warn about or refuse."""
 
     key: str

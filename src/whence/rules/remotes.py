@@ -6,7 +6,8 @@ A page is only built for hosts whose form is known; for any other there is none,
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from .git_objects import path_bytes
 
@@ -33,7 +34,7 @@ _ALIASES = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com", "
 _WEB = frozenset({"http", "https", "ssh", "git", "git+ssh", "ssh+git", "git+https"})
 
 
-class Remote(NamedTuple):
+class Remote(msgspec.Struct, frozen=True):
     """Where a remote lies."""
 
     scheme: str

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +18,7 @@ from ..records.encoding import encode
 from .git_objects import LINK, Blob, path_bytes
 
 
-class Planned(NamedTuple):
+class Planned(msgspec.Struct, frozen=True):
     """A path of the snapshot; `blob` is nothing when its bytes must be read, else what git vouches for."""
 
     path: str
@@ -28,7 +27,7 @@ class Planned(NamedTuple):
     tracked: bool
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True):
     """A repository of the user's that holds blobs of the plan; only ever read."""
 
     git_dir: str

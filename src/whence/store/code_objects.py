@@ -11,7 +11,8 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from ..system.files import TEMPORARY, make_folders, write_all, write_new
 
@@ -23,7 +24,7 @@ _PLAIN_ABOVE = 1 << 19
 _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 
 
-class Content(NamedTuple):
+class Content(msgspec.Struct, frozen=True):
     """A file's bytes as they were written."""
 
     blob: str
@@ -31,7 +32,7 @@ class Content(NamedTuple):
     size: int
 
 
-class _Packed(NamedTuple):
+class _Packed(msgspec.Struct, frozen=True, order=True):
     identifier: bytes
     crc: int
     offset: int

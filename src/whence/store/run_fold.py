@@ -41,7 +41,7 @@ def fold_texts(
 ) -> Folded | None:
     """The fold of what was read; nothing if the run never came to be."""
     folded = fold(by_writer(texts), metrics=metrics, seal=seal, seal_digest=seal_digest)
-    return None if folded is None else folded._replace(record=_with_packages(store, folded.record))
+    return None if folded is None else replace(folded, record=_with_packages(store, folded.record))
 
 
 def read_journals(files: RunFiles, names: Sequence[str], seal: Seal | None) -> list[JournalText]:

@@ -144,7 +144,7 @@ class Snapshots:
     def _without_outputs(self, work: Collection, notebook: Blob) -> Blob:
         for item in work.state.stripped:
             if item.blob.hex() == notebook.blob:
-                return notebook._replace(blob=item.code.hex())
+                return msgspec.structs.replace(notebook, blob=item.code.hex())
         try:
             content = read_regular(Path(work.plan.root, notebook.path), follow=False)
         except OSError:
@@ -157,7 +157,7 @@ class Snapshots:
         code = blob_id(source)
         entry = Stripped(bytes.fromhex(notebook.blob), bytes.fromhex(code))
         work.state.stripped = [*work.state.stripped[-199:], entry]
-        return notebook._replace(blob=code)
+        return msgspec.structs.replace(notebook, blob=code)
 
 
 def changed_since(snapshot: Snapshot, is_result: Callable[[str], bool] = lambda path: False) -> list[str]:
