@@ -210,7 +210,7 @@ def test_a_script_under_whence_run_says_for_itself_what_it_loaded(project: Workp
     project.write("local_model.py", "depth = 3\n")
     project.write("job.py", JOB.format(body='import helper, local_model; open("helper.py", "a").write("#")'))
     project.commit()
-    record = project.record(sys.executable, "job.py")
+    record = project.record(sys.executable, "job.py", options=("--observe", "off"))
     seen = ran(record)
     assert {path: (source["state"], source["certain"]) for path, source in seen.items()} == {
         "local_model.py": ("absent", True),
@@ -273,10 +273,12 @@ def test_a_run_that_is_killed_lists_nothing_and_claims_nothing(project: Workplac
     assert project.whence("get", "@:local_model.py", "-").code == 3
 
 
-def test_a_command_that_does_not_record_from_inside_was_looked_at_by_nobody(project: Workplace) -> None:
+def test_a_command_that_is_not_watched_and_does_not_record_from_inside_was_looked_at_by_nobody(
+    project: Workplace,
+) -> None:
     project.write("local_model.py", "depth = 3\n")
     project.write("plain.py", "import local_model\n")
-    code = project.record(sys.executable, "plain.py")["code"]
+    code = project.record(sys.executable, "plain.py", options=("--observe", "off"))["code"]
     assert (code["outside_snapshot"], code["observed_by"]) == ([], [])
 
 

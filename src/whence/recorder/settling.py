@@ -16,6 +16,7 @@ from ..capture.places import recorded_path
 from ..records import events
 from ..records.base import Missing
 from ..records.code import OutsideSource
+from ..records.data import Input
 from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
 from ..rules import secret_files
@@ -217,6 +218,7 @@ class Settling:
         if secret is None:
             launch.keep_input(one)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
+        stated = self._masked(stated)
         if secret is not None:
             stated = replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
         launch.recording.state(events.InputObserved(input=stated))
@@ -227,8 +229,18 @@ class Settling:
         launch.keep_input(one)
         if one.measured is not None and one.measured.manifest is not None:
             put_bytes(launch.around.store, one.measured.manifest)
-        stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
+        stated = self._masked(one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts))
         launch.recording.state(events.InputObserved(input=stated))
+
+    def _mask(self, text: str) -> str:
+        return self._launch.around.secrets.mask_text(text)
+
+    def _masked(self, stated: Input) -> Input:
+        """A path may have a secret in it."""
+        place = stated.location
+        if place is not None and place.target is not None:
+            place = replace(place, target=self._mask(place.target))
+        return replace(stated, name=self._mask(stated.name), path=self._mask(stated.path), location=place)
 
     def _secret(self, path: str, role: Role) -> str | None:
         """Why a file is one of secrets; data by its name only."""
@@ -274,7 +286,13 @@ class Settling:
         found = found_output(path, cwd=os.fspath(self._launch.cwd))
         if found is not None:
             yield OutputDigest(
-                found, cache=self._cache, how="observed", role=role, digest_before=before, some=some, whole=whole
+                replace(found, name=self._mask(found.name), path=self._mask(found.path)),
+                cache=self._cache,
+                how="observed",
+                role=role,
+                digest_before=before,
+                some=some,
+                whole=whole,
             )
 
     def _before(self, use: FileUse) -> str | None:
@@ -296,7 +314,7 @@ class Settling:
             ("the run changed installed software: the recorded environment is that of the launch", self._installed()),
         ):
             if paths:
-                shown = [recorded_path(path, os.fspath(self._launch.cwd)) for path in sorted(paths)[:NAMED]]
+                shown = [self._mask(recorded_path(path, os.fspath(self._launch.cwd))) for path in sorted(paths)[:NAMED]]
                 detail = [*shown, *([f"{len(paths) - NAMED} more"] if len(paths) > NAMED else [])]
                 self._launch.recording.state(events.AnomalyRaised(what=what, detail=detail))
 
@@ -332,12 +350,13 @@ class Settling:
     def _program(self, path: str, executed: Executed, enough: Callable[[], bool]) -> Program:
         now = look(os.fsencode(path))
         same = now is not None and now.same_content(executed.identity)
+        target = _target(path)
         measured, because = self._digest(path, enough) if same else (None, "it is another file now, or gone")
         return Program(
-            path=path,
+            path=self._mask(path),
             digest=measured.digest if measured else None,
             size=executed.identity.size,
-            target=_target(path),
+            target=target and self._mask(target),
             times=executed.times,
             changed="no" if same else "yes" if now is None or now.size != executed.identity.size else "unknown",
             because=because,
@@ -347,11 +366,11 @@ class Settling:
         measured, because = self._digest(path, enough)
         target = _target(path)
         return Program(
-            path=path,
+            path=self._mask(path),
             kind="library",
             digest=measured.digest if measured else None,
             size=measured.size if measured else None,
-            target=target,
+            target=target and self._mask(target),
             version=version_of((target or path).rpartition("/")[2]),
             because=because,
         )
