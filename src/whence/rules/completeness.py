@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..ids import short
 from ..records.code import Code, LeftOut, OutsideSource, Repository
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
@@ -92,6 +93,11 @@ def findings(
     )
 
 
+def _named(name: str) -> str:
+    """A name as a part of a dotted one: in quotes, as queries have it, where it begins with a dot (`.env`)."""
+    return f'"{name}"' if name.startswith(".") else name
+
+
 def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
     """A run that never started has only its reason to tell; one that was only created nothing."""
     if record.started is None:
@@ -131,7 +137,7 @@ def _reason(record: Record) -> Found:
             level="missing",
             what="error",
             because="the run failed, and nothing says why",
-            fix="whence cat RUN:output shows what it printed; say it with whence note",
+            fix=f"whence cat {short(record.id)}:output shows what it printed; say it with whence note",
         )
 
 
@@ -172,7 +178,7 @@ def _code(record: Record) -> Found:
             continue
         yield Finding(
             level="weak",
-            what=f"code.files_left_out.{left.path}",
+            what=f"code.files_left_out.{_named(left.path)}",
             because=left.because,
             fix=_left_out_fix(left),
         )
@@ -207,7 +213,7 @@ def _edited(record: Record, told: Collection[str]) -> Found:
         if path not in told:
             yield Finding(
                 level="remark" if certain else "weak",
-                what=f"code.changed.{path}",
+                what=f"code.changed.{_named(path)}",
                 because="was edited while the run was going"
                 + ("; what ran is in the snapshot" if certain else ", and nothing shows which bytes ran"),
                 fix="edit when nothing runs, and run again" if not certain else "nothing",
@@ -216,7 +222,7 @@ def _edited(record: Record, told: Collection[str]) -> Found:
 
 def _outside(source: OutsideSource) -> Finding:
     """A source that ran: its bytes are lost, or in doubt, or only not where `restore` puts them."""
-    what = f"code.outside_snapshot.{source.path}"
+    what = f"code.outside_snapshot.{_named(source.path)}"
     if not source.kept:
         because = f"ran, is not in the snapshot, and was not kept: {source.because or 'nothing says why'}"
         return Finding(level="missing", what=what, because=because, fix=_outside_fix(source))
@@ -332,7 +338,7 @@ def _configuration(record: Record) -> Found:
         if file.error is not None:
             yield Finding(
                 level="weak",
-                what=f"config.files.{file.path}",
+                what=f"config.files.{_named(file.path)}",
                 because=f"could not be parsed: {file.error}",
                 fix="mend the file; its bytes are kept",
             )
@@ -388,11 +394,13 @@ def _none(record: Record, what: str, because: str, fix: str) -> Finding:
     said = record.tags.get(what)
     if said in SAID:
         return Finding(level="remark", what=what, because=f"declared: {said}", fix=fix)
-    return Finding(level="missing", what=what, because=because, fix=f"{fix}; or whence tag RUN {what}=none")
+    return Finding(
+        level="missing", what=what, because=because, fix=f"{fix}; or whence tag {short(record.id)} {what}=none"
+    )
 
 
 def _input(item: Input) -> Found:
-    name = f"inputs.{item.name}"
+    name = f"inputs.{_named(item.name)}"
     if item.digest is None:
         yield _undigested(item)
     elif item.changed == "yes":
@@ -415,11 +423,11 @@ def _undigested(item: Input) -> Finding:
     because = item.because or ("its digest is not known yet" if item.pending else "it has no digest")
     if because.startswith(NOT_DIGESTED):
         fix = "nothing: secrets are not recorded"
-        return Finding(level="remark", what=f"inputs.{item.name}", because=because, fix=fix)
+        return Finding(level="remark", what=f"inputs.{_named(item.name)}", because=because, fix=fix)
     fix = "keep a local copy, and name that as the input"
     if item.how == "observed":
         fix = "declare it (whence run --input): then it is digested before the command starts"
-    return Finding(level="missing", what=f"inputs.{item.name}", because=because, fix=fix)
+    return Finding(level="missing", what=f"inputs.{_named(item.name)}", because=because, fix=fix)
 
 
 NOT_DIGESTED = "not digested: "
@@ -427,7 +435,7 @@ NOT_DIGESTED = "not digested: "
 
 
 def _observed(item: Input) -> Found:
-    name = f"inputs.{item.name}"
+    name = f"inputs.{_named(item.name)}"
     if item.changed == "unknown" and item.because:
         yield Finding(level="weak", what=name, because=item.because, fix="run again on data that stands still")
     elif item.late:
@@ -445,7 +453,7 @@ def _artifacts(record: Record) -> Found:
         if because is not None:
             yield Finding(
                 level="missing",
-                what=f"artifacts.{output.name}",
+                what=f"artifacts.{_named(output.name)}",
                 because=f"was declared as output, and not captured: {because}",
                 fix="run it again: what lies there now may be of another time",
             )
@@ -461,7 +469,7 @@ def _artifacts(record: Record) -> Found:
 
 
 def _artifact(artifact: Artifact) -> Found:
-    name = f"artifacts.{artifact.name}"
+    name = f"artifacts.{_named(artifact.name)}"
     if artifact.missing:
         yield Finding(
             level="missing",
@@ -583,6 +591,7 @@ def _gap_fix(what: str) -> str:
 _FIXES: dict[str, str] = {
     "environment": "mend what the reason names (whence doctor checks the installation), and run again",
     "environment.lock": "lock the environment (uv lock, pip freeze), and commit the file",
+    "environment.accelerators": "nothing on a machine that has none; else whence doctor looks for the cause",
     "environment.container": "hand in WHENCE_IMAGE_NAME and WHENCE_IMAGE_DIGEST",
     "code": "mend what the reason names (whence status says what a run would record), and run again",
     "code.outside_snapshot": "install what is not the project's own code; then run again",
