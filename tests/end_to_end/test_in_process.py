@@ -763,3 +763,21 @@ if __name__ == "__main__":
     )
     assert [(a["name"], a["missing"], a["kept"]) for a in record["artifacts"]] == [("later.csv", False, True)]
     assert record["writers"][1]["ended"] is not None
+
+
+def test_an_input_that_is_not_there_is_said_once_in_every_place(workplace: Workplace) -> None:
+    workplace.script(
+        "job.py", "import whence\nwith whence.start() as run:\n    run.input('no.csv')\n    run.input('no.csv')\n"
+    )
+    done = workplace.python("job.py").ok()
+    expected = f"no such file or folder in {workplace.path}"
+    assert f"whence: warning: input no.csv: {expected}; the run goes on\n" in done.err
+    assert done.err.count("no.csv") == 1
+    record = workplace.show()
+    assert [(gap["what"], gap["because"]) for gap in record["missing"] if "no.csv" in gap["what"]] == [
+        ("inputs.no.csv", expected)
+    ]
+    assert record["losses"] == []
+    page = workplace.whence("show", "@").ok().out
+    assert "NOT THERE" in page.partition("\ndata\n")[2].partition("\n\n")[0]
+    assert workplace.whence("audit", "@").out.count("inputs") == 1
