@@ -226,6 +226,13 @@ def test_a_terminal_of_80_columns_shows_the_command(repository: Workplace) -> No
     assert _on_terminal(repository, 40, "log")[1].endswith("…")
 
 
+def test_an_empty_answer_is_said_on_a_terminal(workplace: Workplace) -> None:
+    workplace.record("true")
+    assert _on_terminal(workplace, 80, "log", "name = zzz")[-1] == "whence: no run matches"
+    assert workplace.whence("log", "name = zzz").ok().err == ""
+    assert workplace.whence("audit", "name = zzz").ok().err == "no run matches: nothing was audited\n"
+
+
 def test_columns_without_anything_in_them_are_left_out_on_a_terminal(workplace: Workplace) -> None:
     workplace.record("true")
     heading, _ = _on_terminal(workplace, 80, "log")

@@ -146,6 +146,11 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
         "environment.lock.l",
     ),
     "no inputs": (_with(inputs=[]), "missing", "inputs"),
+    "an input that was named and is not there": (
+        _with(inputs=[], missing=[Missing(what="inputs.d.csv", because="no such file")]),
+        "missing",
+        "inputs.d.csv",
+    ),
     "an input without a digest": (_input(digest=None, because="unread"), "missing", "inputs.d.csv"),
     "an input that changed": (_input(changed="yes"), "weak", "inputs.d.csv"),
     "an input stated late": (_input(when="end"), "late", "inputs.d.csv"),

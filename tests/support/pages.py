@@ -74,6 +74,7 @@ A field has a `type` (`str` when left out, `int`, `float`, `bool`, `date` or `li
 may have; of a list, each item), `required` (`true`: a run without a value is what `missing_fields` decides on) and a
 `description`. A run is given a value with `--field batch=7` or `run.field("batch", 7)`. Where fields are declared, a
 value of another type or an undeclared field is an error; where none are declared, every field is kept as it is given.
+In the record and in queries it is `ext.batch`.
 
 `allow`, `warn` and `refuse` say what happens to a run at its launch: nothing, a line on standard error and in the
 record, or code 125 with the refusal as the run's record.

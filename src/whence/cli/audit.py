@@ -50,7 +50,9 @@ def main(words: Sequence[str]) -> int:
             json_line(_as_json(audited))
         else:
             _print(audited, remarks=options.all)
-    if not options.json:
+    if count == 0:
+        say("no run matches: nothing was audited" if options.words else "there is no run: nothing was audited")
+    elif not options.json:
         say(f"{counted(count, 'run', 'runs')} audited, {incomplete} incomplete" if count != 1 else _verdict(incomplete))
     return 1 if incomplete else 0
 

@@ -19,7 +19,7 @@ from ..records.environment import Environment
 from ..records.record import Record
 from ..records.result import Metric
 from ..records.run import TERMINAL
-from ..rules.completeness import Finding, changed_sources, findings
+from ..rules.completeness import Finding, absent_inputs, changed_sources, findings
 from ..rules.expected import unseen_outputs
 from ..rules.plain import flatten
 from .arguments import REFERENCE, CommandParser, Place
@@ -284,8 +284,11 @@ def _json(value: Any) -> str:
 
 
 def _data(record: Record) -> Rows:
-    if not record.inputs:
+    absent = absent_inputs(record)
+    if not record.inputs and not absent:
         yield Row("", "no inputs are known")
+    for gap in absent:
+        yield Row(printable(gap.what.partition(".")[2]), printable(f"NOT THERE: {gap.because}"), gap.when)
     for item in record.inputs:
         yield Row(printable(item.name), printable(_input(item)), item.when)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from ..ids import short
+from ..records.base import Missing
 from ..records.code import Code, LeftOut, OutsideSource, Repository
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
@@ -365,7 +366,7 @@ def _environment(record: Record) -> Found:
 
 
 def _inputs(record: Record) -> Found:
-    if not any(item.role == "data" for item in record.inputs):
+    if not any(item.role == "data" for item in record.inputs) and not absent_inputs(record):
         yield _no_inputs(record)
     for item in record.inputs:
         yield from _input(item)
@@ -377,6 +378,11 @@ def _inputs(record: Record) -> Found:
             because=f"{len(seen)} were seen to be read, and not declared: {_first(sorted(seen))}",
             fix="whence run --input PATH checks before the start that it is there",
         )
+
+
+def absent_inputs(record: Record) -> list[Missing]:
+    """The inputs that were named and were not there."""
+    return [gap for gap in record.missing if gap.what.startswith("inputs.")]
 
 
 def _no_inputs(record: Record) -> Finding:
@@ -598,7 +604,7 @@ _FIXES: dict[str, str] = {
     "code.repositories": "git status there must answer in good time; then run again",
     "code.commit": "git init && git commit, so that others can name the code",
     "config": "whence run --config FILE with a file that can be read, or --param K=V",
-    "inputs": "name a file that is there and can be read: whence run --input PATH",
+    "inputs": "name an input that is there, before it is read",
     "artifacts": "write it before the run ends, or do not declare it",
 }
 
@@ -615,8 +621,6 @@ def _losses(record: Record) -> Found:
 def _loss_fix(loss: Loss) -> str:
     if loss.what.startswith("metric "):
         return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
-    if loss.what.startswith("input "):
-        return "name an input that is there, before it is read"
     if any(word in loss.because for word in ("No space", "quota")):
         return "free some space; then run again"
     return "mend what the reason names, and run again"
