@@ -356,8 +356,8 @@ def report(rows: list[Row], bench: Bench) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"""# Results
 
-Written by `python bench/run.py` on {time.strftime("%Y-%m-%d", time.gmtime())}, whence with the sources of git tree {sources.stdout.strip()}.
-{machine()}. Peers: {versions}.
+Written by `python bench/run.py` on {time.strftime("%Y-%m-%d", time.gmtime())}, whence with the sources of the git
+tree {sources.stdout.strip()}. {machine()}. Peers: {versions}.
 
 Medians of {bench.times} (points, processes and hashing of 3, the peers' hashing once) of user and system time of the
 whole process tree, background processes included. “–” is not applicable, “failed” that the tool did not do the work.
