@@ -81,7 +81,15 @@ def test_a_value_with_a_newline_never_makes_a_line(lab) -> None:
 def test_a_run_is_meant_by_place_id_tail_name_or_content(lab) -> None:
     for reference in ("@~2", lab.good, lab.good[-8:], lab.good[-4:], "good"):
         assert lab.place.show(reference)["id"] == lab.good
+    for part in (lab.good[-8:-4], lab.good[-7:-2]):
+        assert lab.place.show(part)["id"] == lab.good
     assert lab.place.show("@")["id"] == lab.dirty == lab.place.show("@~0")["id"]
+
+
+def test_the_head_of_an_id_is_no_reference_and_the_message_says_the_rule(lab) -> None:
+    done = lab.place.whence("show", lab.good[:8])
+    assert done.code == 3
+    assert "hint: ids begin with a clock, so that runs share it: name a run by the end of its id" in done.err
 
 
 UNKNOWN = {

@@ -20,7 +20,8 @@ COMMANDS_HEAD = """\
 # Commands
 
 What `whence COMMAND --help` prints, in one place. A run is named by its id, by a unique part of at least four
-characters of the id's end, by its name, by `@` (the latest) or by `@~2` (two before).
+characters of the end of its id, which `log` shows, by its name, by `@` (the latest) or by `@~2` (two before). A longer
+end of the id is taken too, its head is not: that is a clock, which runs share.
 
 Standard output carries the answer and standard error everything else. `--json` prints one JSON document, or JSON lines
 for lists; its keys are those of the [record](format.md#5-the-record).

@@ -298,7 +298,7 @@ def _snapshot(code: Code, record: Record) -> Found:
             level="weak",
             what="code.stored",
             because=f"{dirty}not every file of the snapshot was stored",
-            fix="run again, with room in the store",
+            fix="the record says what was missing: make room in the store, or folders readable, and run again",
         )
     elif code.stored == "pending" and record.seal is not None:
         yield Finding(
