@@ -64,6 +64,27 @@ def test_a_repository_that_is_hidden_from_git_is_refused_as_dirty(repository: Wo
     assert not (repository.path / "started").exists()
 
 
+def test_no_line_is_written_through_a_link_that_leads_out_of_the_repository(repository: Workplace) -> None:
+    target = repository.path.parent / "target"
+    exclude = repository.path / ".git" / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.unlink(missing_ok=True)
+    exclude.symlink_to(target)
+    done = repository.whence("run", "--", "true").ok()
+    assert f"git was not told to ignore it: {exclude} is a link that leads out of the repository" in done.err
+    assert not target.exists()
+    assert repository.whence("run", "--", "true").ok().err == ""
+
+
+def test_an_exclude_file_that_cannot_be_read_or_written_holds_nobody(repository: Workplace) -> None:
+    exclude = repository.path / ".git" / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.unlink(missing_ok=True)
+    exclude.mkdir()
+    done = repository.whence("run", "--", "true").ok()
+    assert "git was not told to ignore it" in done.err
+
+
 @pytest.mark.parametrize("name", ["z.py", "z.ipynb"])
 def test_a_program_that_is_a_device_without_end_holds_nobody(repository: Workplace, name: str) -> None:
     (repository.path / name).symlink_to("/dev/zero")
