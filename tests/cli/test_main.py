@@ -44,7 +44,7 @@ def test_help_of_a_command_has_examples_and_writes_nothing(command: str, workpla
 
 
 @pytest.mark.scenario("P5")
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("run", "completion", "schema")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("run", "schema")])
 def test_every_command_can_answer_in_json(command: str, workplace: Workplace) -> None:
     assert "--json" in workplace.whence(command, "--help").ok().out
 
