@@ -164,3 +164,11 @@ def test_bash_completes_commands_options_and_runs(lab: object, workplace: Workpl
     assert "--reruns-of" in completed("whence", "log", "--", cwd=place.path)
     assert {"good", "@"} <= completed("whence", "show", "''", cwd=place.path)
     assert completed("whence", "show", "''", cwd=workplace.path) == {"--all", "--help", "--json"}
+
+
+def test_help_is_as_wide_as_columns_says_also_in_a_pipe(workplace: Workplace) -> None:
+    def usage(columns: str) -> list[str]:
+        return workplace.whence("log", "--help", env={"COLUMNS": columns}).ok().out.partition("\n\n")[0].splitlines()
+
+    assert max(map(len, usage("50"))) <= 50
+    assert len(usage("50")) > len(usage("80")) > len(usage("200"))
