@@ -123,6 +123,38 @@ def test_a_program_that_closes_every_descriptor_finds_none_of_our_bytes_in_its_f
     assert repository.show()["status"] == "succeeded"
 
 
+REUSES = """
+import os, resource, time, whence
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+with whence.start() as run:
+    run.log({"a": 1})
+    os.closerange(3, 1024)
+    files = [open(f"user{n}.txt", "w") for n in range(%d)]
+    time.sleep(0.06)  # what was ours is looked at again
+    run.log({"a": 2})
+    run.note("said afterwards")
+    run.log({"a": 3})
+    for file in files:
+        file.write("mine")
+        file.close()
+"""
+
+
+@pytest.mark.parametrize("files", [600, 1000])
+def test_a_program_that_reuses_our_descriptors_finds_none_of_our_bytes_in_its_files(
+    workplace: Workplace, files: int
+) -> None:
+    workplace.script("reuses.py", REUSES % files)
+    ended = workplace.python("reuses.py")
+    assert ended.code == 0 and "Traceback" not in ended.err
+    assert {path.read_text() for path in workplace.path.glob("user*.txt")} == {"mine"}
+    record = workplace.show()
+    assert record["status"] == "succeeded" and record["metrics"]["a"]["last"] == 3
+    assert [note["text"] for note in record["notes"]] == ["said afterwards"]
+    workplace.whence("verify").ok()
+
+
 NEVER_RAISES = """
 import sys, whence
 class Odd:
