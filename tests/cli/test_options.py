@@ -202,7 +202,8 @@ def _(place: Workplace) -> None:
 @shows("status --policy")
 def _(place: Workplace) -> None:
     place.write("new.py")
-    assert "dirty = refuse" in place.whence("status", "--policy", "dirty=refuse").ok().out
+    asked = place.whence("status", "--policy", "dirty=refuse")
+    assert (asked.code, "dirty = refuse" in asked.out) == (1, True)
     assert "dirty = refuse" not in place.whence("status").ok().out
 
 
@@ -332,6 +333,17 @@ def _(place: Workplace) -> None:
 @shows("completion --references")
 def _(place: Workplace) -> None:
     assert "first" in place.whence("completion", "--references").ok().out
+
+
+@shows("completion --parts")
+def _(place: Workplace) -> None:
+    assert "first:config" in place.whence("completion", "--parts", "cat", "first:").ok().out
+
+
+@shows("completion --json")
+def _(place: Workplace) -> None:
+    said = place.whence("completion", "bash", "--json").ok().json()
+    assert (said["shell"], said["script"]) == ("bash", place.whence("completion", "bash").ok().out)
 
 
 def test_every_option_is_on_the_page_of_commands() -> None:
