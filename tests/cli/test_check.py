@@ -69,7 +69,8 @@ def test_each_violation_is_named_with_its_cure(clean: Workplace) -> None:
 
 def test_an_audit_of_a_query_covers_its_runs(clean: Workplace) -> None:
     clean.whence("run", "--observe", "off", "--name", "bare", "--", "true").ok()
-    assert clean.whence("audit", "inputs exists").ok().err == "complete\n"
+    ended = clean.whence("audit", "inputs exists").ok()
+    assert ended.err == "complete\nnot verified: `whence verify` reads every byte\n"
     assert clean.whence("audit", "name = bare").code == 1
     assert clean.whence("audit").code == 1
 

@@ -373,6 +373,14 @@ def test_an_exception_outside_of_any_block_is_the_end_of_an_open_run(workplace: 
     assert (record["status"], record["error"]["type"], record["error"]["message"]) == ("failed", "OSError", "disk")
 
 
+def test_a_field_of_any_kind_leaves_no_run_without_a_first_line(workplace: Workplace) -> None:
+    workplace.write("job.py", "import whence\nwhence.start(fields={'x': object(), 'y': {1, 2}}).finish()\n")
+    assert workplace.python("job.py").code == 0
+    record = workplace.show()
+    assert record["status"] == "succeeded" and record["ext"]["y"] == [1, 2] and "object" in str(record["ext"]["x"])
+    workplace.whence("verify").ok()
+
+
 def test_a_status_that_there_is_not_is_said_and_stated_and_never_raises(workplace: Workplace) -> None:
     workplace.write("job.py", "import whence\nrun = whence.start()\nrun.finish('bogus')\nprint('went on')\n")
     done = workplace.python("job.py")

@@ -21,7 +21,8 @@ def parser() -> CommandParser:
         " weak or late fact, why, and how to cure it. Exit code 1 when anything is incomplete. Writes nothing."
         " missing: the record lacks it. weak: it is there, and proves less than it should. late: it was captured or"
         " written later than it counts. remark: worth knowing, and the run is complete with it. A run that has no"
-        " inputs to record says so with `whence tag RUN inputs=none` (or `unknown`): then it is a remark.",
+        " inputs to record says so with `whence tag RUN inputs=none` (or `unknown`): then it is a remark."
+        " It trusts what the records say: that nothing was edited since is for `whence verify`.",
         examples=(
             "whence audit @",
             "whence audit 'tags.paper exists'",
@@ -54,6 +55,7 @@ def main(words: Sequence[str]) -> int:
         say("no run matches: nothing was audited" if options.words else "there is no run: nothing was audited")
     elif not options.json:
         say(f"{counted(count, 'run', 'runs')} audited, {incomplete} incomplete" if count != 1 else _verdict(incomplete))
+        say("not verified: `whence verify` reads every byte")
     return 1 if incomplete else 0
 
 

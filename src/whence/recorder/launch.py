@@ -37,6 +37,7 @@ from ..records.seal import Pending
 from ..rules.container import masked, of_image
 from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
+from ..rules.plain import to_plain
 from ..store.collection import Terms, terms_of
 from ..store.digest_cache import DigestCache
 from ..store.objects import put_bytes
@@ -197,7 +198,7 @@ def _create(request: Request, around: Surroundings, host: Host) -> Recording:
         purpose=_masked(around, request.purpose),
         hypothesis=_masked(around, request.hypothesis),
         tags={secrets.mask_text(key): secrets.mask_pair(key, value) for key, value in request.tags.items()},
-        ext=secrets.mask_values(request.fields),
+        ext=secrets.mask_values({str(name): to_plain(value) for name, value in request.fields.items()}),
         parent=request.parent,
         rerun_of=request.rerun_of,
         relation=request.relation,
