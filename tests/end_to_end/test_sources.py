@@ -216,7 +216,8 @@ def test_a_script_under_whence_run_says_for_itself_what_it_loaded(project: Workp
         "local_model.py": ("absent", True),
         "helper.py": ("changed", False),
     }
-    [observer] = record["code"]["observed_by"]
+    told, observer = record["code"]["observed_by"]
+    assert (told["writer"], told["by"], observer["by"]) == ("main", "programs", "modules")
     assert observer["writer"].startswith("worker-")
     assert record["losses"] == []
     assert got(project, "local_model.py") == "depth = 3\n"
@@ -273,10 +274,10 @@ def test_a_run_that_is_killed_lists_nothing_and_claims_nothing(project: Workplac
     assert project.whence("get", "@:local_model.py", "-").code == 3
 
 
-def test_a_command_that_does_not_record_from_inside_was_looked_at_by_nobody(project: Workplace) -> None:
+def test_a_command_that_nobody_could_look_into_was_looked_at_by_nobody(project: Workplace) -> None:
     project.write("local_model.py", "depth = 3\n")
-    project.write("plain.py", "import local_model\n")
-    code = project.record(sys.executable, "plain.py")["code"]
+    project.write("plain.py", "import sys; sys.path.append('.'); import local_model\n")
+    code = project.record(sys.executable, "-I", "plain.py")["code"]
     assert (code["outside_snapshot"], code["observed_by"]) == ([], [])
 
 

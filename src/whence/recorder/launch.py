@@ -29,6 +29,7 @@ from ..records import events
 from ..records.base import Missing
 from ..records.code import Code
 from ..records.run import Error, Host
+from ..rules.boot_environment import without_boot
 from ..rules.container import masked, of_image
 from ..rules.kinds import guess, split_kind
 from ..rules.permission import policy_cases
@@ -62,6 +63,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """What was declared to be written."""
     stated: list[OutputDigest] = []
     """What was stated as written while the run was going on; looked at once more at the end."""
+    before_seal: Callable[[Callable[[], bool]], None] | None = None
+    """What else is stated between the end and the seal; it asks whether the time for digests is over."""
 
     @property
     def cwd(self) -> Path:
@@ -251,7 +254,7 @@ def _environment(launch: Launch) -> None:
         argv=request.argv,
         cwd=around.cwd,
         root=Path(launch.code.root) if launch.code and launch.code.root else around.cwd,
-        environ=around.environ,
+        environ=without_boot(around.environ),
         mask=around.secrets.mask_pair,
         allow=around.policy.environment_variables,
         running=request.running,

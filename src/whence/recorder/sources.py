@@ -48,8 +48,10 @@ class Sources:
         *,
         launched: frozenset[str] = frozenset(),
         began: int | None = None,
+        by: str = BY,
     ) -> None:
         """`held` finds the run's snapshot; `launched` names the modules that were loaded when it was taken."""
+        self._by = by
         self._recording = recording
         self._secrets = secrets
         self._cwd = os.fspath(cwd)
@@ -80,11 +82,18 @@ class Sources:
     def _look(self, enough: Callable[[], bool]) -> None:
         held = self._held()
         loaded = list(loaded_sources(sys.modules.copy(), _installation(held), cwd=self._cwd, known=self._known))
+        self._say(loaded, held, enough)
+
+    def state_told(self, loaded: Sequence[Loaded], enough: Callable[[], bool]) -> None:
+        """State what other processes told to have loaded. Raises OSError, WhenceError."""
+        self._say(loaded, self._held(), enough)
+
+    def _say(self, loaded: Sequence[Loaded], held: Held | None, enough: Callable[[], bool]) -> None:
         found = self._outside(loaded, held)
         if found:
             self._keep(found, held, enough)
         elif not self._looked:
-            self._recording.state(events.CodeObserved(when="end", by=BY))
+            self._recording.state(events.CodeObserved(when="end", by=self._by))
         self._looked = True
 
     def _keep(self, found: Sequence[tuple[Loaded, State]], held: Held | None, enough: Callable[[], bool]) -> None:
@@ -94,7 +103,7 @@ class Sources:
         keeper = SourceKeeping.of(recording.store, recording.policy, self._secrets, part, enough)
         sources = [self._source(one, state, held, keeper.keep) for one, state in found[:MOST]]
         recording.state(
-            events.CodeObserved(when="end", by=BY, sources=[source for source in sources if self._is_new(source)])
+            events.CodeObserved(when="end", by=self._by, sources=[source for source in sources if self._is_new(source)])
         )
         if len(found) > MOST:
             because = f"{len(found) - MOST} more source files ran that the snapshot does not hold"

@@ -102,6 +102,13 @@ KEYS: dict[str, Key] = {
             sentence="Paths that the code id leaves out (they stay in the snapshot), as gitignore patterns.",
         ),
         Key(
+            name="observe_python",
+            kind="choice",
+            choices=("on", "off"),
+            default="on",
+            sentence="Ask Python programs for their configuration, seeds and sources, by a folder on PYTHONPATH.",
+        ),
+        Key(
             name="environment_variables",
             kind="patterns",
             default=ALLOWED,
