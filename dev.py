@@ -36,14 +36,17 @@ TESTS = ("pytest -m 'not slow'", "pytest -m slow")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="dev.py", description=(__doc__ or "").partition(".")[0])
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    parser = argparse.ArgumentParser(prog="dev.py", description=(__doc__ or "").partition("\n")[0])
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     verbs.add_parser("demo", help="install whence into .venv, record a run of the example, show its record")
     verbs.add_parser("check", help="linter, formatter, types and layers")
     verbs.add_parser("test", help="the tests: all of them, or what you name for pytest", usage="dev.py test [ARG ...]")
     # What follows `test` is pytest's, options too.
     ours, handed = (sys.argv[1:2], sys.argv[2:]) if sys.argv[1:2] == ["test"] else (sys.argv[1:], [])
     asked = parser.parse_args(ours)
+    if asked.verb is None:
+        parser.print_help()
+        return 0
     if asked.verb == "demo":
         install("run.txt")
         return say_and_run(DEMO)
@@ -100,6 +103,9 @@ def say_and_run(lines: tuple[str, ...]) -> int:
     for line in lines:
         print(f"\n$ {line}", flush=True)
         codes.append(subprocess.run(_resolved(line), cwd=ROOT, env=environ, check=False).returncode)
+    failed = [f"{line} (code {code})" for line, code in zip(lines, codes, strict=True) if code]
+    if len(lines) > 1 and failed:
+        print(f"\ndev.py: failed: {'; '.join(failed)}", flush=True)
     return next((code for code in codes if code), 0)
 
 

@@ -141,7 +141,7 @@ def row_trivial(bench: Bench) -> Row:
 
 
 WRAPPERS: dict[str, tuple[list[list[str]], list[str]]] = {
-    "whence": ([], ["whence", "run", "--", "true"]),
+    "whence": ([], ["whence", "run", "--observe", "off", "--", "true"]),
     "dvc": (
         [["dvc", "init", "-q"], ["dvc", "stage", "add", "-q", "-n", "noop", "true"], ["git", "add", "."],
          ["git", "commit", "-q", "-m", "dvc"]],
@@ -155,8 +155,11 @@ WRAPPERS: dict[str, tuple[list[list[str]], list[str]]] = {
 """How a no-op command is recorded: preparation, then the command."""
 
 
-def wrapped(bench: Bench, subject: Subject, cwd: Path) -> float:
-    prepare, command = WRAPPERS[subject.name]
+OBSERVED: tuple[list[list[str]], list[str]] = ([], ["whence", "run", "--", "true"])
+
+
+def wrapped(bench: Bench, subject: Subject, way: tuple[list[list[str]], list[str]], cwd: Path) -> float:
+    prepare, command = way
     for words in prepare:
         bench.cost(subject, _located(subject, words), cwd)
     return bench.cpu(subject, _located(subject, command), cwd)
@@ -167,14 +170,19 @@ def _located(subject: Subject, words: list[str]) -> list[str]:
     return [str(program) if program.exists() else words[0], *words[1:]]
 
 
-def row_wrapper(bench: Bench) -> Row:
+def rows_wrapper(bench: Bench) -> list[Row]:
     with bench.folder() as cwd:
         plain = bench.cpu(FLOOR, ["/bin/true"], cwd)
     figures = {"floor": ms(plain)}
     for subject in [WHENCE, *bench.only("dvc", "roar")]:
         with bench.folder() as cwd:
-            figures[subject.name] = figure(lambda s=subject: ms(wrapped(bench, s, cwd)))
-    return Row("`run -- true` in a clean small repository", "CPU ms", "90", figures)
+            figures[subject.name] = figure(lambda s=subject: ms(wrapped(bench, s, WRAPPERS[s.name], cwd)))
+    with bench.folder() as cwd:
+        observed = {"floor": ms(plain), "whence": figure(lambda: ms(wrapped(bench, WHENCE, OBSERVED, cwd)))}
+    return [
+        Row("`run -- true` in a clean small repository", "CPU ms", "90", figures),
+        Row("the same, observed", "CPU ms", "120", observed),
+    ]
 
 
 # Metric points
@@ -325,7 +333,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "import": row_import,
     "help": row_help,
     "trivial": row_trivial,
-    "wrapper": row_wrapper,
+    "wrapper": rows_wrapper,
     "points": row_points,
     "many": row_many,
     "folder": rows_folder,
@@ -342,14 +350,14 @@ def report(rows: list[Row], bench: Bench) -> str:
     lines = [head, ["---"] * len(head)]
     lines += [[r.what, r.unit, r.budget, *(r.figures.get(tool, "–") for tool in tools)] for r in rows]
     versions = ", ".join(spec for peer in bench.peers for spec in REQUIREMENTS[peer][:1])
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    sources = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD:src"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"""# Results
 
-Written by `python bench/run.py` on {time.strftime("%Y-%m-%d", time.gmtime())}, whence at {commit.stdout.strip()}.
-{machine()}. Peers: {versions}.
+Written by `python bench/run.py` on {time.strftime("%Y-%m-%d", time.gmtime())}, whence with the sources of the git
+tree {sources.stdout.strip()}. {machine()}. Peers: {versions}.
 
 Medians of {bench.times} (points, processes and hashing of 3, the peers' hashing once) of user and system time of the
 whole process tree, background processes included. “–” is not applicable, “failed” that the tool did not do the work.
@@ -362,7 +370,8 @@ whole process tree, background processes included. “–” is not applicable, 
 NOTES = """\
 The floor of a row is the same work with nothing but the operating system: bare python, the plain script, `true`,
 `write(2)` a step, three small files a run, scandir with stat, sha256 by hashlib. dvc copies what it
-adds, mlflow copies and does not hash, wandb hashes with MD5 and copies; whence hashes with SHA-256 and copies nothing.
+adds, mlflow copies and does not hash, wandb hashes with MD5 and copies; whence hashes with SHA-256 and, as
+inputs are by default, copies nothing.
 """
 
 

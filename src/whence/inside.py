@@ -16,6 +16,7 @@ from .capture.block_entry import block_entry
 from .capture.configuration import hydra_state
 from .capture.running import Running
 from .errors import WhenceError
+from .recorder.asking import Paths, config_of, fields_of, params_of, paths_of, policy_of, tags_of, text_of
 from .recorder.attach import Outer, find_outer
 from .recorder.blocks import Asked, begin
 from .recorder.handle import DryRun, Run
@@ -36,10 +37,10 @@ def start(
     hypothesis: str | None = None,
     tags: Mapping[str, Any] | Sequence[str] = (),
     fields: Mapping[str, Any] | None = None,
-    params: Mapping[str, Any] | None = None,
-    config_files: Sequence[str | os.PathLike[str]] = (),
-    inputs: Sequence[str | os.PathLike[str]] = (),
-    outputs: Sequence[str | os.PathLike[str]] = (),
+    params: Mapping[str, Any] | Sequence[str] | None = None,
+    config_files: Paths = (),
+    inputs: Paths = (),
+    outputs: Paths = (),
     nested: bool = False,
     policy: Mapping[str, Any] | Sequence[str] = (),
     dry_run: bool = False,
@@ -48,7 +49,8 @@ def start(
     """Begin a run of this process, or join the one that it belongs to (docs/python.md says which).
 
     Raises RefusedError when policy or a missing input forbids the start (the refusal is recorded), StoreError when
-    nothing can be recorded, UsageError for wrong settings. After this call nothing of ours raises.
+    nothing can be recorded, UsageError for wrong settings, TypeError for what cannot be meant. After this call nothing
+    of ours raises.
     """
     if dry_run:
         return DryRun()
@@ -58,20 +60,20 @@ def start(
         argv=list(sys.orig_argv),
         program=sys.executable,
         entry=entry or block_entry(sys.modules, sys.orig_argv, where.cwd, where.environ),
-        name=check_name(name),
-        purpose=purpose,
-        hypothesis=hypothesis,
-        tags=_tags(tags),
-        fields=dict(fields or {}),
-        config_files=[os.fspath(path) for path in config_files],
-        params=dict(params or {}),
-        config=config,
-        inputs=[os.fspath(path) for path in inputs],
-        outputs=[os.fspath(path) for path in outputs],
+        name=check_name(text_of("name", name)),
+        purpose=text_of("purpose", purpose),
+        hypothesis=text_of("hypothesis", hypothesis),
+        tags=tags_of(tags),
+        fields=fields_of(fields),
+        config_files=paths_of("config_files", config_files),
+        params=params_of(params),
+        config=config_of(config),
+        inputs=paths_of("inputs", inputs),
+        outputs=paths_of("outputs", outputs),
         hydra=hydra_state(sys.modules),
         running=_running(),
     )
-    chosen = load_policy(where, _flags(policy))
+    chosen = load_policy(where, policy_of(policy))
     world = Asked(
         request=request,
         nested=nested,
@@ -80,25 +82,6 @@ def start(
         surroundings=lambda: surroundings(where, chosen, say=_say),
     )
     return begin(world)
-
-
-def _tags(tags: Mapping[str, Any] | Sequence[str]) -> dict[str, str]:
-    if isinstance(tags, str):
-        return {tags: ""}
-    if isinstance(tags, Mapping):
-        return {key: "" if value is None or value is True else str(value) for key, value in tags.items()}
-    return dict.fromkeys(tags, "")
-
-
-def _flags(policy: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    """Policy given in code, as the words of `--policy`."""
-    if not isinstance(policy, Mapping):
-        return list(policy)
-    return [f"{key}={_policy_text(value)}" for key, value in policy.items()]
-
-
-def _policy_text(value: Any) -> str:
-    return ",".join(cast("Sequence[str]", value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _running() -> Running:

@@ -42,8 +42,7 @@ def identity(path: Path | str, *, follow: bool = True) -> list[int]:
 @needs_compiler
 def test_a_static_program_is_seen(observed: Any, file: Path) -> None:
     source = '#include <fcntl.h>\nint main(void) { return open("file", O_RDONLY) < 0; }\n'
-    program = compiled(observed.work, source, "-static")
-    observed.against_strace(program)
+    observed.run(compiled(observed.work, source, "-static"))
     assert observed.ops(file) == ["read"]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import Any
 
 import pytest
+
+pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="nothing to hold it against: no strace")
 
 PYTHON = [sys.executable, "-I", "-c"]
 

@@ -10,11 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from codeworld import CodeWorld, contents, fingerprint
+from codeworld import CodeWorld, contents, fingerprint, run_id
 from workplace import Workplace
 
 from whence.capture.checkout import capture_repository
 from whence.capture.code import capture_code
+from whence.capture.git_listings import parse_unlisted
 from whence.records.code import Repository
 from whence.store.collection import Terms
 
@@ -356,6 +357,54 @@ def test_a_repository_that_git_refuses_is_not_known_to_be_clean(
     assert (captured.code.vcs, captured.code.dirty) == ("git", None)
     assert [m.because for m in captured.missing if m.what in ("code.dirty", "code.commit")]
     assert contents(repo.restored(repo.record(cwd=cwd).tree)) == contents(cwd)
+
+
+def _too_deep(top: Path) -> None:
+    """Folders down to a path that no call takes whole, with a file at each of the last."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(4096 // 200 + 2):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+        os.close(os.open("f" * 150 + ".py", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_what_lies_too_deep_to_be_listed_is_named_and_the_rest_is_kept(repo: CodeWorld, with_git: bool) -> None:
+    if not with_git:
+        shutil.rmtree(repo.place.path / ".git")
+    else:
+        repo.place.write(".gitignore", "f*.py\n.gitignore\n")
+    _too_deep(repo.place.path)
+    captured = repo.capture()
+    assert captured.plan is not None
+    snapshot = repo.snapshots.take(captured.plan, run_id())
+    code = snapshot.onto(captured.code)
+    assert code.stored == "partial"
+    assert repo.completion.complete(captured.plan, snapshot).stored == "partial"
+    assert code.dirty is (None if with_git else False)
+    assert any("File name too long" in item.because for item in code.files_left_out)
+    what = [missing.what for missing in captured.missing]
+    assert what == (["code.tree", "code.dirty"] if with_git else ["code.tree"])
+    assert "train.py" in contents(repo.restored(code.tree))
+
+
+WARNINGS = {
+    b"warning: could not open directory 'priv/': Permission denied\n": [("priv", "Permission denied")],
+    b"warning: could not open directory 'it's x/': Permission denied\n": [("it's x", "Permission denied")],
+    b"warning: could not open directory 'd/ddd\n": [("d/ddd", "File name too long")],
+    b"priv/m.py: Permission denied\n": [("priv/m.py", "Permission denied")],
+    b"warning: unable to access 'priv/.gitignore': Permission denied\n": [],
+    b"warning: LF will be replaced by CRLF\nhint: Wait: No\n": [],
+}
+
+
+@pytest.mark.parametrize("said", WARNINGS)
+def test_what_git_could_not_look_at_is_read_from_its_warnings(said: bytes) -> None:
+    found = [(item.path, item.because) for item in parse_unlisted(said)]
+    assert found == [(path, f"it could not be listed: {reason}") for path, reason in WARNINGS[said]]
 
 
 @pytest.mark.scenario("A6")

@@ -30,8 +30,8 @@ def test_advice_for_a_left_out_file_fits_the_reason(repository: Workplace) -> No
     repository.write("big.bin", b"\1" * 3000)
     repository.whence("run", "--policy", "untracked_limit=2000", "--", "true").ok()
     found = _findings(repository)
-    assert "environment variable" in found["code.files_left_out..env"]
-    assert "untracked_limit" not in found["code.files_left_out..env"]
+    assert "environment variable" in found['code.files_left_out.".env"']
+    assert "untracked_limit" not in found['code.files_left_out.".env"']
     assert "untracked_limit" in found["code.files_left_out.big.bin"]
 
 
@@ -179,7 +179,7 @@ def test_what_a_script_calls_itself_is_not_lost_under_a_run(workplace: Workplace
     workplace.write("job.py", "import whence\nwith whence.start(name='inner', purpose='why', hypothesis='so'): pass\n")
     record = workplace.record("python", "job.py", options=("--name", "outer"))
     assert record["name"] == "outer"
-    assert [note["text"] for note in record["notes"]] == ["name: inner", "why", "so"]
+    assert [note["text"] for note in record["notes"]] == ["name: inner", "purpose: why", "hypothesis: so"]
 
 
 # Policy
@@ -226,6 +226,13 @@ def test_a_terminal_of_80_columns_shows_the_command(repository: Workplace) -> No
     assert _on_terminal(repository, 40, "log")[1].endswith("…")
 
 
+def test_an_empty_answer_is_said_on_a_terminal(workplace: Workplace) -> None:
+    workplace.record("true")
+    assert _on_terminal(workplace, 80, "log", "name = zzz")[-1] == "whence: no run matches"
+    assert workplace.whence("log", "name = zzz").ok().err == ""
+    assert workplace.whence("audit", "name = zzz").ok().err == "no run matches: nothing was audited\n"
+
+
 def test_columns_without_anything_in_them_are_left_out_on_a_terminal(workplace: Workplace) -> None:
     workplace.record("true")
     heading, _ = _on_terminal(workplace, 80, "log")
@@ -239,6 +246,24 @@ def test_a_short_run_took_milliseconds_and_a_running_one_what_it_took_so_far(wor
     took = re.compile(r"running +\d+(\.\ds| ms)")
     wait_until(lambda: took.search(workplace.whence("log", "--limit", "1").ok().out), what="what it took so far")
     workplace.whence("stop", "@").ok()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 130])
+def test_a_digest_is_never_cut(columns: int, workplace: Workplace) -> None:
+    workplace.write("a-name-of-some-length/data.csv", "1\n")
+    record = workplace.record("true", options=("--input", "a-name-of-some-length/data.csv"))
+    lines = _on_terminal(workplace, columns, "show")
+    digests = [record["seal"], record["environment"]["fingerprint"], record["inputs"][0]["digest"]]
+    assert [sum(digest in line for line in lines) for digest in digests] == [1, 1, 1]
+    assert [line for line in lines if len(line) > columns and " " in line.strip()] == []
+
+
+def test_a_long_row_is_wrapped_under_its_column_and_all_of_it_shown_when_asked(workplace: Workplace) -> None:
+    workplace.record("true", options=("--purpose", " ".join(f"word{n}" for n in range(200))))
+    lines = [line for line in _on_terminal(workplace, 80, "show") if "word" in line or "more lines" in line]
+    assert len(lines) == 7
+    assert {len(line) - len(line.lstrip()) for line in lines[1:]} == {lines[0].index("word0")}
+    assert "word199" in " ".join(_on_terminal(workplace, 80, "show", "--all"))
 
 
 def test_an_input_that_no_run_made_leads_to_those_that_read_it(workplace: Workplace) -> None:

@@ -18,6 +18,51 @@ def test_the_page_is_grouped_as_a_reviewer_reads(lab) -> None:
         assert fact in page
 
 
+def test_what_is_missing_is_what_the_audit_finds(workplace: Workplace) -> None:
+    workplace.write("in.csv", "1\n")
+    workplace.repository()
+    workplace.write(".env", "TOKEN=abcdefgh12345678ABCD\n")
+    workplace.record("sh", "-c", "echo 2 >> in.csv", options=("--input", "in.csv", "--output", "never.pt"))
+    found = workplace.whence("audit", "--json").json()["findings"]
+    _, _, rest = workplace.whence("show").ok().out.partition("\nwhat is missing\n")
+    missing, _, remarks = rest.partition("\nremarks\n")
+    counted = [one["what"] for one in found if one["level"] != "remark"]
+    assert {"artifacts.never.pt", 'code.files_left_out.".env"', "inputs.in.csv"} <= set(counted)
+    assert [line.split()[0] for line in missing.split("\n") if line] == [*counted, "cures"]
+    assert [line.split()[0] for line in remarks.split("\n") if line] == [
+        one["what"] for one in found if one["level"] == "remark"
+    ]
+
+
+ROWS = {
+    "a seed of the configuration, once": (
+        ("--param", "seed=3"), "true", r"\n  seed  3  \(command_line\)  \[launch\]\n\n"
+    ),
+    "no inputs, where a row begins": ((), "true", r"\n  no inputs are known\n"),
+    "no version control, in words": ((), "true", r"  commit +no version control  "),
+    "an output that was not written, its path once": (
+        ("--output", "never.pt"), "true", r"\n  never.pt  MISSING: declared and never written  "
+    ),
+    "a signal, once": ((), "kill -TERM $$", r"signal +SIGTERM\n  (?!error)"),
+    "a URL, without a size": (("--input", "https://x.org/a"), "true", r"nothing was fetched  declared"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "script", "pattern"), ROWS.values(), ids=ROWS)
+def test_a_row_says_a_thing_once(options: tuple[str, ...], script: str, pattern: str, workplace: Workplace) -> None:
+    workplace.whence("run", *options, "--", "sh", "-c", script)
+    page = workplace.whence("show").ok().out
+    assert re.search(pattern, page), page
+
+
+def test_a_metric_of_one_point_has_no_range(workplace: Workplace) -> None:
+    workplace.script("s.py", "import whence\nwith whence.start(purpose='to see') as run: run.log({'acc': 0.5})\n")
+    workplace.whence("run", "--", "python", "s.py").ok()
+    page = workplace.whence("show").ok().out
+    assert "0.5  (1 point)" in page
+    assert "  purpose: to see\n" in page
+
+
 @pytest.mark.scenario("P5")
 def test_the_json_is_the_record_of_the_published_schema(lab) -> None:
     schema = lab.place.whence("schema", "record").ok().json()
@@ -36,7 +81,15 @@ def test_a_value_with_a_newline_never_makes_a_line(lab) -> None:
 def test_a_run_is_meant_by_place_id_tail_name_or_content(lab) -> None:
     for reference in ("@~2", lab.good, lab.good[-8:], lab.good[-4:], "good"):
         assert lab.place.show(reference)["id"] == lab.good
+    for part in (lab.good[-8:-4], lab.good[-7:-2]):
+        assert lab.place.show(part)["id"] == lab.good
     assert lab.place.show("@")["id"] == lab.dirty == lab.place.show("@~0")["id"]
+
+
+def test_the_head_of_an_id_is_no_reference_and_the_message_says_the_rule(lab) -> None:
+    done = lab.place.whence("show", lab.good[:8])
+    assert done.code == 3
+    assert "hint: ids begin with a clock, so that runs share it: name a run by the end of its id" in done.err
 
 
 UNKNOWN = {

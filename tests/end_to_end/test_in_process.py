@@ -763,3 +763,65 @@ if __name__ == "__main__":
     )
     assert [(a["name"], a["missing"], a["kept"]) for a in record["artifacts"]] == [("later.csv", False, True)]
     assert record["writers"][1]["ended"] is not None
+
+
+def test_an_input_that_is_not_there_is_said_once_in_every_place(workplace: Workplace) -> None:
+    workplace.script(
+        "job.py", "import whence\nwith whence.start() as run:\n    run.input('no.csv')\n    run.input('no.csv')\n"
+    )
+    done = workplace.python("job.py").ok()
+    expected = f"no such file or folder in {workplace.path}"
+    assert f"whence: warning: input no.csv: {expected}; the run goes on\n" in done.err
+    assert done.err.count("no.csv") == 1
+    record = workplace.show()
+    assert [(gap["what"], gap["because"]) for gap in record["missing"] if "no.csv" in gap["what"]] == [
+        ("inputs.no.csv", expected)
+    ]
+    assert record["losses"] == []
+    page = workplace.whence("show", "@").ok().out
+    assert "NOT THERE" in page.partition("\ndata\n")[2].partition("\n\n")[0]
+    assert workplace.whence("audit", "@").out.count("inputs") == 1
+
+
+def test_words_as_on_the_command_line_and_a_single_path_mean_what_they_mean_there(workplace: Workplace) -> None:
+    workplace.write("data.csv", "a\n")
+    record = script(
+        workplace,
+        "with whence.start(tags='kind=x', params=['lr=0.1', 'n=3'], inputs='data.csv', policy='dirty=warn'): pass\n"
+        "with whence.start(tags=['kind=x', 'pilot'], params='lr=0.1', inputs='data.csv'): pass\n",
+    )
+    assert record["tags"] == {"kind": "x", "pilot": ""}
+    assert record["config"]["values"] == {"lr": 0.1}
+    assert [item["path"] for item in record["inputs"]] == ["data.csv"]
+    assert workplace.show("@~1")["config"]["values"] == {"lr": 0.1, "n": 3}
+
+
+MISTAKES = {
+    "tags=3": "TypeError: whence.start: tags: found int 3, expected a mapping, or words as of --tag",
+    "tags=[3]": "TypeError: whence.start: tags: found int 3, expected a mapping, or words as of --tag",
+    "config=3": "TypeError: whence.start: config: found int 3, expected named values: a dict, a dataclass, a namespace",
+    "config='c.yaml'": "TypeError: whence.start: config: found str 'c.yaml', expected named values: a dict, a "
+    "dataclass, a namespace; files are named with config_files",
+    "params=3": "TypeError: whence.start: params: found int 3, expected a mapping, or words as of --param",
+    "params=['a']": "UsageError: params: 'a': expected NAME=VALUE",
+    "fields=['a=1']": "TypeError: whence.start: fields: found list ['a=1'], expected a mapping",
+    "inputs=3": "TypeError: whence.start: inputs: found int 3, expected a path, or a list of paths",
+    "outputs=[None]": "TypeError: whence.start: outputs: found NoneType None, expected a path, or a list of paths",
+    "name=3": "TypeError: whence.start: name: found int 3, expected a text",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_what_cannot_be_meant_raises_before_the_start(words: str, workplace: Workplace) -> None:
+    workplace.script("job.py", f"import whence\nwhence.start({words})\n")
+    done = workplace.python("job.py")
+    assert done.code == 1
+    assert done.err.splitlines()[-1].removeprefix("whence.errors.") == MISTAKES[words]
+    assert not workplace.store.exists()
+
+
+def test_what_is_said_after_the_end_is_named_by_its_method(workplace: Workplace) -> None:
+    workplace.script("job.py", "import whence\nrun = whence.start()\nrun.finish()\nrun.log(a=1)\n")
+    assert "has ended: log() and what follows is not recorded" in workplace.python("job.py").ok().err
+    workplace.script("job.py", "import whence\nrun = whence.start()\nrun.finish()\nrun.note('a')\n")
+    assert "has ended: note() and what follows is not recorded" in workplace.python("job.py").ok().err

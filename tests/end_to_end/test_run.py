@@ -345,6 +345,7 @@ def test_no_planted_secret_is_anywhere_in_the_store(repository: Workplace) -> No
     key = "-----BEGIN PRIVATE KEY-----\nMIIplantedkeyplantedkeyplantedkey\n-----END PRIVATE KEY-----\n"
     repository.write("deploy.pem", key)
     repository.write("settings.json", '{"api": {"token": "planted-in-settings-9876543210"}, "lr": 1}')
+    repository.write("new.py", 'os.environ["OPENAI_API_KEY"] = "planted-in-source-1"\n')
     repository.write("whence.toml", 'environment_variables = ["*"]\n')
     options = (
         "--config",
@@ -363,6 +364,7 @@ def test_no_planted_secret_is_anywhere_in_the_store(repository: Workplace) -> No
         b"planted-in-dotenv-0123456789",
         b"MIIplantedkeyplantedkeyplantedkey",
         b"planted-in-settings-9876543210",
+        b"planted-in-source-1",
         b"planted-in-param",
         b"planted-in-a-tag",
         b"planted-in-argv-abcdef",
@@ -371,7 +373,7 @@ def test_no_planted_secret_is_anywhere_in_the_store(repository: Workplace) -> No
     for path, content in every_byte(repository.store):
         assert not [value for value in planted if value in content], path
     left_out = {item["path"]: item["digest"].split(":")[0] for item in record["code"]["files_left_out"]}
-    assert left_out == {".env": "keyed", "deploy.pem": "keyed", "settings.json": "keyed"}
+    assert left_out == {".env": "keyed", "deploy.pem": "keyed", "new.py": "keyed", "settings.json": "keyed"}
     assert record["config"]["values"]["lr"] == 1
     restored = repository.whence("restore", "@", repository.path.parent / "restored").ok()
     assert ".env" in restored.out + restored.err

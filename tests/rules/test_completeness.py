@@ -146,6 +146,11 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
         "environment.lock.l",
     ),
     "no inputs": (_with(inputs=[]), "missing", "inputs"),
+    "an input that was named and is not there": (
+        _with(inputs=[], missing=[Missing(what="inputs.d.csv", because="no such file")]),
+        "missing",
+        "inputs.d.csv",
+    ),
     "an input without a digest": (_input(digest=None, because="unread"), "missing", "inputs.d.csv"),
     "an input that changed": (_input(changed="yes"), "weak", "inputs.d.csv"),
     "an input stated late": (_input(when="end"), "late", "inputs.d.csv"),
@@ -203,6 +208,17 @@ def test_what_a_machine_cannot_have_is_a_remark() -> None:
         _with(missing=[Missing(what="environment.accelerators", because="there is none")])(CLEAN), fields=FIELDS
     )
     assert [(finding.level, finding.what) for finding in found] == [("remark", "environment.accelerators")]
+    assert found[0].fix.startswith("nothing on a machine that has none")
+
+
+def test_a_name_that_begins_with_a_dot_stands_in_quotes() -> None:
+    left = LeftOut(path=".env", size=9, digest=None, because="secret")
+    assert [one.what for one in judged(_code(files_left_out=[left])(CLEAN))] == ['code.files_left_out.".env"']
+
+
+def test_the_cure_of_no_inputs_names_the_run() -> None:
+    [finding] = judged(_with(inputs=[])(CLEAN))
+    assert finding.fix.endswith("; or whence tag 4402024e inputs=none")
 
 
 def test_that_nobody_looked_at_the_loaded_code_is_a_remark() -> None:

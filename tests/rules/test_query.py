@@ -106,7 +106,6 @@ DO_NOT_HOLD = {
     "a later minute": "started > 2026-11-21T06:40",
     "the day before": "started < 2026-11-21",
     "a number that is a version": "env.python.version = 3.11",
-    "a flag is no text": "code.dirty = yes",
     "a mapping has no value": "tags = 3",
     "an input's name is not its digest": "input.train.csv = train.csv",
 }
@@ -120,6 +119,11 @@ def test_a_query_holds(query: str) -> None:
 @pytest.mark.parametrize("query", DO_NOT_HOLD.values(), ids=DO_NOT_HOLD)
 def test_a_query_does_not_hold(query: str) -> None:
     assert not matches(parse(query), RECORD)
+
+
+def test_a_field_of_the_project_goes_by_the_name_of_its_option() -> None:
+    assert parse("field.batch = 7") == parse("ext.batch = 7")
+    assert parse("param.lr exists") == parse("config.lr exists")
 
 
 def test_the_empty_query_is_every_run() -> None:
@@ -138,6 +142,34 @@ MISTAKES = {
     "an open parenthesis": ("(name = a", 9, "expected ')'", None),
     "two queries": ("name = a b = c", 9, "expected `and`, `or` or the end, found 'b'", None),
     "null": ("name = null", 7, "nothing is equal to null", "ask `FIELD missing` or `FIELD exists`"),
+    "a status that there is not": (
+        "status = faild",
+        9,
+        "status is never 'faild'",
+        "expected one of created, running, succeeded, failed, interrupted, killed, lost",
+    ),
+    "one of a list that there is not": ("status in (lost, ded)", 17, "status is never 'ded'", None),
+    "a number in words": (
+        "exit_code = one",
+        12,
+        "exit_code is never 'one'",
+        "expected a number, for instance 1, 0.5, 2h or 10MiB",
+    ),
+    "a flag in other words": ("code.dirty = yes", 13, "code.dirty is never 'yes'", "expected true or false"),
+    "a day in words": (
+        "created > yesterday",
+        10,
+        "created is never 'yesterday'",
+        "expected a time in UTC: 2026-11-21, 2026-11-21T06:40 or 2026-11-21T06:40:29",
+    ),
+    "a duration by another name": ("took > 2h", 0, "unknown field 'took'", "did you mean duration?"),
+    "a metric alone": ("loss < 1", 0, "unknown field 'loss'", "did you mean metrics.loss?"),
+    "a parameter alone": (
+        "lr = 3",
+        0,
+        "unknown field 'lr'",
+        "a metric is metrics.lr, a parameter config.lr, a field of the project ext.lr; see docs/query.md",
+    ),
     "a wrong expression": ("name ~ '['", 7, "not a regular expression", None),
 }
 

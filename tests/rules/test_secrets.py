@@ -185,6 +185,12 @@ def test_the_login_of_curl_is_masked_and_that_of_docker_is_a_group() -> None:
     assert SECRETS.mask_argv(["/usr/bin/curl", "-u", "ada:hunter22", "x"]) == ["/usr/bin/curl", "-u", login, "x"]
     assert SECRETS.mask_argv(["curl", "--user=ada:hunter22"]) == ["curl", f"--user={login}"]
     assert SECRETS.mask_argv(["sh", "-c", "curl -u ada:hunter22 x"]) == ["sh", "-c", f"curl -u {login} x"]
+    kept = SECRETS.mask("hunter22")
+    assert SECRETS.mask_argv(["sync.py", "--user", "ada:hunter22"]) == ["sync.py", "--user", f"ada:{kept}"]
+    assert SECRETS.mask_argv(["sync.py", "-u", "ada:hunter22"]) == ["sync.py", "-u", f"ada:{kept}"]
+    assert SECRETS.mask_argv(["sync.py", "--user=ada:hunter22"]) == ["sync.py", f"--user=ada:{kept}"]
+    for innocent in ("https://host/x", "host:8080", "1000:1000"):
+        assert SECRETS.mask_argv(["sync.py", "-u", innocent]) == ["sync.py", "-u", innocent]
     assert SECRETS.mask_argv(["docker", "run", "-u", "app:staff"]) == ["docker", "run", "-u", "app:staff"]
 
 
@@ -299,6 +305,14 @@ SECRET_FILES = {
     "aws.sh": b"export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENG",
     "local.sh": b"#!/bin/sh\nexport DB_PASSWORD='correct-horse-9'\nmake\n",
     "notes": b"the secret: Qz81-haus-boot",
+    "plain.py": b'API_KEY = "Qz81-haus-boot"\n',
+    "dict.py": b'CFG = {"api_key":\n    "Qz81-haus-boot"}\n',
+    "annotated.py": b'password: str = "Qz81-haus-boot"\n',
+    "parentheses.py": b'tok: str = ("Qz81hausboot9wieder"\n    "y")\n',
+    "url.py": b'URL = "https://ada:Qz81-haus-boot@host/x"\n',
+    "header.py": b'H = {"Authorization": "Bearer Qz81-haus-boot"}\n',
+    "environ.py": b'os.environ["OPENAI_API_KEY"] = "Qz81-haus-boot"\n',
+    "book.ipynb": b'"source": ["os.environ[\\"OPENAI_API_KEY\\"] = \\"Qz81-haus-boot\\"\\n"]',
     "settings.yaml": b"hub: " + FORMS["Hugging Face token"].encode(),
 }
 
@@ -322,6 +336,22 @@ PLAIN_FILES = {
     "job.sh": b"export API_KEY=changeme-please-1\nSECRET_FILE=/run/secrets/x\npassword=${PASSWORD}\n",
     "secrets.py": b"import os\npassword = os.environ['PASSWORD_OF_DB_1']\n",
     "train.py": b"token = tokenizer.next()",
+    "innocent.py": b"""
+password = ""
+token = os.environ["SOME_TOKEN_1"]
+api_key = args.api_key_2
+client = Client(api_key="YOUR_KEY", key="name", secret=settings.secret_1)
+other = Client(api_key="OPENAI_API_KEY")
+tokenizer = "bert-base-uncased"
+token = "bert-base-uncased"
+max_tokens="100000000000"
+sort_key = "resnet50_imagenet_v2_2024"
+URL = f"https://{user}:{password}@host/x"
+DB = "postgresql://postgres:postgres@localhost:5432/db"
+H = {"Authorization": f"Bearer {token}"}
+def f(password: str = "", secret: str | None = None): ...
+if password == "": raise ValueError("password: none given")
+""",
 }
 
 

@@ -20,7 +20,8 @@ COMMANDS_HEAD = """\
 # Commands
 
 What `whence COMMAND --help` prints, in one place. A run is named by its id, by a unique part of at least four
-characters of the id's end, by its name, by `@` (the latest) or by `@~2` (two before).
+characters of the end of its id, which `log` shows, by its name, by `@` (the latest) or by `@~2` (two before). A longer
+end of the id is taken too, its head is not: that is a clock, which runs share.
 
 Standard output carries the answer and standard error everything else. `--json` prints one JSON document, or JSON lines
 for lists; its keys are those of the [record](format.md#5-the-record).
@@ -74,6 +75,7 @@ A field has a `type` (`str` when left out, `int`, `float`, `bool`, `date` or `li
 may have; of a list, each item), `required` (`true`: a run without a value is what `missing_fields` decides on) and a
 `description`. A run is given a value with `--field batch=7` or `run.field("batch", 7)`. Where fields are declared, a
 value of another type or an undeclared field is an error; where none are declared, every field is kept as it is given.
+In the record and in queries it is `ext.batch`.
 
 `allow`, `warn` and `refuse` say what happens to a run at its launch: nothing, a line on standard error and in the
 record, or code 125 with the refusal as the run's record.

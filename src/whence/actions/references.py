@@ -1,7 +1,8 @@
 """What a word on the command line means: a run, something in a run, content by its digest, or a file.
 
 Precedence for runs: `@` and `@~N` (the latest, and those before it), `@NAME` and `@NAME~N` (likewise among the runs
-of that name), a full id, an exact name, a unique end of an id of at least four characters.
+of that name), a full id, an exact name, a unique end of an id of at least four characters, a unique part of as many of
+its last eight, which `log` shows. The head of an id is a clock, and no reference.
 What matches nothing or several things raises UnresolvedError with the candidates.
 """
 
@@ -17,7 +18,7 @@ import msgspec
 
 from ..digests import is_digest
 from ..errors import FormatError, UnresolvedError, UsageError
-from ..ids import SHORTEST_TAIL, created_at, is_id
+from ..ids import SHORTEST_TAIL, created_at, is_id, short
 from ..records.encoding import decode
 from ..records.events import RunCreated
 from ..store.layout import Store
@@ -98,11 +99,22 @@ def resolve_run(store: Store, text: str) -> str:
             candidates=tuple(described(store, run) for run in found[:CANDIDATES]),
             hint=f"@{text} is the latest of that name"
             if name_of(store, found[0]) == text
-            else "give more of the end of the id, or the whole id",
+            else "give more of the end of the id, which `whence log` shows, or the whole id",
         )
     raise UnresolvedError(
-        f"{text}: no such run in {store.path}", candidates=_near(store, text), hint="`whence log` lists the runs"
+        f"{text}: no such run in {store.path}", candidates=_near(store, text), hint=_unknown(store, text)
     )
+
+
+def _unknown(store: Store, text: str) -> str:
+    """What helps whoever named no run."""
+    if len(text) >= SHORTEST_TAIL and any(run.startswith(text) for run in run_ids(store, newest_first=True)):
+        return (
+            "ids begin with a clock, so that runs share it: name a run by the end of its id, which `whence log` shows"
+        )
+    if _TAIL.fullmatch(text) and len(text) < SHORTEST_TAIL:
+        return f"of an id it takes at least {SHORTEST_TAIL} characters, from those that `whence log` shows"
+    return "`whence log` lists the runs"
 
 
 def find_runs(store: Store, text: str) -> list[str]:
@@ -113,7 +125,7 @@ def find_runs(store: Store, text: str) -> list[str]:
         return list(islice(runs, back, back + 1))
     if is_id(text):
         return [run for run in run_ids(store, newest_first=True) if run == text]
-    return list(_named(store, text)) or _ending(store, text)
+    return list(_named(store, text)) or _ending(store, text) or _in_the_end(store, text)
 
 
 def _named(store: Store, name: str) -> Iterator[str]:
@@ -124,6 +136,13 @@ def _ending(store: Store, tail: str) -> list[str]:
     if len(tail) < SHORTEST_TAIL or not _TAIL.fullmatch(tail):
         return []
     return [run for run in run_ids(store, newest_first=True) if run.endswith(tail)]
+
+
+def _in_the_end(store: Store, part: str) -> list[str]:
+    """By any part of what people are shown, as git's users are used to."""
+    if len(part) < SHORTEST_TAIL or not _TAIL.fullmatch(part):
+        return []
+    return [run for run in run_ids(store, newest_first=True) if part in short(run)]
 
 
 def _near(store: Store, text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Any interpreter from 3.8 on loads it, with no whence installed there: the folder
 `sitecustomize` gives way to the user's own and loads this package under the name `_whence_boot`. So everything here
 uses the standard library only, imports nothing of ours but itself, and parses on Python 3.8.
 
-The rules (docs/design/0011-inside-python-programs.md):
+The rules (docs/design/0012-inside-python-programs.md):
 - nothing happens until a library of the table (`table.py`) is imported, and nothing is imported for that;
 - nothing raises, nothing is printed: each entry of ours into the user's program stands in a `guard`;
 - no object of the user's lives longer because of us, and no descriptor stays open;

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ..records.base import Missing
-from ..records.code import Code, Entry
+from ..records.code import Code, Entry, LeftOut
 from ..rules.snapshot import Plan
 
 Judge = Callable[[str], bool]
@@ -23,6 +23,27 @@ class CapturedCode(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan | None
     """Nothing where there is no folder to speak of."""
     missing: tuple[Missing, ...]
+
+
+NAMED = 10
+"""Paths that a reason names."""
+
+
+def not_listed(path: str, reason: str) -> LeftOut:
+    """A folder, or a file, that could not be looked at."""
+    return LeftOut(path=path, size=0, digest=None, because=f"it could not be listed: {reason}")
+
+
+def missing_unlisted(unlisted: Sequence[LeftOut]) -> Missing:
+    """That the snapshot lacks what is there."""
+    named = ", ".join(_short(item.path) for item in unlisted[:NAMED])
+    more = f" and {len(unlisted) - NAMED} more" if len(unlisted) > NAMED else ""
+    because = f"what is there could not be listed, and is not in the snapshot: {named}{more}"
+    return Missing(what="code.tree", because=because)
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 200 else f"{path[:200]}…"
 
 
 def no_result(path: str) -> bool:

@@ -15,7 +15,7 @@ from ..rules.remotes import page
 from ..rules.snapshot import Plan, Planned, Source, is_excluded
 from ..system.files import read_regular
 from ..system.git import GitError
-from .captured_code import CapturedCode, Judge, placed, relative_to
+from .captured_code import CapturedCode, Judge, missing_unlisted, placed, relative_to
 from .git_listings import Tracked
 from .repository import View, pointed_at, read_repository
 from .version import project_version
@@ -33,6 +33,7 @@ class _Collected(msgspec.Struct):
     left_out: list[LeftOut] = []
     sources: list[Source] = []
     submodules: list[Submodule] = []
+    unlisted: list[LeftOut] = []
     missing: list[Missing] = []
     moved: list[str] = []
     """Nested repositories at another commit than the outer index names."""
@@ -60,6 +61,12 @@ def checkout_code(
         return is_result(os.path.join(root or "", path)) or is_excluded(path, code_exclude)
 
     dirty_paths = [msgspec.structs.replace(d, role="result") if role(d.path) else d for d in found.dirty]
+    unknown = [item for item in found.unlisted if not role(item.path)]
+    if found.unlisted:
+        found.missing.append(missing_unlisted(found.unlisted))
+    dirty = any(d.role == "code" for d in dirty_paths)
+    if unknown and not dirty:
+        found.missing.append(Missing(what="code.dirty", because="git could not look at all of the folder"))
     entry = placed(entry, root)
     version = project_version(_start(where, entry, root), Path(root)) if root is not None else None
     describe = _describe(view, found.missing)
@@ -77,7 +84,7 @@ def checkout_code(
         url=page(remote, commit, entry.path if inside else None) if remote and commit else None,
         pushed=_pushed(view, found.missing),
         shallow=view.place.shallow,
-        dirty=any(d.role == "code" for d in dirty_paths),
+        dirty=None if unknown and not dirty else dirty,
         dirty_paths=sorted(dirty_paths, key=lambda d: d.path),
         remotes=view.remotes,
         submodules=found.submodules,
@@ -98,6 +105,7 @@ def _collect(view: View, prefix: str, found: _Collected, depth: int) -> None:
     """The paths of a repository, and of those nested in it, into `found`."""
     status = view.status
     found.sources.append(Source(view.place.git_dir, view.place.objects))
+    found.unlisted += [msgspec.structs.replace(item, path=prefix + item.path) for item in status.unlisted]
     for item in view.tracked:
         path = prefix + item.path
         if item.path in status.changed:
@@ -194,12 +202,13 @@ def _plan(view: View, root: str, found: _Collected, skipped: str | None) -> Plan
     return Plan(
         root=root,
         entries=tuple(found.entries),
-        left_out=tuple(found.left_out),
+        left_out=(*found.left_out, *found.unlisted),
+        unlisted=bool(found.unlisted),
         sources=tuple(s for s in found.sources if place.object_format == "sha1"),
         raw_head=place.head_tree if plain and not hidden and place.object_format == "sha1" else None,
         head_tree=place.head_tree if place.object_format == "sha1" else None,
-        git_tree=place.head_tree if not own else None,
-        git_changes=tuple(own),
+        git_tree=place.head_tree if not own and not found.unlisted else None,
+        git_changes=tuple(own) if not found.unlisted else None,
         git_dir=place.git_dir,
         index=place.index,
         filters=tuple(sorted({name for path in own if (name := view.converted.get(path))})),

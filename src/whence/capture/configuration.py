@@ -15,7 +15,8 @@ import msgspec
 
 from ..records.configuration import ConfigFile, Configuration, Origin
 from ..rules.plain import as_mapping, to_plain, to_values
-from ..rules.secrets import MASK, Secrets, is_distinctive
+from ..rules.secret_literals import is_distinctive
+from ..rules.secrets import MASK, Secrets
 from ..rules.seeds import find_seeds
 
 

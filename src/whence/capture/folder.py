@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..records.base import Missing
-from ..records.code import Code, Entry
+from ..records.code import Code, Entry, LeftOut
 from ..rules.git_objects import FILE
 from ..rules.snapshot import Plan, Planned
-from .captured_code import CapturedCode, placed
+from .captured_code import NAMED, CapturedCode, missing_unlisted, not_listed, placed
 from .version import project_version
 
 NOT_ENTERED = frozenset({
@@ -28,17 +28,21 @@ NOT_ENTERED = frozenset({
 MOST_FILES = 20_000
 
 
-def _walk(root: Path, *, store: Path | None, flat: bool, ignored: Callable[[str], bool]) -> Iterator[str]:
+def _walk(
+    root: Path, *, store: Path | None, flat: bool, ignored: Callable[[str], bool], unlisted: list[LeftOut]
+) -> Iterator[str]:
     """Paths below root, relative, in no order; links are not followed. `flat`: only what lies right in it.
 
-    What is `ignored` is passed over: it is asked about a folder with a slash at its end.
+    What is `ignored` is passed over: it is asked about a folder with a slash at its end. Folders that cannot be listed
+    are added to `unlisted`.
     """
     pending = [""]
     while pending:
         prefix = pending.pop()
         try:
             entries = list(os.scandir(root / prefix if prefix else root))
-        except OSError:
+        except OSError as error:
+            unlisted.append(not_listed(prefix.rstrip("/") or ".", error.strerror or str(error)))
             continue
         for entry in entries:
             path = prefix + entry.name
@@ -57,11 +61,7 @@ def _entered(entry: os.DirEntry[str], store: Path | None) -> bool:
     if store is not None and entry.name == store.name and os.path.realpath(entry.path) == os.path.realpath(store):
         return False
     # A virtual environment or another store, under any name.
-    return not any(Path(entry.path, mark).is_file() for mark in ("pyvenv.cfg", "store.json"))
-
-
-NAMED = 10
-"""Ignored paths that a reason names."""
+    return not any(os.path.isfile(f"{entry.path}/{mark}") for mark in ("pyvenv.cfg", "store.json"))
 
 
 def _ignored_text(paths: Sequence[str]) -> str:
@@ -89,12 +89,15 @@ def folder_code(
         because = f"{where} is not a project's folder: only the files right in it are kept, hidden ones not"
         missing.append(Missing(what="code.tree", because=because))
     entries: list[Planned] = []
-    for path in _walk(where, store=store, flat=flat, ignored=is_ignored):
+    unlisted: list[LeftOut] = []
+    for path in _walk(where, store=store, flat=flat, ignored=is_ignored, unlisted=unlisted):
         if len(entries) >= MOST_FILES:
             because = f"the folder has more than {MOST_FILES} files; the others are not in the snapshot"
             missing.append(Missing(what="code.tree", because=because))
             break
         entries.append(Planned(path, FILE, None, False))
+    if unlisted:
+        missing.append(missing_unlisted(unlisted))
     if met:
         missing.append(Missing(what="code.tree", because=_ignored_text(sorted(met))))
     entry = placed(entry, os.fspath(where))
@@ -106,4 +109,8 @@ def folder_code(
         version=version[0] if version else None,
         version_from=version[1] if version else None,
     )
-    return CapturedCode(code=code, plan=Plan(root=os.fspath(where), entries=tuple(entries)), missing=tuple(missing))
+    return CapturedCode(
+        code=code,
+        plan=Plan(root=os.fspath(where), entries=tuple(entries), left_out=tuple(unlisted), unlisted=bool(unlisted)),
+        missing=tuple(missing),
+    )

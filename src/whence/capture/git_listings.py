@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
-from ..records.code import DirtyPath
+from ..records.code import DirtyPath, LeftOut
+from .captured_code import not_listed
 
 _NULL = "(initial)"
 _INERT = frozenset({"unspecified", "unset"})
@@ -41,6 +43,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     untracked: tuple[str, ...]
     nested: tuple[str, ...]
     """Untracked folders that are repositories."""
+    unlisted: tuple[LeftOut, ...] = ()
+    """Folders and files that git could not look at: it only warns of them."""
 
 
 def parse_config(listing: bytes) -> dict[str, list[str]]:
@@ -57,7 +61,24 @@ def filter_names(config: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(k[len("filter.") : k.rindex(".")] for k in config if k.startswith("filter.")))
 
 
-def parse_status(listing: bytes) -> Status:
+_UNLISTED = re.compile(
+    rb"^(?:warning: could not open directory '(?P<folder>.+?)(?:/'?)?|(?!\w+: )(?P<file>.+?))"
+    rb"(?:: (?P<reason>[A-Z][^:'\n]+))?$",
+    re.MULTILINE,
+)
+"""git, `dir.c` (`opendir`; cut off at 4096 bytes with the path) and `read-cache.c` (`lstat`), in the C locale."""
+
+
+def parse_unlisted(warnings: bytes) -> tuple[LeftOut, ...]:
+    """What `git status` says on stderr that it could not look at."""
+    found = [match for match in _UNLISTED.finditer(warnings) if match["folder"] or match["reason"]]
+    return tuple(
+        not_listed(os.fsdecode(match["folder"] or match["file"]), (match["reason"] or b"File name too long").decode())
+        for match in found
+    )
+
+
+def parse_status(listing: bytes, warnings: bytes = b"") -> Status:
     """`git status --porcelain=v2 --branch -z` (git-status(1), *Porcelain Format Version 2*)."""
     commit = branch = None
     changed: dict[str, DirtyPath] = {}
@@ -83,7 +104,7 @@ def parse_status(listing: bytes) -> Status:
                 content.add(dirty.path)
     return Status(
         commit=commit, branch=branch, changed=changed, content=frozenset(content),
-        untracked=tuple(untracked), nested=tuple(nested),
+        untracked=tuple(untracked), nested=tuple(nested), unlisted=parse_unlisted(warnings),
     )  # fmt: skip
 
 

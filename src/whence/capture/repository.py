@@ -167,7 +167,7 @@ def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
             missing=(*refused, Missing(what="code.tree", because="a bare repository has no working folder")),
         )  # fmt: skip
     git.folder = place.root
-    status = parse_status(git.answer(
+    status = parse_status(*git.answer_and_warnings(
         "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignore-submodules=dirty",
         "--no-ahead-behind", "--find-renames", seconds=60,
     ))  # fmt: skip

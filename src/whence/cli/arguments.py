@@ -13,7 +13,7 @@ from ..store.layout import Store
 from ..wiring import Setting, existing_store, load_policy, setting, store_policy
 from .output import complain, width
 
-REFERENCE = "an id, a unique end of one (4 characters or more), a name, @ or @~N"
+REFERENCE = "an id, a unique part (4 characters or more) of the end that `log` shows, a name, @ or @~N"
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):

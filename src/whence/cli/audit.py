@@ -18,7 +18,10 @@ def parser() -> CommandParser:
     parser = CommandParser(
         "audit",
         "Say what a reviewer would miss in a run, in those that a query means, or in the whole store: each missing,"
-        " weak or late fact, why, and how to cure it. Exit code 1 when anything is incomplete. Writes nothing.",
+        " weak or late fact, why, and how to cure it. Exit code 1 when anything is incomplete. Writes nothing."
+        " missing: the record lacks it. weak: it is there, and proves less than it should. late: it was captured or"
+        " written later than it counts. remark: worth knowing, and the run is complete with it. A run that has no"
+        " inputs to record says so with `whence tag RUN inputs=none` (or `unknown`): then it is a remark.",
         examples=(
             "whence audit @",
             "whence audit 'tags.paper exists'",
@@ -47,7 +50,9 @@ def main(words: Sequence[str]) -> int:
             json_line(_as_json(audited))
         else:
             _print(audited, remarks=options.all)
-    if not options.json:
+    if count == 0:
+        say("no run matches: nothing was audited" if options.words else "there is no run: nothing was audited")
+    elif not options.json:
         say(f"{counted(count, 'run', 'runs')} audited, {incomplete} incomplete" if count != 1 else _verdict(incomplete))
     return 1 if incomplete else 0
 

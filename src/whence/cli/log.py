@@ -92,6 +92,8 @@ def main(words: Sequence[str]) -> int:
     shown = _print(_found(place, choice, limit), as_json=options.json)
     if options.limit is None and limit is not None and shown == limit:
         complain(f"the newest {limit} are shown", "`--limit 0` shows all")
+    if not shown and sys.stdout.isatty():
+        complain("no run matches")
     return 0
 
 

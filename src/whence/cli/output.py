@@ -6,9 +6,10 @@ A value from a record is never printed as it is: a newline or an escape code in 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -141,6 +142,34 @@ def cut(text: str, size: int | None) -> str:
     while text and cells(text) > size - 1:
         text = text[:-1]
     return text + "…"
+
+
+def wrapped(start: str, text: str, size: int) -> list[str]:
+    """The text behind its start, in lines of at most so many columns, indented like the first.
+
+    It is broken between its items, which stand two blanks apart, and an item at a blank only where it needs a line
+    and more. A word is never broken, so that a digest can be copied; one that is too long for its column draws the
+    indented lines to the left.
+    """
+    longest = max((cells(word) for word in text.split(" ")), default=0)
+    indent = cells(start) if cells(start) + longest <= size else min(cells(start), NARROW_INDENT)
+    lines = [start]
+    for piece in _pieces(text, size - indent):
+        if cells(lines[-1] + piece) <= size:
+            lines[-1] += piece
+        else:
+            lines = [*(lines if lines[-1].strip() else lines[:-1]), " " * indent + piece.lstrip(" ")]
+    return [line.rstrip(" ") for line in lines]
+
+
+NARROW_INDENT = 6
+"""Columns before the lines of a text with a word that is too long for its column; a digest has 71."""
+
+
+def _pieces(text: str, room: int) -> Iterator[str]:
+    """The items of a text with the blanks before them; of one that is longer than a line, the words."""
+    for item in re.findall(r" *[^ ]+(?: [^ ]+)*", text):
+        yield from [item] if cells(item.lstrip(" ")) <= room else re.findall(r" *[^ ]+", item)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -164,7 +164,9 @@ def _report_to(file: str | None, cwd: Path) -> Path | None:
 
 def _tell(record: Record) -> None:
     """What was stored and where, for a person at a terminal: one line, after everything that the command printed."""
-    artifacts = counted(len(record.artifacts), "artifact", "artifacts")
+    unwritten = sum(artifact.missing for artifact in record.artifacts)
+    artifacts = counted(len(record.artifacts) - unwritten, "artifact", "artifacts")
+    artifacts += f", {counted(unwritten, 'output', 'outputs')} never written" if unwritten else ""
     inputs = counted(len(record.inputs), "input", "inputs")
     took = "" if record.duration is None else f" in {seconds_text(record.duration)}"
     state = f"{record.status} ({record.phase})" if record.phase else record.status

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from ..actions.makers import resolve_shown
 from ..actions.view import View, kin_of, view_run, with_kin, with_what_was_printed
+from ..ids import short
 from ..records.code import Code, Repository
 from ..records.configuration import Configuration
 from ..records.data import Artifact, Input
@@ -18,7 +19,7 @@ from ..records.environment import Environment
 from ..records.record import Record
 from ..records.result import Metric
 from ..records.run import TERMINAL
-from ..rules.completeness import changed_sources
+from ..rules.completeness import Finding, absent_inputs, changed_sources, findings
 from ..rules.expected import unseen_outputs
 from ..rules.plain import flatten
 from .arguments import REFERENCE, CommandParser, Place
@@ -26,9 +27,9 @@ from .code_text import outside_text
 from .log import status_text
 from .output import (
     STATUS_STYLES,
+    cells,
     command_text,
     counted,
-    cut,
     json_document,
     line,
     padded,
@@ -38,10 +39,14 @@ from .output import (
     styled,
     time_text,
     width,
+    wrapped,
 )
 
 LONG = 40
 """Rows of one list that are printed; `--all` prints the rest, `--json` always has everything."""
+
+LINES = 6
+"""Lines that one row takes on a terminal; `--all` prints the rest of it."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -64,7 +69,9 @@ def parser() -> CommandParser:
     parser.add_argument(
         "run", nargs="?", default="@", metavar="REF", help=f"{REFERENCE}; or a file that a run made; @ when left out"
     )
-    parser.add_argument("--all", action="store_true", help=f"every row of lists longer than {LONG}")
+    parser.add_argument(
+        "--all", action="store_true", help=f"every row of lists longer than {LONG}, every line of a row"
+    )
     return parser
 
 
@@ -78,35 +85,55 @@ def main(words: Sequence[str]) -> int:
     if options.json:
         json_document(record)
     else:
-        for text in page(with_what_was_printed(place.store, record), view, limit=None if options.all else LONG):
+        record = with_what_was_printed(place.store, record)
+        found = findings(record, fields=place.policy.fields)
+        for text in page(record, view, found, limit=None if options.all else LONG):
             line(text)
     return 0
 
 
-def page(record: Record, view: View, *, limit: int | None) -> Iterator[str]:
-    """The lines of the page."""
+def page(record: Record, view: View, found: Sequence[Finding], *, limit: int | None) -> Iterator[str]:
+    """The lines of the page; `found` is what the audit says of the record itself."""
     status = styled(status_text(record), STATUS_STYLES.get(record.status))
     yield f"{styled('run', 'bold')} {record.id}  {status}"
-    for title, section in SECTIONS.items():
-        rows = list(section(record))
-        if rows:
-            yield ""
-            yield styled(title, "bold")
-            yield from _aligned(rows, limit)
+    for title, rows in _sections(record, found):
+        yield ""
+        yield styled(title, "bold")
+        yield from _aligned(rows, limit)
     yield from _beyond(view)
 
 
+def _sections(record: Record, found: Sequence[Finding]) -> Iterator[tuple[str, list[Row]]]:
+    """Each section that has anything, with its title."""
+    for title, section in SECTIONS.items():
+        if rows := list(section(record)):
+            yield title, rows
+    gaps = _findings(one for one in found if one.counts)
+    yield "what is missing", [*gaps, Row("cures", f"whence audit {short(record.id)}")] if gaps else [Row("", "nothing")]
+    if remarks := _findings(one for one in found if not one.counts):
+        yield "remarks", remarks
+
+
 def _aligned(rows: Sequence[Row], limit: int | None) -> Iterator[str]:
-    size = min(28, max(len(row.label) for row in rows))
+    size = min(28, max(cells(row.label) for row in rows))
     shown = rows if limit is None else rows[:limit]
     previous = None
     for row in shown:
         label = "" if row.label == previous else row.label
         previous = row.label
-        when = f"  [{row.when}]" if row.when else ""
-        yield cut(f"  {padded(label, size)}  {row.text}{when}", width())
+        yield from _fitted(row, f"  {padded(label, size)}  " if size else "  ", whole=limit is None)
     if len(shown) < len(rows):
         yield f"  … {len(rows) - len(shown)} more rows (--all)"
+
+
+def _fitted(row: Row, start: str, *, whole: bool) -> Iterator[str]:
+    """The row in the lines that a terminal needs for it; elsewhere it is one."""
+    text = row.text + (f"  [{row.when}]" if row.when else "")
+    room = width()
+    lines = [start + text] if room is None else wrapped(start, text, room)
+    yield from lines if whole else lines[:LINES]
+    if len(lines) > LINES and not whole:
+        yield f"{' ' * cells(start)}… {len(lines) - LINES} more lines (--all)"
 
 
 def _some(label: str, value: str | None, when: str = "") -> Rows:
@@ -145,7 +172,7 @@ def _ending(record: Record) -> Rows:
     if record.exit_code is not None:
         yield Row("exit code", str(record.exit_code))
     yield from _some("signal", record.signal)
-    if record.error:
+    if record.error and not (record.signal and record.error.type == "signal"):
         yield Row("error", printable(f"{record.error.type}: {record.error.message}"))
     yield from _some("evidence", record.evidence)
     if record.closed_by:
@@ -216,7 +243,7 @@ _LOOKED = {"modules": "modules that were loaded", "opens": "files that were seen
 
 def _commit(code: Code) -> str:
     if code.commit is None:
-        return "none" if code.vcs == "git" else f"no version control ({code.vcs})"
+        return {"git": "none", "none": "no version control"}.get(code.vcs, f"no version control ({code.vcs})")
     pushed = {True: ", pushed", False: ", not pushed", None: ""}[code.pushed]
     state = {True: "dirty", False: "clean", None: "dirty or clean, which is not known"}[code.dirty]
     return f"{code.commit} ({state}{pushed})"
@@ -239,7 +266,10 @@ def _config(record: Record) -> Rows:
     for file in config.files:
         fault = f", not parsed: {file.error}" if file.error else ""
         yield Row("file", printable(f"{file.path} {file.digest}{fault}"), config.when)
+    shown = flatten(config.values)
     for seed in config.seeds:
+        if seed.name in shown and not seed.place:
+            continue  # It stands among the values.
         place = f", {seed.place}" if seed.place else ""
         yield Row("seed", printable(f"{seed.name} = {seed.value} ({seed.origin}{place})"), config.when)
     for other in config.others:
@@ -259,8 +289,11 @@ def _json(value: Any) -> str:
 
 
 def _data(record: Record) -> Rows:
-    if not record.inputs:
+    absent = absent_inputs(record)
+    if not record.inputs and not absent:
         yield Row("", "no inputs are known")
+    for gap in absent:
+        yield Row(printable(gap.what.partition(".")[2]), printable(f"NOT THERE: {gap.because}"), gap.when)
     for item in record.inputs:
         yield Row(printable(item.name), printable(_input(item)), item.when)
 
@@ -268,7 +301,8 @@ def _data(record: Record) -> Rows:
 def _input(item: Input) -> str:
     words = [item.path] if item.path != item.name else []
     words += [item.digest or ("digest pending" if item.pending else f"no digest: {item.because or 'unknown why'}")]
-    words += [size_text(item.size), item.how + ("" if item.role == "data" else f" {item.role}")]
+    words += [] if item.size is None else [size_text(item.size)]
+    words += [item.how + ("" if item.role == "data" else f" {item.role}")]
     words += [counted(item.files, "file", "files")] if item.files is not None else []
     words += [f"{item.dataset}@{item.version}"] if item.dataset else []
     words += ["not all that lies there"] if item.whole is False else []
@@ -357,6 +391,8 @@ def _results(record: Record) -> Rows:
 
 def _metric(metric: Metric) -> str:
     step = "" if metric.step is None else f" at step {metric.step:g}"
+    if metric.count == 1:
+        return f"{_number(metric.last)}{step}  (1 point)"
     points = counted(metric.count, "point", "points")
     return f"{_number(metric.last)}{step}  (min {_number(metric.min)}, max {_number(metric.max)}, {points})"
 
@@ -367,7 +403,8 @@ def _number(value: float | str | None) -> str:
 
 def _artifact(artifact: Artifact) -> str:
     if artifact.missing:
-        return f"{artifact.path}  MISSING: declared and never written"
+        path = "" if artifact.path == artifact.name else f"{artifact.path}  "
+        return f"{path}MISSING: declared and never written"
     words = [artifact.path] if artifact.path != artifact.name else []
     words += [artifact.kind, size_text(artifact.size)]
     words += [artifact.digest or f"no digest: {artifact.because or 'pending'}"]
@@ -407,15 +444,8 @@ def _seen(record: Record) -> Rows:
         yield Row("files", f"{counts} ({record.observation.mechanism})")
 
 
-def _gaps(record: Record) -> Rows:
-    for gap in record.missing:
-        yield Row(printable(gap.what), printable(gap.because), gap.when)
-    for loss in record.losses:
-        yield Row("lost", printable(f"{loss.what}: {loss.because}"))
-    for gap in record.observation.gaps:
-        yield Row("observation", printable(gap))
-    if not record.observation.complete:
-        yield Row("observation", f"{record.observation.mechanism}: what was read and written may be more")
+def _findings(found: Iterable[Finding]) -> list[Row]:
+    return [Row(printable(finding.what), printable(finding.because)) for finding in found]
 
 
 def _beyond(view: View) -> Iterator[str]:
@@ -435,6 +465,5 @@ SECTIONS: dict[str, Callable[[Record], Rows]] = {
     "environment": _environment,
     "results": _results,
     "programs and hosts": _seen,
-    "what is missing": _gaps,
 }
-"""The order in which a reviewer reads."""
+"""The order in which a reviewer reads; what is missing, and remarks, come behind."""

@@ -178,9 +178,9 @@ def _tell(run: Run, request: Request) -> None:
             params_from="declared",
         )
         recording.state(events.ConfigResolved(config=config))
-    for text in (request.purpose, request.hypothesis):
+    for what, text in (("purpose", request.purpose), ("hypothesis", request.hypothesis)):
         if text:
-            run.note(text)
+            run.note(f"{what}: {text}")
     if request.tags:
         run.tag(**request.tags)
     for name, value in request.fields.items():

@@ -49,15 +49,20 @@ class Given:
         self._cwd = str(cwd)
         self._keeping = Keeping.of(recording.store, recording.policy, "keep_outputs")
         self._inputs = Keeping.of(recording.store, recording.policy, "keep_inputs")
+        self._absent: set[str] = set()
+        """What was named and is not there, each stated once."""
 
     def input(self, spec: str, name: str | None) -> str | None:
         """State an input; why it could not be, if so: a missing one is a fact, too."""
         try:
             found = declare(spec, cwd=self._cwd, name=name, mounts=Mounts(None), mask_url=self._secrets.mask_url)
         except (RefusedError, UsageError) as refusal:
-            missing = Missing(what=f"inputs.{name or spec}", because=refusal.message, when="during")
-            self._recording.state(events.CaptureFailed(missing=missing))
-            return refusal.message
+            because = refusal.message.removeprefix(f"input {spec}: ")
+            if spec not in self._absent:
+                self._absent.add(spec)
+                missing = Missing(what=f"inputs.{name or spec}", because=because, when="during")
+                self._recording.state(events.CaptureFailed(missing=missing))
+            return because
         for item in found:
             one = InputDigest(item, when="during")
             until = time.monotonic() + PATIENCE

@@ -215,7 +215,7 @@ class Run:
 
     def _say(self, what: str, act: Callable[[Session], None]) -> None:
         """Do it in this process's session. Whatever goes wrong is a loss of detail, never an exception."""
-        if self._is_over(what):
+        if self._is_over(_CALLS[what]):
             return
         session = self._session_here()
         if session is None:
@@ -224,6 +224,20 @@ class Run:
             act(session)
         except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
             session.recording.lost(what, f"{type(fault).__name__}: {fault}")
+
+
+_CALLS = {
+    "metrics": "log",
+    "a note": "note",
+    "a tag": "tag",
+    "a field": "field",
+    "progress": "progress",
+    "an anomaly": "anomaly",
+    "configuration": "config",
+    "an input": "input",
+    "an output": "output",
+}
+"""What is said, and the method that says it."""
 
 
 class DryRun(Run):

@@ -126,10 +126,14 @@ class Recording:
         """Say once on stderr that detail was lost, and owe the record a statement of it."""
         with self._lock:
             self._owed[what, because] = self._owed.get((what, because), 0) + 1
+        self.warn(f"lost {what}", because)
+
+    def warn(self, what: str, because: str) -> None:
+        """Say on stderr what goes wrong, once for each thing."""
         if what not in self._said:
             self._said.add(what)
             try:
-                self._say(f"lost {what}: {because}; the run goes on")
+                self._say(f"{what}: {because}; the run goes on")
             except (OSError, ValueError):
                 return  # stderr is closed; the record has it.
 

@@ -94,11 +94,11 @@ class Session:
         self.recording.state(events.ConfigChanged(when="during", values=config.values, origins=origins))
 
     def input(self, path: str, name: str | None) -> None:
-        """Name an input; one that is not there is lost and stated as missing."""
+        """Name an input; one that is not there is stated as missing, and said once on stderr."""
         with self.lock:
             because = self.given.input(path, name)
         if because is not None:
-            self.recording.lost(f"input {path}", because)
+            self.recording.warn(f"warning: input {path}", because)
 
     def output(self, path: str, name: str | None, kind: ArtifactKind | None) -> None:
         """Name an output."""

@@ -15,6 +15,7 @@ from ..capture.places import recorded_path
 from ..records import events
 from ..records.base import Missing
 from ..records.code import OutsideSource
+from ..records.data import Input
 from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
 from ..rules import secret_files
@@ -219,8 +220,7 @@ class Settling:
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
         if secret is not None:
             stated = replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
-        stated = replace(stated, path=self._said(stated.path), name=self._said(stated.name))
-        launch.recording.state(events.InputObserved(input=stated))
+        launch.recording.state(events.InputObserved(input=self._masked(stated)))
 
     def _state_folder(self, one: ObservedFolder, enough: Callable[[], bool]) -> None:
         launch = self._launch
@@ -229,7 +229,13 @@ class Settling:
         if one.measured is not None and one.measured.manifest is not None:
             put_bytes(launch.around.store, one.measured.manifest)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
-        launch.recording.state(events.InputObserved(input=stated))
+        launch.recording.state(events.InputObserved(input=self._masked(stated)))
+
+    def _masked(self, stated: Input) -> Input:
+        place = stated.location
+        if place is not None and place.target is not None:
+            place = replace(place, target=self._said(place.target))
+        return replace(stated, name=self._said(stated.name), path=self._said(stated.path), location=place)
 
     def _secret(self, path: str, role: Role) -> str | None:
         """Why a file is one of secrets; data by its name only."""
@@ -279,7 +285,13 @@ class Settling:
         found = found_output(path, cwd=os.fspath(self._launch.cwd))
         if found is not None:
             yield OutputDigest(
-                found, cache=self._cache, how="observed", role=role, digest_before=before, some=some, whole=whole
+                replace(found, name=self._said(found.name), path=self._said(found.path)),
+                cache=self._cache,
+                how="observed",
+                role=role,
+                digest_before=before,
+                some=some,
+                whole=whole,
             )
 
     def _before(self, use: FileUse) -> str | None:

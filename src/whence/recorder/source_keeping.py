@@ -92,7 +92,7 @@ class SourceKeeping(msgspec.Struct, kw_only=True):
             os.close(fd)
         changed = max(stat.st_mtime_ns, stat.st_ctime_ns)
         facts = KeptSource(size=len(data), changed=changed)
-        secret = self.secrets.source_is_secret(name, data)
+        secret = self.secrets.file_is_secret(name, data)
         if secret is not None:
             return msgspec.structs.replace(facts, digest=self.secrets.keyed(data), because=secret)
         digest, because = digest_of(data), self.keeping.keep_bytes(data)
@@ -103,7 +103,7 @@ class SourceKeeping(msgspec.Struct, kw_only=True):
         return msgspec.structs.replace(facts, digest=digest, kept=because is None, because=because)
 
     def _keep_big(self, path: str, name: str, facts: KeptSource) -> KeptSource:
-        secret = self.secrets.source_is_secret(name, _head(path))
+        secret = self.secrets.file_is_secret(name, _head(path))
         if secret is not None:
             return msgspec.structs.replace(facts, because=secret)
         work = Work(measure_file(path, self.digests, self.part))

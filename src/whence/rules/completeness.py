@@ -12,6 +12,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..ids import short
+from ..records.base import Missing
 from ..records.code import Code, LeftOut, OutsideSource, Repository
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
@@ -92,6 +94,11 @@ def findings(
     )
 
 
+def _named(name: str) -> str:
+    """A name as a part of a dotted one: in quotes, as queries have it, where it begins with a dot (`.env`)."""
+    return f'"{name}"' if name.startswith(".") else name
+
+
 def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
     """A run that never started has only its reason to tell; one that was only created nothing."""
     if record.started is None:
@@ -131,7 +138,7 @@ def _reason(record: Record) -> Found:
             level="missing",
             what="error",
             because="the run failed, and nothing says why",
-            fix="whence cat RUN:output shows what it printed; say it with whence note",
+            fix=f"whence cat {short(record.id)}:output shows what it printed; say it with whence note",
         )
 
 
@@ -172,7 +179,7 @@ def _code(record: Record) -> Found:
             continue
         yield Finding(
             level="weak",
-            what=f"code.files_left_out.{left.path}",
+            what=f"code.files_left_out.{_named(left.path)}",
             because=left.because,
             fix=_left_out_fix(left),
         )
@@ -207,7 +214,7 @@ def _edited(record: Record, told: Collection[str]) -> Found:
         if path not in told:
             yield Finding(
                 level="remark" if certain else "weak",
-                what=f"code.changed.{path}",
+                what=f"code.changed.{_named(path)}",
                 because="was edited while the run was going"
                 + ("; what ran is in the snapshot" if certain else ", and nothing shows which bytes ran"),
                 fix="edit when nothing runs, and run again" if not certain else "nothing",
@@ -216,7 +223,7 @@ def _edited(record: Record, told: Collection[str]) -> Found:
 
 def _outside(source: OutsideSource) -> Finding:
     """A source that ran: its bytes are lost, or in doubt, or only not where `restore` puts them."""
-    what = f"code.outside_snapshot.{source.path}"
+    what = f"code.outside_snapshot.{_named(source.path)}"
     if not source.kept:
         because = f"ran, is not in the snapshot, and was not kept: {source.because or 'nothing says why'}"
         return Finding(level="missing", what=what, because=because, fix=_outside_fix(source))
@@ -291,7 +298,7 @@ def _snapshot(code: Code, record: Record) -> Found:
             level="weak",
             what="code.stored",
             because=f"{dirty}not every file of the snapshot was stored",
-            fix="run again, with room in the store",
+            fix="the record says what was missing: make room in the store, or folders readable, and run again",
         )
     elif code.stored == "pending" and record.seal is not None:
         yield Finding(
@@ -332,7 +339,7 @@ def _configuration(record: Record) -> Found:
         if file.error is not None:
             yield Finding(
                 level="weak",
-                what=f"config.files.{file.path}",
+                what=f"config.files.{_named(file.path)}",
                 because=f"could not be parsed: {file.error}",
                 fix="mend the file; its bytes are kept",
             )
@@ -359,7 +366,7 @@ def _environment(record: Record) -> Found:
 
 
 def _inputs(record: Record) -> Found:
-    if not any(item.role == "data" for item in record.inputs):
+    if not any(item.role == "data" for item in record.inputs) and not absent_inputs(record):
         yield _no_inputs(record)
     for item in record.inputs:
         yield from _input(item)
@@ -371,6 +378,11 @@ def _inputs(record: Record) -> Found:
             because=f"{len(seen)} were seen to be read, and not declared: {_first(sorted(seen))}",
             fix="whence run --input PATH checks before the start that it is there",
         )
+
+
+def absent_inputs(record: Record) -> list[Missing]:
+    """The inputs that were named and were not there."""
+    return [gap for gap in record.missing if gap.what.startswith("inputs.")]
 
 
 def _no_inputs(record: Record) -> Finding:
@@ -388,11 +400,13 @@ def _none(record: Record, what: str, because: str, fix: str) -> Finding:
     said = record.tags.get(what)
     if said in SAID:
         return Finding(level="remark", what=what, because=f"declared: {said}", fix=fix)
-    return Finding(level="missing", what=what, because=because, fix=f"{fix}; or whence tag RUN {what}=none")
+    return Finding(
+        level="missing", what=what, because=because, fix=f"{fix}; or whence tag {short(record.id)} {what}=none"
+    )
 
 
 def _input(item: Input) -> Found:
-    name = f"inputs.{item.name}"
+    name = f"inputs.{_named(item.name)}"
     if item.digest is None:
         yield _undigested(item)
     elif item.changed == "yes":
@@ -415,11 +429,11 @@ def _undigested(item: Input) -> Finding:
     because = item.because or ("its digest is not known yet" if item.pending else "it has no digest")
     if because.startswith(NOT_DIGESTED):
         fix = "nothing: secrets are not recorded"
-        return Finding(level="remark", what=f"inputs.{item.name}", because=because, fix=fix)
+        return Finding(level="remark", what=f"inputs.{_named(item.name)}", because=because, fix=fix)
     fix = "keep a local copy, and name that as the input"
     if item.how == "observed":
         fix = "declare it (whence run --input): then it is digested before the command starts"
-    return Finding(level="missing", what=f"inputs.{item.name}", because=because, fix=fix)
+    return Finding(level="missing", what=f"inputs.{_named(item.name)}", because=because, fix=fix)
 
 
 NOT_DIGESTED = "not digested: "
@@ -427,7 +441,7 @@ NOT_DIGESTED = "not digested: "
 
 
 def _observed(item: Input) -> Found:
-    name = f"inputs.{item.name}"
+    name = f"inputs.{_named(item.name)}"
     if item.changed == "unknown" and item.because:
         yield Finding(level="weak", what=name, because=item.because, fix="run again on data that stands still")
     elif item.late:
@@ -445,7 +459,7 @@ def _artifacts(record: Record) -> Found:
         if because is not None:
             yield Finding(
                 level="missing",
-                what=f"artifacts.{output.name}",
+                what=f"artifacts.{_named(output.name)}",
                 because=f"was declared as output, and not captured: {because}",
                 fix="run it again: what lies there now may be of another time",
             )
@@ -461,7 +475,7 @@ def _artifacts(record: Record) -> Found:
 
 
 def _artifact(artifact: Artifact) -> Found:
-    name = f"artifacts.{artifact.name}"
+    name = f"artifacts.{_named(artifact.name)}"
     if artifact.missing:
         yield Finding(
             level="missing",
@@ -583,13 +597,14 @@ def _gap_fix(what: str) -> str:
 _FIXES: dict[str, str] = {
     "environment": "mend what the reason names (whence doctor checks the installation), and run again",
     "environment.lock": "lock the environment (uv lock, pip freeze), and commit the file",
+    "environment.accelerators": "nothing on a machine that has none; else whence doctor looks for the cause",
     "environment.container": "hand in WHENCE_IMAGE_NAME and WHENCE_IMAGE_DIGEST",
     "code": "mend what the reason names (whence status says what a run would record), and run again",
     "code.outside_snapshot": "install what is not the project's own code; then run again",
     "code.repositories": "git status there must answer in good time; then run again",
     "code.commit": "git init && git commit, so that others can name the code",
     "config": "whence run --config FILE with a file that can be read, or --param K=V",
-    "inputs": "name a file that is there and can be read: whence run --input PATH",
+    "inputs": "name an input that is there, before it is read",
     "artifacts": "write it before the run ends, or do not declare it",
 }
 
@@ -606,8 +621,6 @@ def _losses(record: Record) -> Found:
 def _loss_fix(loss: Loss) -> str:
     if loss.what.startswith("metric "):
         return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
-    if loss.what.startswith("input "):
-        return "name an input that is there, before it is read"
     if any(word in loss.because for word in ("No space", "quota")):
         return "free some space; then run again"
     return "mend what the reason names, and run again"

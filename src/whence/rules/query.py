@@ -34,6 +34,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "artifact": ("artifacts",),
     "metric": ("metrics",),
     "tag": ("tags",),
+    "field": ("ext",),
+    "param": ("config",),
 }
 """Short names of the first part of a field."""
 
@@ -186,10 +188,12 @@ class _Parser:
         if self.took("not"):
             self.must("in")
             # What a record lacks is not unequal either.
-            return All(parts=(Exists(field=field), Not(part=In(field=field, values=self.values()))))
+            return All(parts=(Exists(field=field), Not(part=In(field=field, values=self.values(field)))))
         if self.took("in"):
-            return In(field=field, values=self.values())
-        return Compare(field=field, operator=self.operator(field), value=self.value(regular=self.before in ("~", "!~")))
+            return In(field=field, values=self.values(field))
+        operator = self.operator(field)
+        value = self.value(regular=True) if operator in ("~", "!~") else self.fitting(field)
+        return Compare(field=field, operator=operator, value=value)
 
     def operator(self, field: Field) -> Operator:
         if self.next.kind != "operator":
@@ -201,13 +205,22 @@ class _Parser:
         text = self.take().text
         return cast("Operator", "=" if text == "==" else text)
 
-    def values(self) -> tuple[Value, ...]:
+    def values(self, field: Field) -> tuple[Value, ...]:
         self.must("(")
-        found = [self.value()]
+        found = [self.fitting(field)]
         while self.took(","):
-            found.append(self.value())
+            found.append(self.fitting(field))
         self.must(")")
         return tuple(found)
+
+    def fitting(self, field: Field) -> Value:
+        """A value that the field can have: what could never match is a mistake, and no empty answer."""
+        token = self.next
+        value = self.value()
+        expected = _unfit(field.path, value)
+        if expected:
+            raise self.fault(f"{field} is never {value.text!r}", at=token, hint=expected)
+        return value
 
     def value(self, *, regular: bool = False) -> Value:
         if self.next.kind not in ("word", "quoted"):
@@ -273,6 +286,37 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(re.sub(r"\\(.)", r"\1", quoted) if quoted else plain for quoted, plain in parts) or (text,)
 
 
+# Values: what the record's structs allow
+
+_TIMES = ("created", "started", "ended", "as_of")
+
+
+def _unfit(path: Sequence[str], value: Value) -> str | None:
+    """What was expected, when a field of the record can never have the value; nothing for what is anybody's."""
+    if len(path) == 1 and path[0] in _TIMES:
+        return None if value.span else "expected a time in UTC: 2026-11-21, 2026-11-21T06:40 or 2026-11-21T06:40:29"
+    kinds = _scalar_kinds(path)
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    if words and len(words) >= len(kinds):
+        return None if value.text in words else f"expected one of {', '.join(map(str, words))}"
+    if kinds == {bool}:
+        return None if value.flag is not None else "expected true or false"
+    if kinds and kinds <= {int, float}:
+        return None if value.number is not None else "expected a number, for instance 1, 0.5, 2h or 10MiB"
+    return None
+
+
+def _scalar_kinds(path: Sequence[str]) -> set[Any]:
+    """The types of a field's values, but for nothing; none where names are anybody's."""
+    kind: Any = Record
+    for name in path:
+        if not _is_struct(kind) or name not in _names(kind):
+            return set()
+        kind = _names(kind)[name]
+    kinds = {kind} if get_origin(kind) is Literal else set(get_args(kind)) or {kind}
+    return kinds - {type(None)}
+
+
 # Names: what the record's structs know
 
 
@@ -304,10 +348,33 @@ _INNER: dict[str, str] = {"Configuration": "values"}
 
 
 def _nearest(before: Sequence[str], name: str, names: Mapping[str, Any]) -> str:
-    known = [*names, *ALIASES] if not before else list(names)
+    if not before:
+        return _nearest_of_all(name, names)
+    known = list(names)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     dotted = ".".join((*before, near[0])) if near else ""
     return f"did you mean {dotted}?" if near else f"known: {', '.join(known)}"
+
+
+def _nearest_of_all(name: str, names: Mapping[str, Any]) -> str:
+    """A hint for a first name: whoever writes `lr` means a parameter, a metric or a field of the project."""
+    near = [_MEANT[name]] if name in _MEANT else difflib.get_close_matches(name, [*names, *ALIASES], n=1, cutoff=0.75)
+    if near:
+        return f"did you mean {near[0]}?"
+    return (
+        f"a metric is metrics.{name}, a parameter config.{name}, a field of the project ext.{name}; see docs/query.md"
+    )
+
+
+_MEANT = {
+    "took": "duration",
+    "time": "duration",
+    "finished": "ended",
+    "loss": "metrics.loss",
+    "exit": "exit_code",
+    "script": "command",
+}
+"""What people call some fields, where the spelling does not lead there."""
 
 
 @lru_cache

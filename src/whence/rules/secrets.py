@@ -5,7 +5,7 @@ fixed prefixes that issuers give their tokens, private keys, credentials in a UR
 that `tokenizer`, `max_tokens` and `author` are none. What is masked stays comparable for the owner of the key.
 
 Not found: a secret under an innocent name with no known form, one that is encoded again (base64), and the value of a
-one-letter option (`-p hunter2`), because `-p` is a port as often as a password.
+one-letter option (`-p hunter2`, `-phunter2`), because `-p` is a port as often as a password.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
-from .secret_files import SETTINGS, SOURCES, file_is_secret, is_example
+from .secret_files import SETTINGS, file_is_secret, is_example
 from .secret_forms import (
     AFTER_SCHEME,
     ASSIGNED_VALUE,
@@ -38,12 +38,18 @@ from .secret_forms import (
     compiled,
     holds_token,
 )
+from .secret_literals import holds_literal, is_distinctive, unquoted
 from .secret_names import is_secret_text, looks_random, weigh
 
 Mask = Callable[[str, str], str]
 """(name, value) to the value as it may be recorded: `Secrets.mask_pair`."""
 
 MASK = re.compile(r"<secret keyed:[0-9a-f]{32}>")
+
+_TAKE_GROUPS = frozenset(
+    ("docker", "podman", "nerdctl", "apptainer", "singularity", "chroot", "setpriv", "su-exec", "gosu")
+)
+"""Programs whose `-u ada:staff` is a user and a group."""
 
 _CREDENTIALS = re.compile(r"(?i)cred(ential)?s?$")
 
@@ -166,7 +172,7 @@ class Secrets(msgspec.Struct, frozen=True):
         return weight == "strong" or (weight == "weak" and not beginning.startswith("/")) or weight == "random"
 
     def _assigned(self, name: str, value: str) -> str | None:
-        opening, inner, closing = _unquoted(value)
+        opening, inner, closing = unquoted(value)
         if name.lower().endswith("authorization") and (inner.lower() in SCHEMES or MASK.search(inner)):
             return None  # a header, masked by its own pattern
         signed = name.lower() in SIGNATURES and len(inner) >= 16
@@ -175,7 +181,7 @@ class Secrets(msgspec.Struct, frozen=True):
         return opening + self.mask(inner) + closing
 
     def _option(self, match: re.Match[str]) -> str:
-        opening, inner, closing = _unquoted(match[3])
+        opening, inner, closing = unquoted(match[3])
         if inner.startswith("<secret") or not self.names(match[1], inner):
             return match[0]
         return match[1] + match[2] + opening + self.mask(inner) + closing
@@ -184,9 +190,10 @@ class Secrets(msgspec.Struct, frozen=True):
         """The arguments of a command: `--token X`, `--token=X`, `TOKEN=X`, headers, URLs, code after `-c`."""
         masked: list[str] = []
         before = ""
-        logins = any(argument.rpartition("/")[2] == "curl" for argument in argv)
+        programs = {argument.rpartition("/")[2] for argument in argv}
+        groups = not programs.isdisjoint(_TAKE_GROUPS)
         for argument in argv:
-            if logins and (login := self._login(before, argument)):
+            if login := self._login(before, argument, "curl" in programs, groups):
                 masked.append(login)
                 before = argument
                 continue
@@ -195,12 +202,24 @@ class Secrets(msgspec.Struct, frozen=True):
             before = argument
         return masked
 
-    def _login(self, before: str, argument: str) -> str | None:
-        """An argument of curl that is a login, masked: `-u` and it are two arguments, or one."""
-        if match := compiled(LOGIN).fullmatch(argument):
-            return self._second(match)
-        match = compiled(LOGIN).fullmatch(f"{before} {argument}") if before.startswith("-") else None
-        return self.mask(match[2]) if match else None
+    def _login(self, before: str, argument: str, curl: bool, groups: bool) -> str | None:
+        """An argument that is a login, masked: `-u` and it are two arguments, or one.
+
+        Of curl the whole of it; of any other program what follows the colon, unless that is a user and a group, an
+        address, or something of a URL or path.
+        """
+        match = compiled(LOGIN).fullmatch(argument)
+        if match is None and before.startswith("-"):
+            match = compiled(LOGIN).fullmatch(f"{before} {argument}")
+        if match is None:
+            return None
+        opening = match[1] if argument.startswith("-") else ""
+        if curl:
+            return opening + self.mask(match[2])
+        user, _, password = match[2].partition(":")
+        if groups or MASK.search(password) or compiled(r"//.*|\d{1,5}(?:[/:].*)?").fullmatch(password):
+            return None
+        return f"{opening}{user}:{self.mask(password)}"
 
     def _mask_argument(self, argument: str) -> str:
         name, equals, value = argument.partition("=")
@@ -237,10 +256,12 @@ class Secrets(msgspec.Struct, frozen=True):
         return masked
 
     def file_is_secret(self, name: str, head: bytes) -> str | None:
-        """Why a file is taken as a secret, by its path (with `/`) and its first bytes; nothing when it is none.
+        """Why an untracked file is taken as a secret, by its path (with `/`) and its beginning, if it is.
 
-        In a file of settings a secret may stand under any name that says so; in any other text only a token whose form
-        its issuer made unmistakable counts, since leaving out source code costs more than a variable called `token`.
+        One rule for what a snapshot copies and for sources that are kept one by one. In a file of settings a secret
+        may stand under any name that says so; in any other text only a token whose form its issuer made unmistakable,
+        a literal of substance under a strong name (`secret_literals`), or a value that the environment holds as a
+        secret: leaving out source code costs more than a variable called `token`.
         """
         found = file_is_secret(name, head)
         base = name.rpartition("/")[2].lower()
@@ -252,51 +273,13 @@ class Secrets(msgspec.Struct, frozen=True):
             return "it holds a value that looks like a secret" if block or self.mask_text(text) != text else None
         if holds_token(text):
             return "it holds a token of a known form"
-        assigned = not base.endswith(SOURCES) and self._assigns_secret(text)
-        return "it holds a value that looks like a secret" if assigned else None
-
-    def source_is_secret(self, name: str, head: bytes) -> str | None:
-        """Why a source file is not copied that is in no snapshot, by its path and its first bytes.
-
-        Git was told to ignore it, as a rule, and often because of what it holds: so literals under a name that says
-        secret count here, and values that are known to be secret.
-        """
-        found = self.file_is_secret(name, head)
-        if found is not None or b"\0" in head:
-            return found
-        text = head.decode("utf-8", "replace")
         if any(value in text for value in self.known):
             return "it holds a secret that the environment holds too"
-        return "it holds a value that looks like a secret" if self._assigns_secret(text) else None
-
-    def _assigns_secret(self, text: str) -> bool:
-        """Whether a script or note gives a name that says secret a literal that looks like one."""
-        for match in compiled(ASSIGNMENT).finditer(text):
-            if weigh(match[1]) != "strong":
-                continue
-            value = compiled(ASSIGNED_VALUE).match(text, match.end())
-            if value is not None and self.names(match[1], value[0]) and _is_literal(_unquoted(value[0])[1]):
-                return True
-        return False
+        return "it holds a value that looks like a secret" if holds_literal(base, text, self._listed) else None
 
 
 def _is_option(argument: str) -> bool:
     return argument.startswith("--") or (len(argument) == 2 and argument[0] == "-" and argument[1].isalpha())
-
-
-def _is_literal(value: str) -> bool:
-    """Whether a value is one, no reference, call or path, and no example that waits to be filled in."""
-    if not is_distinctive(value) or compiled(r"[$`<>(){}\s]|^[~./]").search(value):
-        return False
-    return not compiled(r"(?i)change.?me|your[-_]|example|placeholder|dummy|todo|x{4}|\*{3}|\.{3}").search(value)
-
-
-def _unquoted(value: str) -> tuple[str, str, str]:
-    """(opening quote, what is inside, closing quote)."""
-    for quote in ('\\"', '"', "'"):
-        if value.startswith(quote) and value.endswith(quote) and len(value) >= 2 * len(quote):
-            return quote, value[len(quote) : -len(quote)], quote
-    return "", value, ""
 
 
 @functools.lru_cache(1024)
@@ -304,8 +287,3 @@ def _matches(pattern: str, plain: str) -> bool:
     expression = re.escape(pattern.lstrip("-").replace("-", "_").lower()).replace(r"\*", ".*")
     last = plain.rpartition(".")[2]
     return re.fullmatch(expression, plain) is not None or re.fullmatch(expression, last) is not None
-
-
-def is_distinctive(value: str) -> bool:
-    """Whether a value is long and odd enough to be replaced wherever it stands."""
-    return len(value) >= 16 or (len(value) >= 8 and any(not c.isalpha() for c in value))

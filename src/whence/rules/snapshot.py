@@ -41,6 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[Planned, ...]
     left_out: tuple[LeftOut, ...] = ()
     """Decided before anything was read: sockets, unreadable files, files kept elsewhere."""
+    unlisted: bool = False
+    """Whether some of it could not be listed: the snapshot is not of all that is there."""
     sources: tuple[Source, ...] = ()
     raw_head: str | None = None
     """The tree of the commit, when the folder is byte for byte that tree: nothing needs to be built."""

@@ -154,11 +154,13 @@ def _collect_one(work: Collection, entry: Planned) -> None:
     path = f"{work.plan.root}/{entry.path}"
     try:
         stat = os.lstat(path)
-    except OSError:
-        # Gone since it was listed. What a commit holds is still part of the launch.
+    except OSError as error:
+        # What a commit holds is still part of the launch; what is gone since it was listed never was.
         if entry.blob is not None:
             work.blobs.append(Blob(entry.path, entry.mode, entry.blob))
             work.deferred = True
+        elif not isinstance(error, FileNotFoundError | NotADirectoryError):
+            _leave_out(work, entry, 0, None, f"it could not be looked at: {error.strerror}")
         return
     if modes.S_ISLNK(stat.st_mode):
         _enter_link(work, entry, path)

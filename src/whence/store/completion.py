@@ -55,6 +55,8 @@ class Completion:
             digest = snapshot.digest or self._late_digest(plan, snapshot)
         except (GitError, OSError) as error:
             return Completed(stored="partial", digest=snapshot.digest, because=str(error))
+        if plan.unlisted:
+            return Completed(stored="partial", digest=digest, base=base, because="some of the folder was not listed")
         return Completed(stored="complete", digest=digest, base=base)
 
     def _absent(self, snapshot: Snapshot) -> list[Blob]:

@@ -40,13 +40,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[Blob, ...]
     taken: int
     """When, by the clock of the store's file system, in nanoseconds."""
+    whole: bool = True
+    """Not so where some of the folder could not be listed."""
     missing: tuple[Missing, ...] = ()
 
     def onto(self, code: Code) -> Code:
         """The code with the identities of this snapshot; an image keeps its own id, a package adds to it."""
         known = code.id if code.vcs in ("image", "package") else None
         both = f"{known}+{self.id}" if code.vcs == "package" and self.id else known
-        stored = "complete" if self.stored == "complete" else "pending"
+        stored = ("complete" if self.whole else "partial") if self.stored == "complete" else "pending"
         return msgspec.structs.replace(
             code,
             tree=self.tree,
@@ -96,6 +98,7 @@ class Snapshots:
             stored="pending" if work.deferred else "complete",
             blobs=tuple(work.blobs),
             taken=taken,
+            whole=not plan.unlisted,
             missing=() if because is None else (Missing(what="code.git_tree", because=because),),
         )
 

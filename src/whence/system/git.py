@@ -80,6 +80,11 @@ class Git:
         """What git prints. Raises GitError with what it said instead, when its exit code is not 0."""
         return _answer(self.ask(*words, stdin=stdin, seconds=seconds), words)
 
+    def answer_and_warnings(self, *words: str, seconds: float = SECONDS) -> tuple[bytes, bytes]:
+        """What git prints, and what it warns of. Raises GitError as `answer` does."""
+        done = self.ask(*words, seconds=seconds)
+        return _answer(done, words), done.err
+
 
 class StoreGit:
     """Questions and orders to a bare repository of ours, shut off from the user's environment and configuration."""
