@@ -236,8 +236,13 @@ def announce(store: Store, made: bool, say: Callable[[str], None]) -> None:
     """Say that a store was made, and hide it from the git repository around it, which may be younger than the store:
     git cannot add a folder that looks like a repository without commits."""
     worktree = find_worktree(store.path.parent)
-    line = exclude_from_git(worktree, store.path) if worktree is not None else None
     told = [f"made a store at {store.path}"] if made else []
+    line = None
+    try:
+        line = exclude_from_git(worktree, store.path) if worktree is not None else None
+    except OSError as error:
+        if made:
+            told.append(f"git was not told to ignore it: {error.strerror or error}")
     told += [f"added the line {line!r} to .git/info/exclude"] if line else []
     if told:
         say("; ".join(told))

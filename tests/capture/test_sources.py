@@ -68,6 +68,13 @@ def test_modules_without_a_file_are_passed_over() -> None:
     assert listed({str(number): one for number, one in enumerate(odd)}) == []
 
 
+@pytest.mark.parametrize("odd", ["x\0y.py", "\ud800.py", "d/" * 3000, b"x.py", 7], ids=repr)
+def test_a_module_whose_file_no_path_could_name_costs_no_other(odd: object, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.touch()
+    assert listed({"odd": module(odd), "own": module(str(own))}) == [str(own)]
+
+
 def test_a_file_is_listed_once_under_the_name_that_was_loaded_first() -> None:
     modules = {"__main__": module("/work/a.py"), "__mp_main__": module("/work/a.py"), "a": module("a.py")}
     assert list(loaded_sources(modules, INSTALLED, cwd="/work", known=set())) == [Loaded("__main__", "/work/a.py")]

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from workplace import Done, Workplace, wait_until
+from workplace import WHENCE, Done, Workplace, wait_until
 
 
 def _findings(place: Workplace) -> dict[str, str]:
@@ -368,3 +368,42 @@ def test_memory_that_was_not_measured_is_said(workplace: Workplace) -> None:
         measured = record["resources"].get("peak_memory") is not None
         memory = next(line for line in workplace.whence("show").ok().out.splitlines() if line.startswith("  memory"))
         assert ("not measured" in memory) is not measured
+
+
+def test_a_configuration_file_of_a_format_that_is_not_read_is_said_at_the_launch(workplace: Workplace) -> None:
+    workplace.write("c.txt", "lr: 0.1\n")
+    said = "c.txt is in a format that is not read (json, yaml, toml and ini are, by their suffix); its bytes are kept"
+    assert f"warning: {said}" in workplace.whence("run", "--config", "c.txt", "--", "true").ok().err
+    assert "config.files.c.txt: is in a format that is not read" in workplace.whence("audit", "@", "--all").out
+    workplace.write("c.ini", "[a]\nb = 1\n")
+    assert workplace.whence("run", "--config", "c.ini", "--", "true").ok().err == ""
+
+
+def test_a_mistaken_kind_of_output_is_said_at_the_launch_with_the_nearest(workplace: Workplace) -> None:
+    done = workplace.whence("run", "--output", "plto:plot.svg", "--", "true")
+    said = "output plto:plot.svg: 'plto' is no kind, and is taken as part of the path; did you mean plot:plot.svg?"
+    assert f"whence: warning: {said}\n" in done.err
+    workplace.write("plto:plot.svg", "")
+    for sound in ("plto:plot.svg", "plot:plot.svg", "s=plot.svg", "out/plto:plot.svg"):
+        assert "is no kind" not in workplace.whence("run", "--output", sound, "--", "true").err
+
+
+def test_a_dry_run_says_that_it_writes_no_line(workplace: Workplace) -> None:
+    done = workplace.whence("run", "--dry-run", "--record-json", "line.json", "--", "true").ok()
+    assert done.err == "whence: --record-json line.json: not written: a dry run records nothing\n"
+    assert not (workplace.path / "line.json").exists()
+
+
+def test_the_line_of_a_run_is_that_of_log(workplace: Workplace) -> None:
+    workplace.whence("run", "--record-json", "line.json", "--", *WHENCE, "tag", "@", "meanwhile").ok()
+    written = json.loads((workplace.path / "line.json").read_text())
+    [listed] = workplace.whence("log", "--json").ok().json_lines()
+    assert written.pop("as_of") <= listed.pop("as_of")
+    assert written == listed
+    assert (written["standing"], written["tags"]) == ("active", {"meanwhile": ""})
+
+
+def test_the_completion_script_comes_as_json_too(workplace: Workplace) -> None:
+    script = workplace.whence("completion", "bash").ok().out
+    assert workplace.whence("completion", "bash", "--json").ok().json() == {"shell": "bash", "script": script}
+    assert "usage: whence completion [--help] [--json] {bash,zsh,fish}" in workplace.whence("completion", "--help").out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 
@@ -171,3 +172,12 @@ def test_a_living_run_is_listed_as_running(workplace: Workplace) -> None:
     assert process.wait(60) == 128 + signal.SIGTERM
     row = workplace.whence("log", "--json").ok().json()
     assert (row["status"], row["signal"]) == ("killed", "SIGTERM")
+
+
+def test_the_calls_of_two_recorded_functions_do_not_look_alike(workplace: Workplace) -> None:
+    body = "import whence\n@whence.record\ndef fit(): pass\n@whence.record\ndef test(): pass\nfit()\ntest()\n"
+    workplace.script("deco.py", body)
+    workplace.python("deco.py").ok()
+    rows = workplace.whence("log").ok().out.splitlines()[1:]
+    assert [row.rpartition("  ")[2] for row in rows] == ["test()", "fit()"]
+    assert re.search(r"entry +function deco\.py __main__\.test\(\)", workplace.whence("show", "@").ok().out)

@@ -44,7 +44,7 @@ def test_help_of_a_command_has_examples_and_writes_nothing(command: str, workpla
 
 
 @pytest.mark.scenario("P5")
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("run", "completion", "schema")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("run", "schema")])
 def test_every_command_can_answer_in_json(command: str, workplace: Workplace) -> None:
     assert "--json" in workplace.whence(command, "--help").ok().out
 
@@ -164,3 +164,11 @@ def test_bash_completes_commands_options_and_runs(lab: object, workplace: Workpl
     assert "--reruns-of" in completed("whence", "log", "--", cwd=place.path)
     assert {"good", "@"} <= completed("whence", "show", "''", cwd=place.path)
     assert completed("whence", "show", "''", cwd=workplace.path) == {"--all", "--help", "--json"}
+
+
+def test_help_is_as_wide_as_columns_says_also_in_a_pipe(workplace: Workplace) -> None:
+    def usage(columns: str) -> list[str]:
+        return workplace.whence("log", "--help", env={"COLUMNS": columns}).ok().out.partition("\n\n")[0].splitlines()
+
+    assert max(map(len, usage("50"))) <= 50
+    assert len(usage("50")) > len(usage("80")) > len(usage("200"))

@@ -64,6 +64,27 @@ def test_a_repository_that_is_hidden_from_git_is_refused_as_dirty(repository: Wo
     assert not (repository.path / "started").exists()
 
 
+def test_no_line_is_written_through_a_link_that_leads_out_of_the_repository(repository: Workplace) -> None:
+    target = repository.path.parent / "target"
+    exclude = repository.path / ".git" / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.unlink(missing_ok=True)
+    exclude.symlink_to(target)
+    done = repository.whence("run", "--", "true").ok()
+    assert f"git was not told to ignore it: {exclude} is a link that leads out of the repository" in done.err
+    assert not target.exists()
+    assert repository.whence("run", "--", "true").ok().err == ""
+
+
+def test_an_exclude_file_that_cannot_be_read_or_written_holds_nobody(repository: Workplace) -> None:
+    exclude = repository.path / ".git" / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.unlink(missing_ok=True)
+    exclude.mkdir()
+    done = repository.whence("run", "--", "true").ok()
+    assert "git was not told to ignore it" in done.err
+
+
 @pytest.mark.parametrize("name", ["z.py", "z.ipynb"])
 def test_a_program_that_is_a_device_without_end_holds_nobody(repository: Workplace, name: str) -> None:
     (repository.path / name).symlink_to("/dev/zero")
@@ -100,6 +121,38 @@ def test_a_program_that_closes_every_descriptor_finds_none_of_our_bytes_in_its_f
     assert repository.python("closes.py").code == 0
     assert (repository.path / "victim.txt").read_text() == "mine"
     assert repository.show()["status"] == "succeeded"
+
+
+REUSES = """
+import os, resource, time, whence
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+with whence.start() as run:
+    run.log({"a": 1})
+    os.closerange(3, 1024)
+    files = [open(f"user{n}.txt", "w") for n in range(%d)]
+    time.sleep(0.06)  # what was ours is looked at again
+    run.log({"a": 2})
+    run.note("said afterwards")
+    run.log({"a": 3})
+    for file in files:
+        file.write("mine")
+        file.close()
+"""
+
+
+@pytest.mark.parametrize("files", [600, 1000])
+def test_a_program_that_reuses_our_descriptors_finds_none_of_our_bytes_in_its_files(
+    workplace: Workplace, files: int
+) -> None:
+    workplace.script("reuses.py", REUSES % files)
+    ended = workplace.python("reuses.py")
+    assert ended.code == 0 and "Traceback" not in ended.err
+    assert {path.read_text() for path in workplace.path.glob("user*.txt")} == {"mine"}
+    record = workplace.show()
+    assert record["status"] == "succeeded" and record["metrics"]["a"]["last"] == 3
+    assert [note["text"] for note in record["notes"]] == ["said afterwards"]
+    workplace.whence("verify").ok()
 
 
 NEVER_RAISES = """

@@ -130,11 +130,20 @@ def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
         record = _record(launch)
         if report is not None:
             # Not renamed into place: the file may be a pipe, a device or a link of the user's.
-            report.write_bytes(encode(summary(record)) + b"\n")
+            report.write_bytes(encode(summary(_as_listed(launch, record))) + b"\n")
         if told is not None:
             told(record)
     except (WhenceError, OSError) as error:
         launch.around.say(f"{report or launch.recording.id}: not reported: {error}")
+
+
+def _as_listed(launch: Launch, record: Record) -> Record:
+    """The record with what acts said of it meanwhile, as `log` has it."""
+    from ..store.acts import acts_about  # only where a line is asked for
+    from .view import with_acts
+
+    said = [act for _, act in acts_about(launch.around.store, launch.recording.id)]
+    return with_acts(record, said, launch.recording.now())
 
 
 def _record(launch: Launch) -> Record:

@@ -10,6 +10,9 @@ from typing import Any, cast
 
 import msgspec
 
+_LONGEST = 4096
+"""Bytes of a path, its end included (PATH_MAX, limits.h)."""
+
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -56,14 +59,24 @@ def loaded_sources(
     for name in new:
         names = _names(modules[name])
         file = names.get("__file__")
-        if not isinstance(file, str) or not file or file.startswith("<"):
+        if not isinstance(file, str) or not file or file.startswith("<") or not _is_path(file):
             continue
         if installed.holds(file) or not _was_executed(modules[name]):
             continue
-        real = os.path.realpath(os.path.join(cwd, _archive(names) or _source(file)))
+        archive = _archive(names)
+        real = os.path.realpath(os.path.join(cwd, archive if archive and _is_path(archive) else _source(file)))
         if real not in seen and not installed.holds(real):
             seen.add(real)
             yield Loaded(name, real)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a file could have that name: programs make modules of their own, with any text as their file."""
+    try:
+        name = os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return b"\0" not in name and len(name) < _LONGEST
 
 
 def _was_executed(module: object) -> bool:

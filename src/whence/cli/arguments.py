@@ -11,7 +11,7 @@ from ..rules.policy import Policy
 from ..store.archives import unreadable_archives
 from ..store.layout import Store
 from ..wiring import Setting, existing_store, load_policy, setting, store_policy
-from .output import complain, width
+from .output import columns_asked, complain, width
 
 REFERENCE = "an id, a unique part (4 characters or more) of the end that `log` shows, a name, @ or @~N"
 
@@ -20,7 +20,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """As wide as our other output; by itself argparse imports shutil, and with it compression, to find the width."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=(width() or 80) - 2)
+        super().__init__(prog, width=(columns_asked() or width() or 80) - 2)
 
 
 class CommandParser(argparse.ArgumentParser):

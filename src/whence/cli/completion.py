@@ -24,7 +24,7 @@ from ..store.run_list import run_ids
 from .arguments import CommandParser, Place
 from .log import STATUSES
 from .main import COMMANDS
-from .output import line
+from .output import json_document, line
 from .stop import SIGNALS
 
 LATEST = 50
@@ -54,9 +54,9 @@ def parser() -> CommandParser:
             'eval "$(whence completion zsh)"           # in ~/.zshrc, after compinit',
             "whence completion fish | source          # in ~/.config/fish/config.fish",
         ),
-        json=False,
     )
-    parser.add_argument("shell", nargs="?", choices=tuple(_SCRIPTS))
+    parser.usage = f"whence completion [--help] [--json] {{{','.join(_SCRIPTS)}}}"
+    parser.add_argument("shell", nargs="?", choices=tuple(_SCRIPTS), help="the shell that reads the script")
     parser.add_argument("--references", action="store_true", help=SUPPRESS)
     parser.add_argument("--parts", nargs=2, help=SUPPRESS)
     return parser
@@ -70,6 +70,8 @@ def main(words: Sequence[str]) -> int:
     elif options.parts:
         for word in _parts(*options.parts):
             line(word)
+    elif options.shell and options.json:
+        json_document({"shell": options.shell, "script": _SCRIPTS[options.shell](_options()) + "\n"})
     elif options.shell:
         line(_SCRIPTS[options.shell](_options()))
     else:

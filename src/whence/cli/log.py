@@ -68,7 +68,13 @@ def parser() -> CommandParser:
         ),
     )
     parser.add_argument("query", nargs="*", metavar="QUERY", help="only runs that it means; see docs/query.md")
-    parser.add_argument("--limit", "-n", type=count, metavar="N", help="at most so many; 0: all")
+    parser.add_argument(
+        "--limit",
+        "-n",
+        type=count,
+        metavar="N",
+        help=f"at most so many; 0: all. Without it {ON_A_TERMINAL} on a terminal, all elsewhere",
+    )
     parser.add_argument("--status", action="append", default=[], choices=STATUSES, metavar="STATUS", help="repeatable")
     parser.add_argument("--original", action="store_true", help="only runs that are no rerun or variant of another")
     parser.add_argument("--reruns-of", metavar="RUN", help="only the reruns and variants of a run")
@@ -205,7 +211,7 @@ def _cells(record: Record, *, narrow: bool = False) -> tuple[str, ...]:
         seconds_text(_took(record)),
         _code(record),
         printable(record.name or "-"),
-        command_text(record.command),
+        _command(record),
     )
 
 
@@ -235,6 +241,13 @@ def status_text(record: Record) -> str:
     if record.signal:
         return f"{record.status} {record.signal}"
     return f"{record.status} {record.exit_code}" if record.exit_code else record.status
+
+
+def _command(record: Record) -> str:
+    """The command, and the function whose call the run is, where it is one: two of a script would look alike."""
+    entry = record.code.entry if record.code else None
+    called = entry is not None and entry.kind == "function" and entry.name
+    return command_text(record.command) + (f"  {printable(called.removeprefix('__main__.'))}()" if called else "")
 
 
 def _code(record: Record) -> str:

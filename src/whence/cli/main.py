@@ -52,7 +52,7 @@ VARIABLES: dict[str, str] = {
     "WHENCE_GIT_COMMIT, WHENCE_VERSION": "the code in the image, as declared",
     "WHENCE_DEBUG": "`1`: a fault of ours prints its traceback",
     "NO_COLOR": "no colour, also on a terminal",
-    "COLUMNS": "the width to print for",
+    "COLUMNS": "the width of help, and of what is printed on a terminal; elsewhere no line is cut",
 }
 
 

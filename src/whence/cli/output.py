@@ -113,12 +113,13 @@ def width() -> int | None:
     """Columns of the terminal; nothing when stdout is none, and lines are then never cut."""
     if not sys.stdout.isatty():
         return None
+    return columns_asked() or os.get_terminal_size(sys.stdout.fileno()).columns
+
+
+def columns_asked() -> int | None:
+    """What `COLUMNS` says, where it says a width."""
     columns = os.environ.get("COLUMNS", "")
-    return (
-        int(columns)
-        if columns.isascii() and columns.isdigit() and int(columns[:4])
-        else os.get_terminal_size(sys.stdout.fileno()).columns
-    )
+    return int(columns) or None if columns.isascii() and columns.isdigit() and len(columns) < 5 else None
 
 
 def cells(text: str) -> int:

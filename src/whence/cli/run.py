@@ -15,6 +15,7 @@ from ..ids import short
 from ..recorder.request import Request
 from ..records.record import Record
 from ..rules.fields import allowed
+from ..rules.kinds import KINDS
 from ..rules.names import check_name
 from ..wiring import Setting, load_policy, setting, surroundings
 from .arguments import CommandParser
@@ -26,10 +27,10 @@ REFUSED = 125
 _REPEATED = (
     ("--tag", "K[=V]", "a tag"),
     ("--field", "K=V", "a field of the project, checked if policy declares any under [fields]"),
-    ("--config", "FILE", "a configuration file to keep and parse"),
+    ("--config", "FILE", "a configuration file to keep and parse: json, yaml, toml or ini"),
     ("--param", "K=V", "a configuration value, nested by dots"),
     ("--input", "P", "a file, folder, glob or URL that is read"),
-    ("--output", "[KIND:]P", "a file, folder or glob that is written, for instance model:net.bin"),
+    ("--output", "[KIND:]P", f"a file, folder or glob that is written; KIND: {', '.join(KINDS)}"),
     ("--policy", "K=V", "a policy key for this run"),
 )
 
@@ -74,13 +75,19 @@ def main(words: Sequence[str]) -> int:
                 "no command: expected `--` and a command", hint="for instance `whence run -- python train.py`"
             )
         where = setting()
-        return dry_run(command, where.environ) if options.dry_run else _record(options, command, where)
+        return _dry_run(options, command, where) if options.dry_run else _record(options, command, where)
     except (RefusedError, StoreError) as error:
         complain(error.message, error.hint)
         return REFUSED
     except OSError as error:
         complain(f"cannot record: {os.fsdecode(error.filename) + ': ' if error.filename else ''}{error.strerror}")
         return REFUSED
+
+
+def _dry_run(options: argparse.Namespace, command: list[str], where: Setting) -> int:
+    if options.record_json is not None:
+        complain(f"--record-json {options.record_json}: not written: a dry run records nothing")
+    return dry_run(command, where.environ)
 
 
 def _options(words: list[str], command: list[str] | None) -> argparse.Namespace:

@@ -11,7 +11,7 @@ import msgspec
 from ..actions.makers import resolve_shown
 from ..actions.view import View, kin_of, view_run, with_kin, with_what_was_printed
 from ..ids import short
-from ..records.code import Code, Repository
+from ..records.code import Code, Entry, Repository
 from ..records.configuration import Configuration
 from ..records.data import Artifact, Input
 from ..records.encoding import encode
@@ -205,7 +205,7 @@ def _code(record: Record) -> Rows:
     yield from _some("tree", _tree(code), code.when)
     yield from _some("git tree", code.git_tree)
     if code.entry:
-        yield Row("entry", printable(" ".join(filter(None, (code.entry.kind, code.entry.path or code.entry.name)))))
+        yield Row("entry", printable(_entry(code.entry)))
     for path in code.dirty_paths:
         yield Row("differs", printable(f"{path.state} {path.path}" + (" (a result)" if path.role == "result" else "")))
     for left in code.files_left_out:
@@ -225,6 +225,12 @@ def _code(record: Record) -> Rows:
 
 def _repository(other: Repository) -> str:
     words = (other.path, other.commit or "no commit", other.branch, "dirty" if other.dirty else "clean", other.url)
+    return " ".join(filter(None, words))
+
+
+def _entry(entry: Entry) -> str:
+    words = [entry.kind, entry.path or entry.name]
+    words += [f"{entry.name}()"] if entry.kind == "function" and entry.path else []
     return " ".join(filter(None, words))
 
 

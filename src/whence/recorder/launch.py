@@ -30,12 +30,13 @@ from ..ids import new_id
 from ..records import events
 from ..records.base import Missing
 from ..records.code import Code
+from ..records.configuration import UNREAD_FORMAT
 from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
 from ..rules.boot_environment import without_boot
 from ..rules.container import masked, of_image
-from ..rules.kinds import guess, split_kind
+from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
 from ..store.collection import Terms, terms_of
 from ..store.digest_cache import DigestCache
@@ -162,6 +163,8 @@ def capture_beside(launch: Launch) -> None:
 def _expect_outputs(launch: Launch) -> None:
     for spec in launch.request.outputs:
         kind, path = split_kind(spec)
+        if (mistake := mistaken_kind(spec)) and not (launch.cwd / spec).exists():
+            launch.around.say(f"warning: output {spec}: {mistake}")
         expected = Expected(path, cwd=str(launch.cwd), kind=kind)
         launch.outputs.append(expected)
         launch.recording.state(events.OutputDeclared(output=expected.declared("launch")))
@@ -306,10 +309,10 @@ def _config(launch: Launch) -> None:
     for file in files:
         put_bytes(around.store, file.content)
     for file in (read.file for read in files[: len(request.config_files)]):
-        if file.error is not None:
-            around.say(
-                f"warning: {file.path} could not be parsed: {file.error}; its bytes are kept, its values are not"
-            )
+        fault = f"could not be parsed: {file.error}" if file.error is not None else None
+        fault = UNREAD_FORMAT if file.format == "text" else fault
+        if fault is not None:
+            around.say(f"warning: {file.path} {fault}; its bytes are kept, its values are not")
     config = resolve(
         argv=request.argv,
         files=files,

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from ..system.descriptors import high
+from ..system.descriptors import Owned, high
 from .recording import HEARTBEAT
+from .warned import warn_once
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -35,8 +36,9 @@ class Watch:
         self._beat = beat
         self._end = end
         self._pid = os.getpid()
-        self._read, self._write = map(high, os.pipe())
-        os.set_blocking(self._write, False)
+        self._read, self._write = (Owned(high(fd)) for fd in os.pipe())
+        os.set_blocking(self._write.fd, False)
+        self._over = threading.Event()
         self._before_wakeup: int | None = None
         self._taken: list[signal.Signals] = []
         self._stated = threading.Event()
@@ -53,7 +55,7 @@ class Watch:
         for number in self._taken:
             signal.signal(number, self._on_signal)
         if self._taken:
-            before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+            before = signal.set_wakeup_fd(self._write.fd, warn_on_full_buffer=False)
             if before != -1:
                 signal.set_wakeup_fd(before)
             else:
@@ -65,20 +67,23 @@ class Watch:
         if self._pid != os.getpid():
             self._close()
         elif threading.current_thread() is not self._thread:
-            try:
-                os.write(self._write, _STOP)
-            except OSError:
+            self._over.set()
+            if not self._tell(_STOP):
                 return  # The program closed what it did not open: the thread ends with the process.
             self._thread.join(WAIT)
             if not self._thread.is_alive():
                 self._close()
 
     def _close(self) -> None:
-        for fd in (self._read, self._write):
-            try:
-                os.close(fd)
-            except OSError:
-                continue  # Closed by the program before us.
+        self._read.close()
+        self._write.close()
+
+    def _tell(self, what: bytes) -> bool:
+        """Write to the thread; false where the program closed the way to it."""
+        try:
+            return self._write.is_ours and os.write(self._write.fd, what) > 0
+        except OSError:
+            return False
 
     def _give_back(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -86,7 +91,7 @@ class Watch:
             return
         if self._before_wakeup is not None:
             now = signal.set_wakeup_fd(-1)
-            if now not in (self._write, -1):
+            if now not in (self._write.fd, -1):
                 signal.set_wakeup_fd(now)
             self._before_wakeup = None
         for number in self._taken:
@@ -100,26 +105,36 @@ class Watch:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """In the main thread: hand over, and once the end is stated, die of the signal."""
         if self._pid == os.getpid() and self._thread.is_alive() and not self._stated.is_set():
-            os.write(self._write, bytes([number]))
+            told = self._tell(bytes([number]))
             # Inside our own code this thread may hold the lock that the end needs: go on, the signal comes again.
-            if _in_our_code(frame) or not self._stated.wait(WAIT):
+            if told and (_in_our_code(frame) or not self._stated.wait(WAIT)):
                 return
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def _watch(self) -> None:
         poll = select.poll()
-        poll.register(self._read, select.POLLIN)
+        poll.register(self._read.fd, select.POLLIN)
         while True:
-            if not poll.poll(HEARTBEAT * 1000):
+            ready = poll.poll(HEARTBEAT * 1000)
+            if not self._read.is_ours:
+                self._only_beat()
+                return
+            if not ready:
                 self._beat()
                 continue
-            for number in os.read(self._read, 64):
+            for number in os.read(self._read.fd, 64):
                 if number == _STOP[0]:
                     return
                 if number in ENDING and self._is_ours(number):
                     self._finish(number)
                     return
+
+    def _only_beat(self) -> None:
+        """Nothing can be heard any more."""
+        warn_once("", "the program closed descriptors of whence: a signal that ends it will not be in the record")
+        while not self._over.wait(HEARTBEAT):
+            self._beat()
 
     def _finish(self, number: int) -> None:
         try:

@@ -7,6 +7,10 @@ from .base import Struct, When
 Origin = Literal["default", "file", "command_line", "environment", "generated", "declared"]
 
 
+UNREAD_FORMAT = "is in a format that is not read (json, yaml, toml and ini are, by their suffix)"
+"""What is to be said of a file of format `text`."""
+
+
 class ConfigFile(Struct, frozen=True, kw_only=True):
     """A configuration file: its bytes are kept as an object, its parsed values stand in `values` by their path."""
 

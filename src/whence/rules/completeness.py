@@ -15,6 +15,7 @@ import msgspec
 from ..ids import short
 from ..records.base import Missing
 from ..records.code import Code, LeftOut, OutsideSource, Repository
+from ..records.configuration import UNREAD_FORMAT
 from ..records.data import Artifact, Input
 from ..records.record import Loss, Record
 from ..records.run import TERMINAL
@@ -342,6 +343,13 @@ def _configuration(record: Record) -> Found:
                 what=f"config.files.{_named(file.path)}",
                 because=f"could not be parsed: {file.error}",
                 fix="mend the file; its bytes are kept",
+            )
+        elif file.format == "text":
+            yield Finding(
+                level="remark",
+                what=f"config.files.{_named(file.path)}",
+                because=f"{UNREAD_FORMAT}; its bytes are kept",
+                fix="say what matters in it with --param K=V",
             )
 
 

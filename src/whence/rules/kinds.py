@@ -99,6 +99,18 @@ def split_kind(spec: str) -> tuple[ArtifactKind | None, str]:
     return (cast("ArtifactKind", word), path) if colon and path and word in KINDS else (None, spec)
 
 
+def mistaken_kind(spec: str) -> str | None:
+    """What to say of a word before a colon that looks like a kind and is none; nothing of any other text."""
+    word, colon, path = spec.partition(":")
+    if not colon or not path or word in KINDS or not word.isalpha() or path.startswith("//"):
+        return None
+    from difflib import get_close_matches  # Only a mistake needs it.
+
+    near = get_close_matches(word, KINDS, n=1)
+    meant = f"did you mean {near[0]}:{path}?" if near else f"kinds are {', '.join(KINDS)}"
+    return f"{word!r} is no kind, and is taken as part of the path; {meant}"
+
+
 def is_result(artifact: Artifact) -> bool:
     """Whether what lies at its path is a result, and no part of the program: what was merely seen to be written is not
     when it is source code or settings, nor a folder that holds other files too."""

@@ -20,7 +20,7 @@ from ..errors import FormatError, StoreError
 from ..records.encoding import decode, encode, timestamp
 from ..records.events import KINDS, VERSION, Envelope, Event, JournalContinued
 from ..records.seal import JournalEnd
-from ..system.descriptors import high
+from ..system.descriptors import Owned, high
 from ..system.files import sync_folder
 from ..system.locks import lock_exclusive
 
@@ -72,12 +72,12 @@ class JournalWriter:
     its copy is closed, and using it there is a RuntimeError; `give_to_child` hands it over instead.
     """
 
-    def __init__(self, folder: Path, writer: str, clock: Callable[[], int], fd: int) -> None:
+    def __init__(self, folder: Path, writer: str, clock: Callable[[], int], file: Owned) -> None:
         self._folder = folder
         self._writer = writer
         self._clock = clock
         self._name = writer + SUFFIX
-        self._fds = [fd]
+        self._files = [file]
         """The last one is written to; earlier ones keep their locks."""
         self._good = True
         """Whether the last file may be written to."""
@@ -136,8 +136,9 @@ class JournalWriter:
         Raises OSError.
         """
         self._check_process()
-        for fd in self._fds:
-            os.fsync(fd)
+        for file in self._files:
+            if file.is_ours:
+                os.fsync(file.fd)
         if not self._named:
             for folder in (self._folder, *self._folder.parents[:2]):
                 sync_folder(folder)
@@ -148,8 +149,9 @@ class JournalWriter:
         if self._pid != os.getpid():
             return
         try:
-            os.utime(self._fds[0])
-            os.utime(self._fds[-1])
+            for file in (self._files[0], self._files[-1]):
+                if file.is_ours:
+                    os.utime(file.fd)
         except OSError:
             # The file system is gone or full; the next append will tell.
             return
@@ -182,23 +184,26 @@ class JournalWriter:
 
     def _drop(self) -> None:
         self._good = False
-        while self._fds:
-            os.close(self._fds.pop())
+        while self._files:
+            self._files.pop().close()
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
             raise RuntimeError(f"{self.path}: its writer is process {self._pid}, not {os.getpid()}")
-        if not self._fds:
+        if not self._files:
             raise RuntimeError(f"{self.path} is closed")
 
     def _write(self, event: Event) -> bool:
         """Append to the current file; false when that file can take no more."""
+        if not self._files[-1].is_ours:
+            self._good, self._reason = False, "the program closed its descriptor"
+            return False
         end = self._ends.get(self._name)
         previous = end or self.last
         seq = end.seq + 1 if end else 0
         line = _line(event, seq, timestamp(self._clock()), previous.digest if previous else None)
         try:
-            written = os.write(self._fds[-1], line)
+            written = os.write(self._files[-1].fd, line)
             if written < len(line):
                 self._reason = f"short write, {written} of {len(line)} bytes"
         except OSError as error:
@@ -214,8 +219,9 @@ class JournalWriter:
         reason, last, before = self._reason, self.last, self._name
         self._number += 1
         name = f"{self._writer}-{self._number}{SUFFIX}"
+        self._lock_again()
         try:
-            self._fds.append(_create(self._folder / name))
+            self._files.append(_create(self._folder / name))
         except OSError as error:
             self._number -= 1
             raise JournalLost(f"{self._folder / name}: {error.strerror}; {self.path}: {reason}") from error
@@ -234,9 +240,20 @@ class JournalWriter:
         if not self._write(event):
             raise JournalLost(f"{self.path}: {self._reason}")
 
+    def _lock_again(self) -> None:
+        """Whether the run goes on is told by the lock of its first file; the program may have closed it."""
+        if not self._files[0].is_ours:
+            path = self._folder / (self._writer + SUFFIX)
+            try:
+                fd = high(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+            except OSError:
+                return  # Then the continuation cannot be made either.
+            lock_exclusive(fd)
+            self._files[0] = Owned(fd, path)
+
     def _withdraw(self, name: str, before: str) -> None:
         """Take back a continuation that never got a whole line: nothing of the record is in it."""
-        os.close(self._fds.pop())
+        self._files.pop().close()
         self._name = before
         self._number -= 1
         try:
@@ -246,11 +263,11 @@ class JournalWriter:
             self._number += 1
 
 
-def _create(path: Path) -> int:
+def _create(path: Path) -> Owned:
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     fd = high(fd)
     lock_exclusive(fd)
-    return fd
+    return Owned(fd, path)
 
 
 def _line(event: Event, seq: int, at: str, previous: str | None) -> bytes:

@@ -16,7 +16,7 @@ import msgspec
 
 from ..records.encoding import encode, number_text
 from ..records.result import Metric
-from ..system.descriptors import high
+from ..system.descriptors import Owned, high
 from .journal import POINTS_SUFFIX, whole_length
 
 Step = int | float | None
@@ -29,6 +29,8 @@ _encode = msgspec.json.Encoder().encode
 _EXACT = 1 << 53
 """Integers up to this one, either sign, are exact as a float."""
 _decoder = msgspec.json.Decoder(Point)
+_TRUSTED = 0.05
+"""Seconds for which a descriptor that was seen to be ours is taken for it."""
 _CHUNK = 4 << 20
 """Bytes decoded at once: bounds memory to some 30 MB."""
 
@@ -43,8 +45,11 @@ class PointsWriter:
         self._folder = folder
         self._writer = writer
         self._fd = fd
+        self._file = Owned(fd, folder / (writer + POINTS_SUFFIX))
         self._number = 1
         self._good = True
+        self._seen = 0.0
+        """When the descriptor was last seen to be ours, by the `time` of a point."""
         _OPEN.add(self)
 
     @classmethod
@@ -60,6 +65,8 @@ class PointsWriter:
         system call.
         """
         if type(values) is not dict or not values or not self._good or self._fd < 0:
+            return False
+        if not 0 <= time - self._seen < _TRUSTED and not self._is_ours(time):
             return False
         if type(step) is not int and step is not None:
             return False
@@ -85,9 +92,17 @@ class PointsWriter:
             line, whole = b"", False
         if not whole:
             line = encode([step, time, dict(values)])
+        if self._fd >= 0:
+            self._is_ours(time)
         if not self._good:
             self._continue()
         self._append(line + b"\n")
+
+    def _is_ours(self, time: float) -> bool:
+        """Whether what the program did to its descriptors left ours; else nothing more is written to this one."""
+        self._good = self._good and self._file.is_ours
+        self._seen = time
+        return self._good
 
     def _append(self, line: bytes) -> None:
         try:
@@ -101,15 +116,16 @@ class PointsWriter:
             raise OSError(28, f"short write, {written} of {len(line)} bytes", str(self._folder))
 
     def _continue(self) -> None:
-        fd = _create(self._folder / f"{self._writer}-{self._number + 1}{POINTS_SUFFIX}")
-        os.close(self._fd)
-        self._fd, self._good = fd, True
+        path = self._folder / f"{self._writer}-{self._number + 1}{POINTS_SUFFIX}"
+        fd = _create(path)
+        self._file.close()
+        self._fd, self._file, self._good = fd, Owned(fd, path), True
         self._number += 1
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         if self._fd >= 0:
-            os.close(self._fd)
+            self._file.close()
             self._fd, self._good = -1, True
 
 

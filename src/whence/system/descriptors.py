@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
-HIGH = 512
-"""Descriptors that outlive a call in somebody else's process begin here."""
+HIGHEST = 4096
+"""Descriptors that outlive a call in somebody else's process lie below this one, or below what the process may have."""
+
+ROOM = 100
+"""So many of them have room."""
 
 
 def hold_standard_descriptors() -> None:
@@ -63,9 +68,46 @@ def keep_only(fds: Iterable[int]) -> None:
 def high(fd: int) -> int:
     """The descriptor under a number that no program reuses by accident: code that closes a range and opens its own
     files must not find them under ours. The same one where the process may not have so many."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = HIGHEST if soft == resource.RLIM_INFINITY else min(soft, HIGHEST)
     try:
-        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(most - ROOM, 3))
     except OSError:
         return fd
     os.close(fd)
     return moved
+
+
+class Owned:
+    """A descriptor in somebody else's process, with what it was opened on.
+
+    Code that makes itself a daemon closes every descriptor and may open its own under this number: nothing is written
+    to it then, and it is not ours to close.
+    """
+
+    __slots__ = ("_file", "_path", "fd")
+
+    def __init__(self, fd: int, path: Path | None = None) -> None:
+        """`path` is where the file lies, if it has a name."""
+        self.fd = fd
+        self._path = path
+        self._file = _identity(os.fstat(fd))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is still open on the same file. Costs one system call."""
+        try:
+            found = _identity(os.fstat(self.fd))
+            # Some file systems in user space change the number of an inode: then the path has the new one too.
+            return found == self._file or (self._path is not None and found == _identity(os.stat(self._path)))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close it if it is ours."""
+        if self.is_ours:
+            os.close(self.fd)
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -43,22 +44,23 @@ def common_dir(worktree: Path) -> Path | None:
 
 
 def exclude_from_git(worktree: Path, folder: Path) -> str | None:
-    """Add the folder to `info/exclude`, once; the line, or nothing when it was there, or cannot be added."""
+    """Add the folder to `info/exclude`, once; the line, or nothing when it was there, or there is no place for it.
+
+    Raises OSError where it cannot be added: the store's own .gitignore hides its contents as well.
+    """
     common = common_dir(worktree)
-    if common is None or not folder.is_relative_to(worktree):
+    if common is None or not folder.is_relative_to(worktree) or not common.is_dir():
         return None
     line = "/" + folder.relative_to(worktree).as_posix() + "/"
     path = common / "info" / "exclude"
-    try:
-        before = path.read_bytes() if path.exists() else b""
-        if os.fsencode(line) in before.split(b"\n"):
-            return None
-        path.parent.mkdir(exist_ok=True)
-        with path.open("ab") as file:
-            file.write(b"\n" * (before[-1:] not in (b"", b"\n")) + os.fsencode(line) + b"\n")
-    except OSError:
-        # The store's own .gitignore hides its contents as well.
+    before = read_regular(path) if path.exists() else b""
+    if os.fsencode(line) in before.split(b"\n"):
         return None
+    if not path.resolve().is_relative_to(common.resolve()):
+        raise OSError(errno.EXDEV, f"{path} is a link that leads out of the repository")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab") as file:
+        file.write(b"\n" * (before[-1:] not in (b"", b"\n")) + os.fsencode(line) + b"\n")
     return line
 
 
