@@ -99,6 +99,15 @@ def test_status_makes_no_store_and_leaves_git_alone(workplace: Workplace) -> Non
     assert answer["policy"][0]["key"] == "dirty"
 
 
+def test_status_tells_what_is_excluded_from_results(workplace: Workplace) -> None:
+    workplace.repository(**{"a.py": "print(1)\n", "whence.toml": 'code_exclude = ["notes/"]\n'})
+    workplace.record("sh", "-c", "echo 1 > out.csv", options=("--output", "out.csv"))
+    workplace.write("notes/day.md", "x")
+    page = workplace.whence("status").ok().out
+    assert "  not part of the code id (code_exclude, caches):\n    untracked        notes/day.md\n" in page
+    assert "  results of earlier runs:\n    untracked        out.csv\n" in page
+
+
 @pytest.mark.scenario("S15")
 def test_status_says_the_code_id_that_the_run_then_has(workplace: Workplace) -> None:
     workplace.repository(**{"a.py": "print(1)\n"})

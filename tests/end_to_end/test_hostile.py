@@ -76,6 +76,19 @@ def test_no_line_is_written_through_a_link_that_leads_out_of_the_repository(repo
     assert repository.whence("run", "--", "true").ok().err == ""
 
 
+@pytest.mark.parametrize("name", [".git/HEAD", ".git/index", ".git/config", ".git/info/exclude"])
+def test_a_pipe_in_the_repository_is_named_and_not_waited_at(repository: Workplace, name: str) -> None:
+    path = repository.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    record = repository.record("true")
+    assert record["status"] == "succeeded"
+    assert record["code"]["dirty"] is None
+    reasons = [one["because"] for one in record["missing"] if one["what"] in ("code.commit", "code.dirty")]
+    assert reasons == [f"git: {path} is a pipe, which git would wait at"]
+
+
 def test_an_exclude_file_that_cannot_be_read_or_written_holds_nobody(repository: Workplace) -> None:
     exclude = repository.path / ".git" / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)

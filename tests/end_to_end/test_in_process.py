@@ -373,6 +373,15 @@ def test_an_exception_outside_of_any_block_is_the_end_of_an_open_run(workplace: 
     assert (record["status"], record["error"]["type"], record["error"]["message"]) == ("failed", "OSError", "disk")
 
 
+def test_a_status_that_there_is_not_is_said_and_stated_and_never_raises(workplace: Workplace) -> None:
+    workplace.write("job.py", "import whence\nrun = whence.start()\nrun.finish('bogus')\nprint('went on')\n")
+    done = workplace.python("job.py")
+    assert done.code == 0 and done.out == "went on\n"
+    assert done.err.count("finish() was given the status 'bogus'") == 1
+    record = workplace.show()
+    assert record["status"] == "failed" and "'bogus'" in record["error"]["message"] and record["losses"]
+
+
 def test_an_explicit_end_says_what_it_is_told(workplace: Workplace) -> None:
     record = script(workplace, "run = whence.start()\nrun.finish('failed', reason='diverged')\n")
     assert (record["status"], record["error"]["message"]) == ("failed", "diverged")

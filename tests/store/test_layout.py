@@ -233,3 +233,12 @@ def _as(user: str, group: int, path: Path) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_a_store_that_a_full_disk_left_half_made_is_told_from_none_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / ".whence"
+    (path / "code.git").mkdir(parents=True)
+    with pytest.raises(StoreError, match="did not get as far") as half:
+        open_store(path)
+    assert half.value.hint and "the next `whence run` completes it" in half.value.hint
+    assert create_store(path, now_ns=1, random=b"0" * 10).id == open_store(path).id

@@ -103,7 +103,7 @@ def _command(name: str, line: str) -> str:
 def _option(action: argparse.Action) -> str:
     value = _value(action)
     names = [f"{name} {value}".strip() for name in action.option_strings] or [value]
-    return f"| {', '.join(f'`{name}`' for name in names)} | {_cell(action.help or '')} |"
+    return f"| {_cell(', '.join(f'`{name}`' for name in names))} | {_cell(action.help or '')} |"
 
 
 def _value(action: argparse.Action) -> str:

@@ -26,7 +26,7 @@ def ignored_paths(worktree: Path, environ: Mapping[str, str]) -> frozenset[str]:
         empty = Path(folder)
         _make_empty(empty, _excluded(worktree))
         git = Git(worktree, without_local(environ), extra={"GIT_DIR": folder, "GIT_WORK_TREE": os.fspath(worktree)})
-        listing = git.answer("status", "--porcelain", "-z", "--untracked-files=all", "--ignored=matching", seconds=60)
+        listing = git.answer("status", "--porcelain", "-z", "--untracked-files=all", "--ignored=matching", seconds=10)
     return frozenset(os.fsdecode(line[3:]) for line in listing.split(b"\0") if line.startswith(b"!! "))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat as modes
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def read_repository(
     elif "GIT_DIR" not in environ and find_worktree(folder) is None and not _looks_bare(folder):
         return None
     try:
+        _refuse_pipes(folder)
         return _read(folder, environ, at_most)
     except GitError as error:
         return Missing(what="code.commit", because=f"git: {_first_line(str(error))}")
@@ -140,6 +142,23 @@ def read_repository(
 def without_local(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without what it says about one repository."""
     return {k: v for k, v in environ.items() if k not in _LOCAL}
+
+
+_OPENED = ("HEAD", "config", "index", "info/exclude", "../.gitignore", "../.gitattributes")
+"""What git opens without a look, below `.git`."""
+
+
+def _refuse_pipes(folder: Path) -> None:
+    """Raises GitError for a pipe that git would wait at until its time is up."""
+    root = find_worktree(folder)
+    for name in _OPENED if root is not None else ():
+        path = f"{root}/.git/{name}"
+        try:
+            is_pipe = modes.S_ISFIFO(os.stat(path).st_mode)
+        except OSError:
+            continue
+        if is_pipe:
+            raise GitError(f"{os.path.normpath(path)} is a pipe, which git would wait at")
 
 
 def _looks_bare(folder: Path) -> bool:

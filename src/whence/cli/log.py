@@ -42,6 +42,8 @@ POLL = 0.5
 
 STATUSES = ("created", "running", *sorted(TERMINAL))
 
+STATUS_HELP = f"only runs of that status ({', '.join(STATUSES)}); may be given again"
+
 HEADINGS = ("run", "created (UTC)", "status", "took", "code", "name", "command")
 SIZES = (8, 19, 13, 6, 9, 12)
 """Columns before the last: fixed, so that lines can be printed as they are found."""
@@ -75,7 +77,7 @@ def parser() -> CommandParser:
         metavar="N",
         help=f"at most so many; 0: all. Without it {ON_A_TERMINAL} on a terminal, all elsewhere",
     )
-    parser.add_argument("--status", action="append", default=[], choices=STATUSES, metavar="STATUS", help="repeatable")
+    parser.add_argument("--status", action="append", default=[], choices=STATUSES, metavar="STATUS", help=STATUS_HELP)
     parser.add_argument("--original", action="store_true", help="only runs that are no rerun or variant of another")
     parser.add_argument("--reruns-of", metavar="RUN", help="only the reruns and variants of a run")
     parser.add_argument("--follow", "-f", action="store_true", help="go on: print runs as they start and end")

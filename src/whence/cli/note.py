@@ -18,7 +18,7 @@ def parser() -> CommandParser:
         examples=("whence note @ 'the plot uses the wrong units'", "whence note baseline warm-up was off"),
     )
     parser.add_argument("run", metavar="RUN", help=REFERENCE)
-    parser.add_argument("text", nargs="+", metavar="TEXT")
+    parser.add_argument("text", nargs="+", metavar="TEXT", help="what to say, in one word or several")
     return parser
 
 

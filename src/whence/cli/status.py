@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..actions.status import Status, status
-from ..records.code import Code
+from ..records.code import Code, DirtyPath
 from ..records.encoding import encode
 from ..rules.policy import Policy
+from ..rules.snapshot import is_excluded
 from ..store.layout import open_store
 from ..wiring import load_policy, secrets_of, setting, store_path
 from .arguments import CommandParser
@@ -65,7 +66,7 @@ def _as_json(found: Status, policy: Policy) -> dict[str, object]:
 def _lines(found: Status, policy: Policy) -> Iterator[str]:
     runs = "not there yet: the first run makes it" if found.runs is None else counted(found.runs, "run", "runs")
     yield f"store     {printable(str(found.store))} ({runs})"
-    yield from _code(found.code)
+    yield from _code(found.code, policy.code_exclude)
     for gap in found.missing:
         yield f"missing   {printable(gap.what)}: {printable(gap.because)}"
     for key, source in found.policy.items():
@@ -94,10 +95,22 @@ def _difference(code: Code) -> Iterator[str]:
         yield "clean"
 
 
+_CODE = "code"
+_EXCLUDED = "not part of the code id (code_exclude, caches)"
+_RESULTS = "results of earlier runs"
+
+
+def _title(path: DirtyPath, code_exclude: Sequence[str]) -> str:
+    """Under which heading a path stands that differs from the commit."""
+    if path.role == "code":
+        return _CODE
+    return _EXCLUDED if is_excluded(path.path, code_exclude) else _RESULTS
+
+
 _STYLES = {"refuse": "red", "warn": "yellow"}
 
 
-def _code(code: Code) -> Iterator[str]:
+def _code(code: Code, code_exclude: Sequence[str]) -> Iterator[str]:
     yield f"code id   {code.id or 'unknown'}"
     for label, value in (
         ("root", code.root),
@@ -109,8 +122,8 @@ def _code(code: Code) -> Iterator[str]:
         if value:
             yield f"{label:<9} {printable(value)}"
     yield from _difference(code)
-    for role, title in (("code", "code"), ("result", "results of earlier runs")):
-        paths = [path for path in code.dirty_paths if path.role == role]
+    for title in (_CODE, _EXCLUDED, _RESULTS):
+        paths = [path for path in code.dirty_paths if _title(path, code_exclude) == title]
         if paths:
             yield f"  {title}:"
             yield from (f"    {path.state:<16} {printable(path.path)}" for path in paths)

@@ -18,8 +18,12 @@ def parser() -> CommandParser:
         examples=("whence tag @ paper figure=3", "whence tag baseline --remove paper", "whence log 'tags.figure = 3'"),
     )
     parser.add_argument("run", metavar="RUN", help=REFERENCE)
-    parser.add_argument("tags", nargs="*", metavar="KEY[=VALUE]")
-    parser.add_argument("--remove", action="append", default=[], metavar="KEY", help="take a tag off; repeatable")
+    parser.add_argument(
+        "tags", nargs="*", metavar="KEY[=VALUE]", help="a tag to put on, or to change; several may be named"
+    )
+    parser.add_argument(
+        "--remove", action="append", default=[], metavar="KEY", help="take a tag off; may be given again"
+    )
     return parser
 
 

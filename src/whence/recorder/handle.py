@@ -136,12 +136,17 @@ class Run:
     # Its end.
 
     def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
-        """End the run, where no `with` block does. A second time has no effect."""
-        if status not in ("succeeded", "failed", "interrupted", "killed"):
-            raise ValueError(f"status {status!r}: expected succeeded, failed, interrupted or killed")
+        """End the run, where no `with` block does. A second time has no effect.
+
+        Another status than these is said on stderr and stated, and the run has failed: what was meant is not known.
+        """
         if self._is_over("finish"):
             return
-        error = Error(type="reported", message=self.session.secrets.mask_text(reason)) if reason else None
+        if status not in ("succeeded", "failed", "interrupted", "killed"):
+            odd = f"finish() was given the status {_shown(status)}: expected succeeded, failed, interrupted or killed"
+            self.session.recording.lost("the status of the run", odd)
+            status, reason = "failed", odd if reason is None else f"{odd}; {reason}"
+        error = Error(type="reported", message=self.session.secrets.mask_text(str(reason))) if reason else None
         self._end(Ending(status=status, error=error))
 
     def __enter__(self) -> Self:
@@ -280,6 +285,11 @@ def _kind(session: Session, kind: str | None) -> ArtifactKind | None:
     except ValueError as error:
         session.recording.lost("the kind of an output", str(error))
         return None
+
+
+def _shown(value: object) -> str:
+    """A value of any kind, short."""
+    return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else f"of type {type(value).__name__}"
 
 
 def _word(value: Any) -> str:

@@ -119,9 +119,7 @@ def _read_place(mark: Path) -> Place:
         try:
             data = mark.read_bytes()
         except FileNotFoundError:
-            raise StoreError(
-                f"{mark.parent}: found no {MARK}, expected a store", hint="a store is made by the first `whence run`"
-            ) from None
+            raise _no_store(mark.parent) from None
         except NotADirectoryError:
             raise _no_folder(mark.parent) from None
         except OSError as error:
@@ -141,6 +139,16 @@ def _decode_place(data: bytes, mark: Path) -> Place:
             f"{mark}: expected format {FORMAT!r}, found something else ({error.message.removeprefix(f'{mark}: ')})",
             hint="made by a newer whence: upgrade this one (pip install --upgrade whence); or damaged: take a copy's",
         ) from None
+
+
+def _no_store(path: Path) -> StoreError:
+    """What lies there may be a store whose making was cut off, by a full disk for instance."""
+    if any((path / name).exists() for name in ("code.git", *_FOLDERS)):
+        return StoreError(
+            f"{path}: found no {MARK}: the first run did not get as far as to complete the store",
+            hint="see that there is room on the disk: the next `whence run` completes it",
+        )
+    return StoreError(f"{path}: found no {MARK}, expected a store", hint="a store is made by the first `whence run`")
 
 
 def _no_folder(path: Path) -> StoreError:
