@@ -252,8 +252,9 @@ def test_a_script_under_whence_run_says_for_itself_what_it_loaded(project: Workp
         "helper.py": ("changed", False),
     }
     assert {(one["writer"].partition("-")[0], one["by"]) for one in record["code"]["observed_by"]} == {
-        ("worker", "modules"),
+        ("main", "programs"),
         ("main", "opens"),
+        ("worker", "modules"),
     }
     assert record["losses"] == []
     assert got(project, "local_model.py") == "depth = 3\n"

@@ -15,6 +15,7 @@ from ..digests import digest_of
 from ..errors import RefusedError, WhenceError
 from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
+from ..recorder.boot_folder import BootFolder, hear, make_boot_folder
 from ..recorder.closing import finish
 from ..recorder.command import run_command
 from ..recorder.following import Following
@@ -76,19 +77,24 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         beside.start()
         following.begin()
 
+    booted = make_boot_folder(launch)
+    environ = around.environ if booted is None else booted.environ(around.environ)
+    if booted is not None:
+        launch.ours = booted.ours
+        launch.before_seal = lambda enough: hear(launch, booted, enough)
     recording.when_started = begin
     recording.give_to_child()
     return run_command(
         recording,
         launch.request.argv,
-        environ={**around.environ, VARIABLE: named(recording.id, around.store.path)},
+        environ={**environ, VARIABLE: named(recording.id, around.store.path)},
         log=recording.folder / ("output.log" if recording.writer == MAIN else f"{recording.writer}.output.log"),
         output_log_limit=around.policy.output_log_limit,
         finish=lambda hurried: _finish(launch, beside, hurried),
         say=around.say,
         mask=around.secrets.mask_text,
         unrecorded=lambda ended: _close_unrecorded(launch, ended),
-        before_leaving=lambda: _report(launch, report, told),
+        before_leaving=lambda: _leave(launch, report, told, booted),
         observer=following.observer,
     )
 
@@ -108,6 +114,13 @@ def _close_unrecorded(launch: Launch, ended: RunEnded) -> None:
         close_lost_run(around.store, recording.id, by=by, at=timestamp(recording.now()), ended=ended)
     except (WhenceError, OSError) as error:
         around.say(f"{recording.id}: not closed: {error}; `whence doctor --close` closes it")
+
+
+def _leave(launch: Launch, report: Path | None, told: Told | None, booted: BootFolder | None) -> None:
+    """In the front, at the very end: the keeper that would have removed the folder may have been killed."""
+    if booted is not None:
+        booted.remove()
+    _report(launch, report, told)
 
 
 def _report(launch: Launch, report: Path | None, told: Told | None) -> None:

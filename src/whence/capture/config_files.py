@@ -40,7 +40,11 @@ def read_config_file(path: str, *, cwd: str, secrets: Secrets, merge: bool = Tru
 
     A file with a secret in it is kept with the secret masked, and its digest is that of what is kept.
     """
-    content = _content(path, cwd)
+    return read_config(path, _content(path, cwd), secrets=secrets, merge=merge)
+
+
+def read_config(path: str, content: bytes, *, secrets: Secrets, merge: bool = True) -> ReadConfig:
+    """As `read_config_file`, of bytes that were read before."""
     form = FORMATS.get(os.path.splitext(path)[1].lower(), "text")
     parsed, error = parse(form, content)
     plain = to_plain(parsed)

@@ -274,9 +274,14 @@ def _config(record: Record) -> Rows:
         yield Row("file", printable(f"{file.path} {file.digest}{fault}"), config.when)
     shown = flatten(config.values)
     for seed in config.seeds:
-        if seed.name in shown:
+        if seed.name in shown and not seed.place:
             continue  # It stands among the values.
-        yield Row("seed", printable(f"{seed.name} = {seed.value} ({seed.origin})"), config.when)
+        place = f", {seed.place}" if seed.place else ""
+        yield Row("seed", printable(f"{seed.name} = {seed.value} ({seed.origin}{place})"), config.when)
+    for other in config.others:
+        job = "" if other.job is None else f" job {other.job}"
+        times = f", {other.times} times" if other.times > 1 else ""
+        yield Row("beside it", printable(f"{other.program}{job} {_json(other.values)}{times}"), config.when)
 
 
 def _values(config: Configuration) -> Rows:

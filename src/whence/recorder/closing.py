@@ -59,6 +59,8 @@ def finish(
     def enough() -> bool:
         return time.monotonic() >= until
 
+    if (before_seal := launch.before_seal) is not None:
+        _step(launch, "what programs told", lambda: before_seal(enough))
     _step(launch, "work beside the run", lambda: _end_beside(launch, beside, seconds))
     _step(launch, "outputs", lambda: _outputs(launch, pending, enough))
     if launch.observed is not None:

@@ -34,6 +34,7 @@ from ..records.configuration import UNREAD_FORMAT
 from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
+from ..rules.boot_environment import without_boot
 from ..rules.container import masked, of_image
 from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
@@ -91,6 +92,10 @@ class Launch(msgspec.Struct, kw_only=True):
     """The folders of the command's environment."""
     observed: Observed | None = None
     """What the command was seen to do, where it is watched."""
+    ours: tuple[str, ...] = ()
+    """Folders of ours, links followed, that the command's programs read and write: no business of the record."""
+    before_seal: Callable[[Callable[[], bool]], None] | None = None
+    """What else is stated between the end and the seal; it asks whether the time for digests is over."""
 
     @property
     def cwd(self) -> Path:
@@ -285,7 +290,7 @@ def _environment(launch: Launch) -> None:
         argv=request.argv,
         cwd=around.cwd,
         root=Path(launch.code.root) if launch.code and launch.code.root else around.cwd,
-        environ=around.environ,
+        environ=without_boot(around.environ),
         mask=around.secrets.mask_pair,
         allow=around.policy.environment_variables,
         running=request.running,

@@ -144,7 +144,7 @@ def _place(launch: Launch) -> Place:
         root=os.fspath(root or launch.cwd),
         home=os.fspath(around.home) if around.home else None,
         libraries=launch.libraries,
-        own=(os.fspath(around.store.path),),
+        own=(os.fspath(around.store.path), *launch.ours),
         inputs=policy.inputs,
         outputs=policy.outputs,
         ignore=policy.ignore,

@@ -52,6 +52,8 @@ class Recording:
         self.writer = writer
         self.status: str | None = None
         """How the run ended, once it has."""
+        self.command: int | None = None
+        """The process of the command, once it was started."""
         self.when_started: Callable[[], None] = lambda: None
         self.spools: Spools | None = None
         """Those of this host, where this one writes to one of them."""
@@ -137,6 +139,7 @@ class Recording:
 
     def start(self, process: Process, *, terminal: bool = False) -> None:
         """The command runs: from here on nothing rises, and the work beside it begins."""
+        self.command = process.pid
         if self.writer == MAIN:
             self.state(RunStarted(process=process, writer=identity(host=process.host), terminal=terminal))
         self._started = True

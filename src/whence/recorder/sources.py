@@ -50,8 +50,10 @@ class Sources:
         environ: Mapping[str, str],
         launched: frozenset[str] = frozenset(),
         began: int | None = None,
+        by: str = BY,
     ) -> None:
         """`held` finds the run's snapshot; `launched` names the modules that were loaded when it was taken."""
+        self._by = by
         self._recording = recording
         self._secrets = secrets
         self._cwd = os.fspath(cwd)
@@ -85,11 +87,18 @@ class Sources:
     def _look(self, enough: Callable[[], bool]) -> None:
         held = self._held()
         loaded = list(loaded_sources(sys.modules.copy(), _installation(held), cwd=self._cwd, known=self._known))
+        self._say(loaded, held, enough)
+
+    def state_told(self, loaded: Sequence[Loaded], enough: Callable[[], bool]) -> None:
+        """State what other processes told to have loaded. Raises OSError, WhenceError."""
+        self._say(loaded, self._held(), enough)
+
+    def _say(self, loaded: Sequence[Loaded], held: Held | None, enough: Callable[[], bool]) -> None:
         found = self._outside(loaded, held)
         if found:
             self._keep(found, held, enough)
         elif not self._looked:
-            self._recording.state(events.CodeObserved(when="end", by=BY))
+            self._recording.state(events.CodeObserved(when="end", by=self._by))
         self._looked = True
 
     def _keep(self, found: Sequence[tuple[Loaded, State]], held: Held | None, enough: Callable[[], bool]) -> None:
@@ -101,7 +110,7 @@ class Sources:
         elsewhere = [one.path for one, state in found if state == "elsewhere"]
         repositories, gaps = self._neighbours.identify(elsewhere, enough)
         new = [source for source in sources if self._is_new(source)]
-        recording.state(events.CodeObserved(when="end", by=BY, sources=new, repositories=repositories))
+        recording.state(events.CodeObserved(when="end", by=self._by, sources=new, repositories=repositories))
         for gap in gaps:
             recording.state(events.CaptureFailed(missing=gap))
         if len(found) > MOST:

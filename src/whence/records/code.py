@@ -92,7 +92,8 @@ class SourceObserver(Struct, frozen=True, kw_only=True):
     writer: str
     by: str
     """`modules`: what the interpreter had loaded when the block, or the process, ended; `opens`: the files that the
-    command and its descendants were seen to open."""
+    command and its descendants were seen to open; `programs`: what the Python programs of the command had loaded when
+    they ended. One that was killed, or left at once, did not say."""
     when: When = "end"
 
 

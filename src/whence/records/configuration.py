@@ -32,8 +32,28 @@ class Seed(Struct, frozen=True, kw_only=True):
     """A seed, wherever it was found."""
 
     name: str
+    """The dotted name of a value, or the function that code called with it: `numpy.random.seed`."""
     value: Any
     origin: Origin
+    place: str | None = None
+    """`file:line` of the code that called, where code did."""
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """What one more program of the run, or one more job of a sweep, resolved beside the run's own configuration."""
+
+    program: str
+    argv: list[str] = []
+    pid: int | None = None
+    job: int | None = None
+    """The number of a job of a framework that runs several in one process."""
+    times: int = 1
+    """Processes that resolved the same."""
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    choices: dict[str, str] = {}
+    overrides: list[str] = []
+    seeds: list[Seed] = []
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
@@ -48,3 +68,5 @@ class Configuration(Struct, frozen=True, kw_only=True):
     files: list[ConfigFile] = []
     argv: list[str] = []
     seeds: list[Seed] = []
+    others: list[Resolved] = []
+    """In the order in which they were resolved; what equals the run's own is not listed."""

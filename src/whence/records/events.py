@@ -95,7 +95,8 @@ class CodeObserved(Event, frozen=True, kw_only=True, tag="code.observed"):
 
     when: When
     by: str
-    """`modules`: what the interpreter had loaded."""
+    """`modules`: what the interpreter had loaded; `programs`: what those of the command said they had, each at its
+    end."""
     sources: list[OutsideSource] = []
     """Those that the snapshot does not hold as they ran."""
     repositories: list[Repository] = []

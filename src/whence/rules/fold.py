@@ -14,7 +14,7 @@ import msgspec
 from ..records import events
 from ..records.base import Missing
 from ..records.code import Code, OutsideSource, SourceObserver
-from ..records.configuration import Configuration
+from ..records.configuration import Configuration, Origin
 from ..records.data import Artifact, ExpectedOutput, Input
 from ..records.environment import Environment
 from ..records.events import Event
@@ -218,7 +218,11 @@ def _seen_twice(first: OutsideSource, then: OutsideSource) -> OutsideSource:
     """Kept, or certain, if either writer could say so."""
     kept = first.kept or then.kept
     return msgspec.structs.replace(
-        first, kept=kept, certain=first.certain or then.certain, because=None if kept else first.because
+        first,
+        kept=kept,
+        certain=first.certain or then.certain,
+        because=None if kept else first.because,
+        module=first.module or then.module,
     )
 
 
@@ -237,13 +241,34 @@ def _joined(first: Configuration, then: Configuration) -> Configuration:
     return msgspec.structs.replace(
         first,
         values=_deep(first.values, then.values),
-        origins=first.origins | then.origins,
+        origins=first.origins | _origins(first, then),
         choices=first.choices | then.choices,
         overrides=first.overrides + [item for item in then.overrides if item not in first.overrides],
         files=first.files + [item for item in then.files if item not in first.files],
         argv=first.argv or then.argv,
         seeds=[seed for seed in first.seeds if seed.name not in {s.name for s in then.seeds}] + then.seeds,
+        others=first.others + [item for item in then.others if item not in first.others],
     )
+
+
+def _origins(first: Configuration, then: Configuration) -> dict[str, Origin]:
+    """Those that the later statement knows better: who declares an equal value again does not say whence it is."""
+    return {
+        name: origin
+        for name, origin in then.origins.items()
+        if origin != "declared" or name not in first.origins or _leaf(first.values, name) != _leaf(then.values, name)
+    }
+
+
+def _leaf(values: Mapping[str, Any], name: str) -> Any:
+    """The value of a dotted name, also where a key is spelled with a dot."""
+    if name in values:
+        return values[name]
+    for at in (at for at, character in enumerate(name) if character == "."):
+        below = values.get(name[:at])
+        if isinstance(below, dict) and (found := _leaf(cast("dict[str, Any]", below), name[at + 1 :])) is not None:
+            return found
+    return None
 
 
 def _deep(first: dict[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:

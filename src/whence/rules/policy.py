@@ -128,6 +128,13 @@ KEYS: dict[str, Key] = {
             sentence="Paths that are not recorded when the command opens them; `inputs` and `outputs` win. Likewise.",
         ),
         Key(
+            name="observe_python",
+            kind="choice",
+            choices=("on", "off"),
+            default="on",
+            sentence="Ask Python programs for their configuration, seeds and sources, by a folder on PYTHONPATH.",
+        ),
+        Key(
             name="environment_variables",
             kind="patterns",
             default=ALLOWED,

@@ -1,0 +1,106 @@
+"""The table of adapters: a library's module, and what is done once it has been imported.
+
+An adapter is a function of (module, notes). It replaces functions of the library by some that call the original and
+then note; what it needs and does not find is left alone, so another version is no error.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from .guard import Guard
+from .report import Report, report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from .parsed import Parsed
+
+ROWS = {
+    "argparse": "of_argparse:adapt",
+    "simple_parsing.parsing": "of_argparse:adapt_subclass",
+    "transformers.hf_argparser": "of_argparse:adapt_dataclasses",
+    "jsonargparse._core": "of_jsonargparse:adapt",
+    "jsonargparse.core": "of_jsonargparse:adapt",
+    "click.core": "of_click:adapt",
+    "typer._click.core": "of_click:adapt",
+    "hydra.core.utils": "of_hydra:adapt",
+    "omegaconf.omegaconf": "of_omegaconf:adapt",
+    "absl.flags._flagvalues": "of_absl:adapt",
+    "fire.core": "of_fire:adapt",
+    "tyro._cli": "of_tyro:adapt",
+    "pydantic_settings.main": "of_pydantic:adapt",
+    "random": "seeds:adapt_random",
+    "numpy.random": "seeds:adapt_numpy",
+    "torch": "seeds:adapt_torch",
+}
+"""Module of the library -> module of ours : function. The same names as `hook.WATCHED`."""
+
+
+class Notes:
+    """What an adapter is given."""
+
+    def __init__(self, to: Report) -> None:
+        self.report = to
+        self._parsed: Parsed | None = None
+
+    @property
+    def parsed(self) -> Parsed:
+        """What was parsed; loaded with the first parser, not with a generator of random numbers."""
+        if self._parsed is None:
+            from .parsed import Parsed
+
+            self._parsed = Parsed(self.report)
+        return self._parsed
+
+    def look_again(self) -> None:
+        """Look at what was parsed once more."""
+        if self._parsed is not None:
+            self._parsed.look_again()
+
+
+_notes: list[Notes] = []
+
+
+def adapt(name: str, module: ModuleType, file: str) -> None:
+    """Have a library's adapter work on its module."""
+    ours, _, function = ROWS[name].partition(":")
+    adapter = getattr(import_module("." + ours, __package__), function)
+    adapter(module, notes(file))
+
+
+def notes(file: str) -> Notes:
+    """The notes of this process; the same each time."""
+    if not _notes:
+        _notes.append(Notes(report(file)))
+    return _notes[0]
+
+
+def look_again() -> None:
+    """At the end of a process: what was parsed once more, and what is only known now of seeds."""
+    seeds: Any = sys.modules.get("_whence_boot.seeds")
+    for one in _notes:
+        one.look_again()
+        if seeds is not None:
+            seeds.tell_repeated(one)
+
+
+def replace(holder: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` in the place of a function that is there; it shows itself as the original does."""
+    original = getattr(holder, name, None)
+    if original is None:
+        return
+    with Guard("replacing " + name):
+        made = make(original)
+        made.__wrapped__ = original
+        made.__doc__ = getattr(original, "__doc__", None)
+        made.__name__ = getattr(original, "__name__", name)
+        # Pickled by these two: they must lead here. A method of an instance would name its class.
+        module = isinstance(holder, type(sys))
+        made.__qualname__ = name if module else getattr(original, "__qualname__", name)
+        made.__module__ = holder.__name__ if module else getattr(original, "__module__", None)
+        setattr(holder, name, made)
