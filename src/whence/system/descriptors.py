@@ -7,7 +7,10 @@ import os
 import resource
 import sys
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HIGHEST = 4096
 """Descriptors that outlive a call in somebody else's process lie below this one, or below what the process may have."""
