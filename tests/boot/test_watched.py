@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
-from workplace import Workplace
+from workplace import LIMIT, Workplace
 
 from whence.recorder.boot_folder import SITE
 
@@ -43,7 +45,7 @@ def test_values_with_origins_and_files_that_were_read_and_nothing_of_ours(projec
     files = record["observation"]["files"]
     assert (record["observation"]["complete"], files["code"], files["input"], files["output"]) == (True, 2, 1, 1)
     assert "intermediate" not in files, "what programs told is none"
-    for ours in (f"whence-{record['id']}", str(SITE.parent)):
+    for ours in (f"whence-boot-{os.getuid()}", str(SITE.parent)):
         assert ours not in json.dumps(record)
 
 
@@ -63,3 +65,25 @@ def test_policy_leaves_no_trace_in_the_program(project: Workplace, policy: str) 
     assert "WHENCE_BOOT" not in told and "/boot/site" not in told
     assert record["config"]["values"] == {}
     assert "programs" not in [one["by"] for one in record["code"]["observed_by"]]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_and_what_a_living_one_holds_is_not(
+    project: Workplace, tmp_path: Path
+) -> None:
+    place = tmp_path / "t"
+    place.mkdir()
+    script = "import time; print('ready', flush=True); time.sleep(600)"
+    living = project.start_whence("run", "--", sys.executable, "-c", script, stdout=-1, env={"TMPDIR": str(place)})
+    assert living.stdout and living.stdout.readline() == b"ready\n"
+    mine = place / f"whence-boot-{os.getuid()}"
+    [held] = mine.iterdir()
+    left = mine / "left"
+    left.mkdir()
+    (left / "1.jsonl").write_text("{}\n")
+    for folder in (held, left):
+        os.utime(folder, (0, 0))
+    project.record("true", env={"TMPDIR": str(place)})
+    assert [*mine.iterdir()] == [held]
+    living.send_signal(signal.SIGTERM)
+    living.wait(LIMIT)
+    assert [*mine.iterdir()] == []

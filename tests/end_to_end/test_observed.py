@@ -188,7 +188,7 @@ def test_code_that_git_ignores_and_that_ran_is_kept(workplace: Workplace) -> Non
         "generated.py": ("absent", True, True),
         "outputs/late.py": ("absent", True, True),
     }
-    assert [one["by"] for one in code["observed_by"]] == ["opens"]
+    assert [one["by"] for one in code["observed_by"]] == ["programs", "opens"]
     workplace.whence("get", sha(b"x = 1\n"), "back.py").ok()
     assert (workplace.path / "back.py").read_text() == "x = 1\n"
 

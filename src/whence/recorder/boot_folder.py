@@ -1,11 +1,14 @@
 """The folder in which the Python programs of a command tell their configuration.
 
-It is the user's alone, lies on a local disk, and is removed at the end: what is told there is not masked yet.
+It is the user's alone, lies on a local disk, and is removed at the end: what is told there is not masked yet. Who made
+it holds a lock on it; where everything was killed, the user's next run removes it.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from ..records.base import Missing
 from ..rules.boot_environment import with_boot
 from ..rules.fold import MAIN
 from ..rules.interpreters import is_python
+from ..system.locks import lock_exclusive, lock_state
 from .launch import Launch
 
 SITE = Path(__file__).parent.parent / "boot" / "site"
@@ -23,6 +27,10 @@ SITE = Path(__file__).parent.parent / "boot" / "site"
 
 WHAT = "config"
 """The part of the record that is missing where nobody told."""
+
+
+SETTLED = 60.0
+"""Seconds after which a folder that nobody holds was left behind, and is not one that is just being made."""
 
 
 class BootFolder(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +53,16 @@ class BootFolder(msgspec.Struct, frozen=True, kw_only=True):
 
     def remove(self) -> None:
         """Remove it; a process that outlives the command then tells nothing more. Also a second time."""
-        try:
-            for file in self.files():
-                file.unlink(missing_ok=True)
-            self.path.rmdir()
-        except OSError:
-            return  # Gone, or a process has just told something more.
+        _remove(self.path)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        for file in folder.iterdir():
+            file.unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError:
+        return  # Gone, or a process has just told something more.
 
 
 def make_boot_folder(launch: Launch) -> BootFolder | None:
@@ -58,16 +70,36 @@ def make_boot_folder(launch: Launch) -> BootFolder | None:
     around, recording = launch.around, launch.recording
     if "off" in (around.policy.observe_python, around.policy.values.get("observe")) or recording.writer != MAIN:
         return None
-    path = Path(around.environ.get("TMPDIR") or "/tmp") / f"whence-{recording.id}"
+    place = Path(around.environ.get("TMPDIR") or "/tmp") / f"whence-boot-{os.getuid()}"
     because = _hindrance()
     try:
         if because is None:
+            _enter(place)
+            path = place / recording.id
             path.mkdir(mode=0o700)
+            _hold(path)
             return BootFolder(path=path)
     except OSError as error:
-        because = f"{path}: {error.strerror}"
+        because = f"{place}: {error.strerror}"
     recording.state(events.CaptureFailed(missing=Missing(what=WHAT, because=f"programs cannot tell it: {because}")))
     return None
+
+
+def _enter(place: Path) -> None:
+    """The folder of all of this user's runs, without what killed ones left. Raises OSError: it is not ours alone."""
+    place.mkdir(mode=0o700, exist_ok=True)
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(1, "expected a folder that is this user's alone")
+    before = time.time() - SETTLED
+    for left in place.iterdir():
+        if left.lstat().st_mtime < before and lock_state(left) == "free":
+            _remove(left)
+
+
+def _hold(folder: Path) -> None:
+    """Until the last of the processes around the command has ended."""
+    lock_exclusive(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
 
 def _hindrance() -> str | None:
