@@ -51,7 +51,7 @@ def test_path_modules_and_environment_are_those_without_us_but_for_what_is_docum
     assert set(modules) <= set(modules2)
     assert (path2, finders2) == (path, ["Finder", *finders])
     assert variables2.pop("PYTHONPATH") == str(FOLDER / "site")
-    assert Path(variables2.pop("WHENCE_BOOT")).name.startswith("whence-")
+    assert Path(variables2.pop("WHENCE_BOOT")).parent.name.startswith("whence-boot-")
     assert variables2 == variables
     argv, flags, caches, descriptors = rest
     argv2, flags2, caches2, descriptors2 = rest2
