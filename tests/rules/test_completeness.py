@@ -17,7 +17,8 @@ from whence.records.observation import Observation
 from whence.records.record import Loss, Record
 from whence.records.result import Anomaly
 from whence.records.run import Error
-from whence.rules.completeness import Finding, findings
+from whence.rules.completeness import findings
+from whence.rules.finding import Finding
 from whence.rules.fold import SOURCES_CHANGED
 from whence.rules.git_objects import EMPTY_TREE
 

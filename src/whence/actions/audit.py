@@ -10,7 +10,8 @@ import msgspec
 
 from ..errors import FormatError
 from ..records.record import Record
-from ..rules.completeness import Finding, findings
+from ..rules.completeness import findings
+from ..rules.finding import Finding
 from ..rules.query import All, parse
 from ..store.layout import Store
 from ..store.run_list import run_ids

@@ -11,7 +11,8 @@ from ..records.base import When
 from ..records.data import Input, Stat
 from ..records.events import InputChecked, InputDigested
 from ..system.files import stat_identity
-from .hashing import Cache, Measured, NoCache, Work, measure, never
+from .digesting import DigestingInput
+from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
 from .places import Found, Mounts, find, one_each
 
 How = Literal["pinned", "declared", "observed"]
@@ -55,7 +56,7 @@ def _hint(spec: str, cwd: str) -> str:
     return f"did you mean {os.path.join(folder, near[0])}?" if near else "paths are relative to the working directory"
 
 
-class InputDigest:
+class InputDigest(DigestingInput):
     """One input, from its declaration to the check at the end."""
 
     def __init__(
@@ -66,41 +67,20 @@ class InputDigest:
         cache: Cache | None = None,
         when: When = "launch",
     ) -> None:
+        self._cache = cache or NoCache()
+        super().__init__(_begin(found, self._cache), found.because)
         self.found = found
         self.how: How = how
         self._when: When = when
-        self._cache = cache or NoCache()
-        self._work = _begin(found, self._cache)
-        self._because = found.because
-        self.measured: Measured | None = None
-        self.kept = False
 
-    @property
-    def pending(self) -> bool:
-        """Whether its digest is still to come."""
-        return self._work is not None
-
-    def advance(self, enough: Callable[[], bool] = never) -> bool:
-        """Digest until it is done (True) or `enough` says so; a later call goes on from there. Never raises OSError:
-        what could not be read is said in `because`."""
-        if self._work is None:
-            return True
-        try:
-            if not self._work.advance(enough):
-                return False
-            self.measured = self._work.result
-            self._because = _doubt(self.found, self.measured)
-        except OSError as error:
-            self._because = f"it could not be read: {error.strerror or error}"
-        self._work = None
-        return True
+    def _take(self, measured: Measured) -> None:
+        super()._take(measured)
+        self._because = _doubt(self.found, measured)
 
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         """Have its bytes kept, once it is digested; `keep` says why it did not."""
         if self.measured is not None and self.found.absolute is not None:
-            because = keep(self.found.absolute, self.measured)
-            self.kept = because is None
-            self._because = self._because or because
+            self._keep(self.found.absolute, self.measured, keep)
 
     @property
     def input(self) -> Input:
@@ -187,10 +167,10 @@ def racy(stat: Stat, began: int) -> bool:
     return began - max(stat.mtime, stat.ctime) < RACY
 
 
-def _begin(found: Found, cache: Cache) -> Work[Measured] | None:
+def _begin(found: Found, cache: Cache) -> Steps[Measured] | None:
     if found.absolute is None or found.stat is None or found.kind == "special":
         return None
-    return Work(measure(found.absolute, cache))
+    return measure(found.absolute, cache)
 
 
 def _doubt(found: Found, measured: Measured) -> str | None:

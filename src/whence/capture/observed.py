@@ -16,7 +16,8 @@ from ..rules.folders import Entry, Listing
 from ..rules.observation import FileUse
 from ..rules.seen import Identity
 from ..system.files import stat_identity
-from .hashing import Cache, Measured, Steps, Work, measure_file, measure_folder, measure_some, never
+from .digesting import DigestingInput
+from .hashing import Cache, Measured, Work, measure_file, measure_folder, measure_some
 from .places import Mounts, recorded_path
 
 Changed = Literal["no", "yes", "unknown"]
@@ -55,7 +56,7 @@ def list_folder(folder: str) -> Listing | None:
 
 def digest_opened(path: str, opened: Identity, cache: Cache, enough: Callable[[], bool]) -> Measured | None:
     """The digest of the bytes that were opened; nothing when they are not there any more, or time is up."""
-    work = Work(_later(path, cache))
+    work = Work(measure_file(path, cache))
     try:
         done = work.advance(enough)
     except OSError:
@@ -68,7 +69,7 @@ def is_of(measured: Measured, opened: Identity) -> bool:
     return not measured.changed and measured.stat == stat_of(opened)
 
 
-class ObservedFile:
+class ObservedFile(DigestingInput):
     """One file that was read, from the end of the stream to its statement."""
 
     def __init__(self, use: FileUse, role: Role, *, cache: Cache, measured: Measured | None = None) -> None:
@@ -79,9 +80,7 @@ class ObservedFile:
         self.opened = measured
         """Of the bytes that were opened."""
         self._after: Measured | None = None
-        self._fault: str | None = None
-        self._work = Work(_later(self.path, cache)) if self._owes else None
-        self.kept = False
+        super().__init__(measure_file(self.path, cache) if self._owes else None)
 
     @property
     def _owes(self) -> bool:
@@ -96,23 +95,6 @@ class ObservedFile:
         use = self._use
         return use.opened is not None and use.now is not None and use.opened.same_content(use.now)
 
-    @property
-    def pending(self) -> bool:
-        return self._work is not None
-
-    def advance(self, enough: Callable[[], bool] = never) -> bool:
-        """Digest what is there now. Never raises OSError."""
-        if self._work is None:
-            return True
-        try:
-            if not self._work.advance(enough):
-                return False
-            self._take(self._work.result)
-        except OSError as error:
-            self._fault = f"it could not be read: {error.strerror or error}"
-        self._work = None
-        return True
-
     def _take(self, measured: Measured) -> None:
         opened = self._use.opened
         if opened is None or is_of(measured, opened):
@@ -123,9 +105,7 @@ class ObservedFile:
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         """Have its bytes kept, where they are still those that were opened."""
         if self.opened is not None and self._stands:
-            because = keep(self.path, self.opened)
-            self.kept = because is None
-            self._fault = self._fault or because
+            self._keep(self.path, self.opened, keep)
 
     def input(self, *, cwd: str, mounts: Mounts, when: When = "end") -> Input:
         """The input, as far as it is known."""
@@ -151,7 +131,7 @@ class ObservedFile:
             stat_after=stat_of(use.now) if other and use.now else None,
             opened=True,
             late=use.late,
-            because=because or self._fault,
+            because=because or self._because,
         )
 
     def _judged(self) -> tuple[Changed, str | None]:
@@ -164,7 +144,7 @@ class ObservedFile:
         if self._stands:
             if use.differed:
                 return "unknown", "it was another file, or edited, between two of its opens"
-            return ("no", None) if opened or self.pending else ("unknown", self._fault)
+            return ("no", None) if opened or self.pending else ("unknown", self._because)
         if opened is not None and after is not None:
             return ("yes", None) if opened.digest != after.digest else ("no", None)
         words = "the run itself wrote to it" if use.fate == "changed" else "it was changed after it was opened"
@@ -172,7 +152,7 @@ class ObservedFile:
         return ("yes" if use.opened.size != use.now.size else "unknown"), because
 
 
-class ObservedFolder:
+class ObservedFolder(DigestingInput):
     """Many files of one folder that were read."""
 
     def __init__(self, entry: Entry, uses: Sequence[FileUse], *, cache: Cache) -> None:
@@ -181,33 +161,11 @@ class ObservedFolder:
         self._uses = uses
         names = [path[len(entry.folder) + 1 :] for path in entry.files]
         steps = measure_folder(entry.folder, cache) if entry.whole else measure_some(entry.folder, names, cache)
-        self._work: Work[Measured] | None = Work(steps)
-        self.measured: Measured | None = None
-        self.kept = False
-        self._fault: str | None = None
-
-    @property
-    def pending(self) -> bool:
-        return self._work is not None
-
-    def advance(self, enough: Callable[[], bool] = never) -> bool:
-        """Digest what is there now. Never raises OSError."""
-        if self._work is None:
-            return True
-        try:
-            if not self._work.advance(enough):
-                return False
-            self.measured = self._work.result
-        except OSError as error:
-            self._fault = f"it could not be read: {error.strerror or error}"
-        self._work = None
-        return True
+        super().__init__(steps)
 
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         if self.measured is not None and self._judged()[0] == "no":
-            because = keep(self.path, self.measured)
-            self.kept = because is None
-            self._fault = self._fault or because
+            self._keep(self.path, self.measured, keep)
 
     def input(self, *, cwd: str, mounts: Mounts, when: When = "end") -> Input:
         measured = self.measured
@@ -231,7 +189,7 @@ class ObservedFolder:
             opened=True,
             late=any(use.late for use in self._uses),
             whole=self._entry.whole,
-            because=because or self._fault,
+            because=because or self._because,
         )
 
     def _judged(self) -> tuple[Changed, str | None]:
@@ -240,11 +198,7 @@ class ObservedFolder:
         if moved:
             named = ", ".join(os.fsdecode(use.path) for use in moved[:3]) + (" …" if len(moved) > 3 else "")
             return "unknown", f"{len(moved)} of its files are not as they were when they were opened: {named}"
-        return ("no", None) if self.measured or self.pending else ("unknown", self._fault)
-
-
-def _later(path: str, cache: Cache) -> Steps[Measured]:
-    return (yield from measure_file(path, cache))
+        return ("no", None) if self.measured or self.pending else ("unknown", self._because)
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -7,14 +7,15 @@ missing, and says so.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from ..records.base import When
 from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
 from ..rules.kinds import guess
 from ..system.files import stat_identity
-from .hashing import Cache, Measured, NoCache, Steps, Work, measure, measure_some, never
+from .digesting import Digesting
+from .hashing import Cache, Measured, NoCache, Steps, measure, measure_some
 from .places import Found, Mounts, find, one_each, recorded_path
 
 How = Literal["declared", "observed"]
@@ -82,7 +83,7 @@ def found_output(path: str, *, cwd: str, name: str | None = None) -> Found | Non
     return found[0] if found else None
 
 
-class OutputDigest:
+class OutputDigest(Digesting):
     """One output, digested within what time there is."""
 
     def __init__(
@@ -100,8 +101,10 @@ class OutputDigest:
         whole: bool | None = None,
     ) -> None:
         """`some`: of a folder, those of its files that count, by their names in it."""
+        readable = found.absolute is not None and found.stat is not None and found.kind != "special"
+        steps = _begin(found.absolute, cache or NoCache(), some) if found.absolute and readable else None
+        super().__init__(steps, "it was there before the run and was not written" if untouched else found.because)
         self.found = found
-        self.measured: Measured | None = None
         self.kind: ArtifactKind | None = kind
         """As declared; else it is guessed."""
         self._when: When = when
@@ -112,15 +115,6 @@ class OutputDigest:
         self._whole = whole
         self.still_written = False
         """A process has it open, or mapped, for writing."""
-        self._because = "it was there before the run and was not written" if untouched else found.because
-        readable = found.absolute is not None and found.stat is not None and found.kind != "special"
-        steps = _begin(found.absolute, cache or NoCache(), some) if found.absolute and readable else None
-        self._work = Work(steps) if steps is not None else None
-
-    @property
-    def pending(self) -> bool:
-        """Whether its digest is still to come."""
-        return self._work is not None
 
     @property
     def absolute(self) -> str | None:
@@ -131,19 +125,6 @@ class OutputDigest:
     def missing(self) -> bool:
         """Declared, and not written by this run."""
         return self._untouched or (self.found.stat is None and self.found.kind in ("file", "link"))
-
-    def advance(self, enough: Callable[[], bool] = never) -> bool:
-        """Digest until it is done (True) or `enough` says so. Never raises OSError: `because` says what was wrong."""
-        if self._work is None:
-            return True
-        try:
-            if not self._work.advance(enough):
-                return False
-            self.measured = self._work.result
-        except OSError as error:
-            self._because = f"it could not be read: {error.strerror or error}"
-        self._work = None
-        return True
 
     def artifact(self, *, kept: bool = False, succeeded: bool = True, because: str | None = None) -> Artifact:
         """The artifact as it is known now; `because` says why it was not kept."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from ..actions.audit import Audited, audit
-from ..rules.completeness import Finding
+from ..rules.finding import Finding
 from .arguments import REFERENCE, CommandParser, Place
 from .log import status_text
 from .output import counted, json_line, line, printable, say, styled

@@ -20,7 +20,7 @@ from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
 from ..rules import secret_files
 from ..rules.classes import Word, word
-from ..rules.completeness import NOT_DIGESTED
+from ..rules.data_findings import NOT_DIGESTED
 from ..rules.folders import Gathered, gather
 from ..rules.kinds import is_result
 from ..rules.observation import FileUse
