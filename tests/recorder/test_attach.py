@@ -72,6 +72,17 @@ def test_a_run_goes_on_while_its_writer_lives(store: Store) -> None:
     assert goes_on(store, journal.path.parent.name)
 
 
+@pytest.mark.parametrize("size", [100, (1 << 20) - 1, 3 << 20])
+def test_an_end_is_found_wherever_it_stands_in_a_long_journal(store: Store, size: int) -> None:
+    journal = begun(store)
+    journal.append(NoteAdded(text="x" * size))
+    journal.append(NoteAdded(text="between"))
+    assert goes_on(store, journal.path.parent.name)
+    journal.append(RunEnded(status="failed"))
+    journal.append(NoteAdded(text="y" * size))
+    assert not goes_on(store, journal.path.parent.name)
+
+
 def test_a_run_that_has_ended_does_not_go_on(store: Store) -> None:
     journal = begun(store)
     journal.append(RunEnded(status="failed"))

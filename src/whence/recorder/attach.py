@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -78,12 +78,13 @@ def goes_on(store: Store, run: str, spools: Spools | None = None) -> bool:
     """
     folder, here = _place_of_main(store, run, spools)
     try:
-        text = (folder / (MAIN + SUFFIX)).read_bytes()
+        with (folder / (MAIN + SUFFIX)).open("rb") as main:
+            first = main.readline()
     except OSError:
         return False
     if (folder / SEAL).exists() or _end(folder):
         return False
-    return lock_state(folder / (MAIN + SUFFIX)) != "free" if here else _alive(store, folder, _writer(text))
+    return lock_state(folder / (MAIN + SUFFIX)) != "free" if here else _alive(store, folder, _writer(first))
 
 
 def last_seen(store: Store, run: str, spools: Spools | None) -> int | None:
@@ -104,10 +105,22 @@ def _has_main(folder: Path) -> bool:
 
 
 def _end(folder: Path) -> re.Match[bytes] | None:
+    """Where main says that the run ended. A journal of many points is passed over at the speed of its reading."""
     for part in (folder / (MAIN + SUFFIX), *folder.glob(f"{MAIN}-*{SUFFIX}")):
-        if found := re.search(_OVER, part.read_bytes()):
-            return found
+        with part.open("rb") as journal:
+            for lines in _whole_lines(journal):
+                if b'"kind":"run.' in lines and (found := re.search(_OVER, lines)):
+                    return found
     return None
+
+
+def _whole_lines(journal: BinaryIO) -> Iterator[bytes]:
+    """A journal in blocks that end where a line does."""
+    rest = b""
+    while block := journal.read(1 << 20):
+        lines, _, rest = (rest + block).rpartition(b"\n")
+        yield lines
+    yield rest
 
 
 def goes_on_after_fork(parent: Recording) -> bool:
@@ -119,9 +132,10 @@ def goes_on_after_fork(parent: Recording) -> bool:
     return goes_on(store, run, spools)
 
 
-def _writer(text: bytes) -> Process | None:
+def _writer(first: bytes) -> Process | None:
+    """Who writes, by the first line of main."""
     try:
-        return decode(text.partition(b"\n")[0], RunCreated).process
+        return decode(first.rstrip(b"\n"), RunCreated).process
     except FormatError:
         return None
 
