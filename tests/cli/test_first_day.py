@@ -230,7 +230,13 @@ def test_an_empty_answer_is_said_on_a_terminal(workplace: Workplace) -> None:
     workplace.record("true")
     assert _on_terminal(workplace, 80, "log", "name = zzz")[-1] == "whence: no run matches"
     assert workplace.whence("log", "name = zzz").ok().err == ""
-    assert workplace.whence("audit", "name = zzz").ok().err == "no run matches: nothing was audited\n"
+
+
+def test_an_audit_that_finds_no_run_does_not_pass(workplace: Workplace) -> None:
+    workplace.record("true")
+    audited = workplace.whence("audit", "name = zzz")
+    assert (audited.code, audited.out) == (3, "")
+    assert "name = zzz: no run matches, expected at least one: nothing was audited" in audited.err
 
 
 def test_columns_without_anything_in_them_are_left_out_on_a_terminal(workplace: Workplace) -> None:

@@ -38,7 +38,7 @@ COMMANDS_TAIL = """\
 would refuse (`status`), none that could be stopped (`stop`), no version to give (`bump`), other bytes in the way \
 (`get`) |
 | 2 | usage: the words of the command, a setting or a query are wrong |
-| 3 | a reference matches nothing, or several things |
+| 3 | a reference matches nothing, or several things; a query for `audit` matches no run |
 | 4 | the store cannot be used |
 | 70 | a fault of whence |
 | 125 | `whence run` only: whence refused to start the command, or could not record it |

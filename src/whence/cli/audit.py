@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from ..actions.audit import Audited, audit
+from ..errors import UnresolvedError
 from ..rules.finding import Finding
 from .arguments import REFERENCE, CommandParser, Place
 from .log import status_text
@@ -51,8 +52,13 @@ def main(words: Sequence[str]) -> int:
             json_line(_as_json(audited))
         else:
             _print(audited, remarks=options.all)
+    if count == 0 and options.words:
+        raise UnresolvedError(
+            f"{' '.join(options.words)}: no run matches, expected at least one: nothing was audited",
+            hint="`whence log` lists the runs",
+        )
     if count == 0:
-        say("no run matches: nothing was audited" if options.words else "there is no run: nothing was audited")
+        say("there is no run: nothing was audited")
     elif not options.json:
         say(f"{counted(count, 'run', 'runs')} audited, {incomplete} incomplete" if count != 1 else _verdict(incomplete))
         say("not verified: `whence verify` reads every byte")
