@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from workplace import Workplace, kill, wait_until
+from workplace import LIMIT, Workplace, kill, wait_until
 
 PYTHON = sys.executable
 
@@ -94,6 +96,51 @@ def test_the_folder_is_removed_when_the_front_was_killed(workplace: Workplace) -
     kill(process)
     wait_until(lambda: left_in(temporary(workplace)) == [], what="the folder's end")
     assert workplace.show()["config"]["values"] == {"lr": "1"}
+
+
+WAITS = "import os, time\nopen('up', 'w')\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+
+
+def in_the_journal(workplace: Workplace, word: str) -> list[Any]:
+    """Events with a word that a living run's journal has by now."""
+    texts = [(folder / "main.jsonl").read_text() for folder in workplace.run_folders()]
+    lines = [line for text in texts for line in text.rpartition("\n")[0].splitlines()]
+    return [json.loads(line) for line in lines if word in line]
+
+
+def test_the_configuration_is_in_the_record_while_the_program_runs(workplace: Workplace) -> None:
+    workplace.script("program.py", PARSE.format(name="lr", value=1) + WAITS)
+    process = workplace.start_whence("run", "--", PYTHON, "program.py", stderr=-3)
+    (line,) = wait_until(lambda: in_the_journal(workplace, '"when":"during"'), what="the configuration")
+    assert line["config"]["values"] == workplace.show()["config"]["values"] == {"lr": "1"}
+    workplace.write("go")
+    assert process.wait(LIMIT) == 0
+    assert workplace.show()["config"]["values"] == {"lr": "1"}
+    assert len(in_the_journal(workplace, '"when":"during"')) == 1
+
+
+def test_the_configuration_of_a_run_whose_recorder_was_killed_is_in_its_record(workplace: Workplace) -> None:
+    workplace.script("program.py", PARSE.format(name="lr", value=1) + WAITS)
+    process = workplace.start_whence("run", "--", PYTHON, "program.py", stderr=-3)
+    wait_until(lambda: in_the_journal(workplace, '"when":"during"'), what="the configuration")
+    os.kill(wait_until(lambda: children(process.pid), what="the recorder")[0], 9)
+    workplace.write("go")
+    process.wait(LIMIT)
+    record = workplace.show()
+    assert (record["config"]["values"], record["config"]["origins"]) == ({"lr": "1"}, {"lr": "default"})
+    assert record["closed_by"] is not None
+
+
+def test_what_was_computed_before_the_first_metric_is_told_then(workplace: Workplace) -> None:
+    body = PARSE.format(name="lr", value=1) + (
+        "args.steps = 30\nimport whence\nwhence.log({'loss': 1.0})\n"
+        "import glob, os\n(file,) = glob.glob(os.environ['WHENCE_BOOT'] + '/*.jsonl')\n"
+        "assert '\"steps\": 30' in open(file).read()\nargs.lr = 2\n"
+    )
+    workplace.script("program.py", body)
+    record = workplace.record(PYTHON, "program.py")
+    assert (record["status"], record["config"]["values"]) == ("succeeded", {"lr": 2, "steps": 30})
+    assert record["config"]["origins"] == {"lr": "generated", "steps": "generated"}
 
 
 @pytest.mark.parametrize("options", [["--policy", "observe_python=off"]])

@@ -115,6 +115,24 @@ def test_only_main_states_the_lifecycle() -> None:
     assert result.faults == ("rank-1: run.ended: only main may state it",)
 
 
+def test_what_programs_told_later_takes_the_place_of_what_they_had_told_with_its_changes() -> None:
+    launcher = Configuration(when="during", values={"ranks": 2}, origins={"ranks": "command_line"})
+    script = Configuration(when="during", values={"lr": 0.1}, origins={"lr": "default"})
+    config = folded(
+        created(),
+        events.ConfigResolved(config=Configuration(values={"said": 1}, origins={"said": "declared"})),
+        STARTED,
+        events.ConfigResolved(config=launcher),
+        events.ConfigChanged(when="during", values={"ranks": 4}, origins={"ranks": "generated"}),
+        events.ConfigResolved(config=script),
+        events.ConfigChanged(when="end", values={"lr": 0.2}, origins={"lr": "generated"}),
+        worker_1=[events.ConfigChanged(when="during", values={"own": 3})],
+    ).record.config
+    assert config is not None
+    assert config.values == {"said": 1, "lr": 0.2, "own": 3}
+    assert config.origins == {"said": "declared", "lr": "generated"}
+
+
 def test_configurations_of_several_writers_are_merged_key_by_key() -> None:
     first = Configuration(
         values={"optim": {"lr": 0.1, "name": "sgd"}}, seeds=[Seed(name="seed", value=1, origin="file")]

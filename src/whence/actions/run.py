@@ -15,8 +15,8 @@ from ..digests import digest_of
 from ..errors import RefusedError, WhenceError
 from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
-from ..recorder.boot_folder import BootFolder, hear, make_boot_folder
-from ..recorder.closing import finish
+from ..recorder.boot_folder import BootFolder, Hearing, make_boot_folder
+from ..recorder.closing import attempt, finish
 from ..recorder.command import run_command
 from ..recorder.following import Following
 from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
@@ -79,9 +79,10 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
 
     booted = make_boot_folder(launch)
     environ = around.environ if booted is None else booted.environ(around.environ)
-    if booted is not None:
+    hearing = None if booted is None else Hearing(launch, booted)
+    if booted is not None and hearing is not None:
         launch.ours = booted.ours
-        launch.before_seal = lambda enough: hear(launch, booted, enough)
+        launch.before_seal = hearing.finish
     recording.when_started = begin
     recording.give_to_child()
     return run_command(
@@ -96,6 +97,7 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         unrecorded=lambda ended: _close_unrecorded(launch, ended),
         before_leaving=lambda: _leave(launch, report, told, booted),
         observer=following.observer,
+        listen=lambda: attempt(launch, "what programs told", hearing.listen) if hearing is not None else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a parser resolved: noted at once, and looked at again at the end.
+"""What a parser resolved: noted at once, and looked at again at the first metric and at the end.
 
 An object is only known by a weak reference, so that it dies when it would without us; who can tells us right before
 (`look_at`). What changed since is noted by its top-level name.

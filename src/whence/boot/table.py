@@ -80,6 +80,13 @@ def notes(file: str) -> Notes:
     return _notes[0]
 
 
+def look_at_parsed() -> None:
+    """At the first metric: what was parsed, as it is now. Raises nothing."""
+    with Guard("the first metric"):
+        for one in _notes:
+            one.look_again()
+
+
 def look_again() -> None:
     """At the end of a process: what was parsed once more, and what is only known now of seeds."""
     seeds: Any = sys.modules.get("_whence_boot.seeds")

@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,6 +23,9 @@ from ..rules.interpreters import is_python
 from ..system.locks import lock_exclusive, lock_state
 from .launch import Launch
 
+if TYPE_CHECKING:
+    from .booted import Telling
+
 SITE = Path(__file__).parent.parent / "boot" / "site"
 """The folder for PYTHONPATH."""
 
@@ -31,6 +35,10 @@ WHAT = "config"
 
 SETTLED = 60.0
 """Seconds after which a folder that nobody holds was left behind, and is not one that is just being made."""
+
+
+SMALL = 256 << 10
+"""Bytes of all that was told, up to which each look at it states it anew; beyond, only when it has doubled."""
 
 
 class BootFolder(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,16 +116,41 @@ def _hindrance() -> str | None:
     return None if (SITE / "sitecustomize.py").is_file() else f"{SITE}: not installed as a folder"
 
 
-def hear(launch: Launch, folder: BootFolder, enough: Callable[[], bool]) -> None:
-    """State what was told, and remove the folder."""
-    try:
-        files = folder.files()
-        if any(file.stat().st_size for file in files):
-            from .booted import state_told  # Twelve structs, which a command that tells nothing does not pay for.
+class Hearing:
+    """What the programs of one command tell: heard now and then while they run, and at the end."""
 
-            state_told(launch, files, enough)
-        elif not files and is_python(Path(launch.request.program or "").name):
-            because = "the interpreter was started with -I, -E or -S, is older than 3.8, or got another environment"
-            launch.recording.state(events.CaptureFailed(missing=Missing(what=WHAT, because=because, when="end")))
-    finally:
-        folder.remove()
+    def __init__(self, launch: Launch, folder: BootFolder) -> None:
+        self._launch = launch
+        self._folder = folder
+        self._telling: Telling | None = None
+        self._heard = 0
+
+    def listen(self) -> None:
+        """State what is new; costs a stat a file where nothing is. What grows is not read again for every line."""
+        try:
+            size = sum(file.stat().st_size for file in self._folder.files())
+        except OSError:
+            return  # The end says that the folder is gone.
+        if size != self._heard and (size <= SMALL or size >= 2 * self._heard):
+            self._heard = size
+            self._told().so_far(self._folder.files())
+
+    def finish(self, enough: Callable[[], bool]) -> None:
+        """State all that was told, and remove the folder."""
+        try:
+            files = self._folder.files()
+            if any(file.stat().st_size for file in files):
+                self._told().finish(files, enough)
+            elif not files and is_python(Path(self._launch.request.program or "").name):
+                because = "the interpreter was started with -I, -E or -S, is older than 3.8, or got another environment"
+                missing = Missing(what=WHAT, because=because, when="end")
+                self._launch.recording.state(events.CaptureFailed(missing=missing))
+        finally:
+            self._folder.remove()
+
+    def _told(self) -> Telling:
+        if self._telling is None:
+            from .booted import Telling  # Twelve structs, which a command that tells nothing does not pay for.
+
+            self._telling = Telling(self._launch)
+        return self._telling

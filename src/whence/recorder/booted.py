@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..capture.sources import Loaded
 from ..capture.told_configuration import MOST, told_changes, told_configuration, told_files
 from ..errors import FormatError
 from ..records import events
-from ..records.base import Missing
+from ..records.base import Missing, When
+from ..records.configuration import Configuration
 from ..rules.booted import AnyNote, Told, read_note, told
 from ..store.held import held_by
 from ..store.objects import put_bytes
@@ -22,16 +24,57 @@ BY = "programs"
 """Who saw which sources ran: the interpreters of the command, each at its end."""
 
 
-def state_told(launch: Launch, files: Sequence[Path], enough: Callable[[], bool]) -> None:
-    """State the configuration, what it became, the sources that ran, and the faults of ours inside the programs."""
-    found = told((list(_notes(launch, file)) for file in files), launch.recording.command)
-    for fault in found.faults:
-        _miss(launch, f"{WHAT} ({fault.what})", f"it could not be noted inside the program: {fault.because}")
-    if len(found.others) > MOST:
-        _miss(launch, f"{WHAT}.others", f"{len(found.others)} programs, more than {MOST}")
-    _state_configuration(launch, found)
-    if found.sources:
-        _state_sources(launch, found, enough)
+class Telling:
+    """What the programs of one command have told, as far as it is stated."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._config: Configuration | None = None
+        self._changes: dict[str, Any] = {}
+
+    def so_far(self, files: Sequence[Path]) -> None:
+        """State the configuration while the programs run; a line that is being written is not there yet."""
+        notes = [[note for line in _whole_lines(file) if (note := _read(line, file))] for file in files]
+        self._state_configuration(told(notes, self._launch.recording.command), "during")
+
+    def finish(self, files: Sequence[Path], enough: Callable[[], bool]) -> None:
+        """State the configuration, what it became, the sources that ran, and the faults of ours in the programs."""
+        launch = self._launch
+        found = told((list(_notes(launch, file)) for file in files), launch.recording.command)
+        for fault in found.faults:
+            _miss(launch, f"{WHAT} ({fault.what})", f"it could not be noted inside the program: {fault.because}")
+        if len(found.others) > MOST:
+            _miss(launch, f"{WHAT}.others", f"{len(found.others)} programs, more than {MOST}")
+        self._state_configuration(found, "end")
+        if found.sources:
+            _state_sources(launch, found, enough)
+
+    def _state_configuration(self, found: Told, when: When) -> None:
+        if found.main is None:
+            return
+        launch, secrets = self._launch, self._launch.around.secrets
+        files = told_files(found, secrets)
+        config = told_configuration(found, files, secrets)
+        if config != self._config:
+            for file in files:
+                put_bytes(launch.around.store, file.content)
+            launch.recording.state(events.ConfigResolved(config=config))
+            self._config, self._changes = config, {}
+        values, origins = told_changes(found.main, secrets)
+        if values != self._changes:
+            launch.recording.state(events.ConfigChanged(when=when, values=values, origins=dict(origins)))
+            self._changes = values
+
+
+def _whole_lines(file: Path) -> list[bytes]:
+    return file.read_bytes().rpartition(b"\n")[0].splitlines()
+
+
+def _read(line: bytes, file: Path) -> AnyNote | None:
+    try:
+        return read_note(line, file.name)
+    except FormatError:
+        return None  # The end says so.
 
 
 def _state_sources(launch: Launch, found: Told, enough: Callable[[], bool]) -> None:
@@ -46,19 +89,6 @@ def _state_sources(launch: Launch, found: Told, enough: Callable[[], bool]) -> N
 
 def _miss(launch: Launch, what: str, because: str) -> None:
     launch.recording.state(events.CaptureFailed(missing=Missing(what=what, because=because, when="end")))
-
-
-def _state_configuration(launch: Launch, found: Told) -> None:
-    if found.main is None:
-        return
-    secrets = launch.around.secrets
-    files = told_files(found, secrets)
-    for file in files:
-        put_bytes(launch.around.store, file.content)
-    launch.recording.state(events.ConfigResolved(config=told_configuration(found, files, secrets)))
-    if found.main.changed:
-        values, origins = told_changes(found.main, secrets)
-        launch.recording.state(events.ConfigChanged(when="end", values=values, origins=dict(origins)))
 
 
 def _notes(launch: Launch, file: Path) -> Iterator[AnyNote]:

@@ -60,17 +60,17 @@ def finish(
         return time.monotonic() >= until
 
     if (before_seal := launch.before_seal) is not None:
-        _step(launch, "what programs told", lambda: before_seal(enough))
-    _step(launch, "work beside the run", lambda: _end_beside(launch, beside, seconds))
-    _step(launch, "outputs", lambda: _outputs(launch, pending, enough))
+        attempt(launch, "what programs told", lambda: before_seal(enough))
+    attempt(launch, "work beside the run", lambda: _end_beside(launch, beside, seconds))
+    attempt(launch, "outputs", lambda: _outputs(launch, pending, enough))
     if launch.observed is not None:
         settle = launch.observed.settle
-        _step(launch, "what the command was seen to do", lambda: settle(enough, pending))
-    _step(launch, "the check of inputs", lambda: _inputs(launch, enough))
-    _step(launch, "the check of sources", lambda: _sources(launch))
+        attempt(launch, "what the command was seen to do", lambda: settle(enough, pending))
+    attempt(launch, "the check of inputs", lambda: _inputs(launch, enough))
+    attempt(launch, "the check of sources", lambda: _sources(launch))
     if sources is not None:
-        _step(launch, "the look at sources that ran", lambda: sources(enough))
-    _step(launch, "the digest cache", launch.digests.save)
+        attempt(launch, "the look at sources that ran", lambda: sources(enough))
+    attempt(launch, "the digest cache", launch.digests.save)
     if launch.recording.writer != MAIN:
         launch.recording.close()
         return None
@@ -105,7 +105,8 @@ def _folder_in_store(launch: Launch) -> Path:
     return launch.around.store.run_folder(launch.recording.id)
 
 
-def _step(launch: Launch, what: str, step: Callable[[], None]) -> None:
+def attempt(launch: Launch, what: str, step: Callable[[], None]) -> None:
+    """Take a step; a fault of it costs what it would have said, which is stated as lost."""
     try:
         step()
     except Exception as fault:  # noqa: BLE001  any fault of ours costs detail, never the rest of the record; it is stated

@@ -44,6 +44,7 @@ def run_command(
     unrecorded: Callable[[RunEnded], None] = lambda ended: None,
     before_leaving: Callable[[], None] = lambda: None,
     observer: Observer | None = None,
+    listen: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command to its end; gives the exit code for the shell, after the record is sealed.
 
@@ -52,7 +53,8 @@ def run_command(
     `unrecorded` is called in the front when the keeper was killed, with how the command ended.
     `before_leaving` is called in the front when the record is there; a command that Ctrl-C at the terminal ended takes
     the front with it right after, as a shell expects of what it runs. What the command prints is
-    copied into the file `log`, and what it does with files is told to `observer`, where that can be seen.
+    copied into the file `log`, and what it does with files is told to `observer`, where that can be seen. `listen` is
+    called in the keeper now and then while the command runs.
     """
     descriptors = _prepare()
     mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
@@ -75,7 +77,7 @@ def run_command(
         _keep(
             recording, job, reports=(reports[0][0], reports[0][1], reports[1][1]), life=life, front=theirs.detach(),
             log=OutputLog(log, output_log_limit), raw=raw, mask=mask, finish=finish,
-            watch=watch,
+            watch=watch, listen=listen,
         )  # fmt: skip
     theirs.close()
     if watch:
@@ -117,6 +119,7 @@ def _keep(
     mask: Callable[[str], str],
     finish: Callable[[bool], None],
     watch: Watch | None,
+    listen: Callable[[], None],
 ) -> NoReturn:
     """The keeper, from the fork to its end. A fault of ours ends it alone: the front then relays on."""
     code = OUR_FAULT
@@ -132,8 +135,9 @@ def _keep(
             watch.begin()
         _let_go(job.descriptors, keep_input=False)
         keeper = Keeper(
-            recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish, watch=watch
-        )
+            recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish, watch=watch,
+            listen=listen,
+        )  # fmt: skip
         keeper.keep()
         code = 0
     except BaseException as fault:

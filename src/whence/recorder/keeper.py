@@ -45,6 +45,10 @@ SIGNALS_TO_HURRY = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 """After these a batch system, or a person, will not wait long."""
 
 
+LISTEN = 1.0
+"""Seconds after the start when what programs tell is first listened to; each wait is twice the last, to a heartbeat."""
+
+
 class Recorded(Protocol):
     """The part of a recording that the keeper needs; `Recording` is the real one."""
 
@@ -71,6 +75,7 @@ class Keeper:
         mask: Callable[[str], str],
         finish: Callable[[bool], None],
         watch: Watch | None = None,
+        listen: Callable[[], None] = lambda: None,
     ) -> None:
         self.recording = recording
         self.job = job
@@ -85,6 +90,7 @@ class Keeper:
         self._mask = mask
         self._finish = finish
         self._watch = watch
+        self._listen = listen
         self._front_pid = os.getppid()
         self._pid = 0
         self._pidfd = -1
@@ -94,6 +100,8 @@ class Keeper:
         self._over_at = float("inf")
         self._sample_at = float("inf")
         self._beat_at = self._began + HEARTBEAT
+        self._listen_at = float("inf")
+        self._listen_after = LISTEN
         self._wake_at = float("inf")
         self._to_release: list[tuple[Channel, float]] = []
 
@@ -145,7 +153,7 @@ class Keeper:
         due = [until for _, until in self._to_release] if self._over_at == float("inf") else []
         if self._watch:
             due.append(self._watch.next(None if self._over_at == float("inf") else self._over_at - DRAIN))
-        return min(self._sample_at, self._beat_at, self._over_at, self._wake_at, *due)
+        return min(self._sample_at, self._beat_at, self._listen_at, self._over_at, self._wake_at, *due)
 
     def _poll(self, until: float | None) -> dict[int, int]:
         poll = select.poll()
@@ -182,6 +190,10 @@ class Keeper:
         if now >= self._beat_at:
             self.recording.heartbeat()
             self._beat_at = now + HEARTBEAT
+        if now >= self._listen_at:
+            self._listen()
+            self._listen_after = min(2 * self._listen_after, HEARTBEAT)
+            self._listen_at = now + self._listen_after
 
     # What the others tell.
 
@@ -201,6 +213,7 @@ class Keeper:
         self._pid = pid
         self._began = began
         self._sample_at = self._began + self.usage.interval
+        self._listen_at = self._began + self._listen_after
         us = identity()  # The command may have ended by now, and /proc would say little of it.
         process = Process(pid=pid, start=start or None, boot_id=us.boot_id, pid_namespace=us.pid_namespace)
         self.recording.start(process, terminal=self.job.descriptors.terminal)
@@ -215,6 +228,7 @@ class Keeper:
         self.relay.count_owed()
         self._over_at = time.monotonic() + DRAIN
         self._sample_at = float("inf")
+        self._listen_at = float("inf")
         self._reports.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)

@@ -6,6 +6,7 @@ It is main's, made by a launch, or a guest's, with a journal of its own beside m
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -57,6 +58,7 @@ class Session:
         self.sources = sources
         self.launched = launched
         self.beside: Beside | None = None
+        self._has_measured = False
         self.told_end = False
         """Whether a guest has said how its process, or its last block, ended."""
         self.cwd = cwd
@@ -67,6 +69,9 @@ class Session:
 
     def log(self, values: Mapping[str, Any], step: Any) -> None:
         """Record metrics; what is no number is lost by its name."""
+        if not self._has_measured:
+            self._has_measured = True
+            _look_at_configuration()
         plain, faults = measures(values)
         try:
             number = measured_step(step)
@@ -119,3 +124,10 @@ class Session:
         """A guest's process, or its last block, is over."""
         self.told_end = True
         self.recording.state(events.ProcessEnded(exit_code=ending.exit_code, error=ending.error))
+
+
+def _look_at_configuration() -> None:
+    """Under `whence run` what looks into this interpreter notes what was computed since the parsers were done."""
+    table: Any = sys.modules.get("_whence_boot.table")
+    if table is not None:
+        table.look_at_parsed()

@@ -42,6 +42,15 @@ class Folded(msgspec.Struct, frozen=True):
     faults: tuple[str, ...]
 
 
+class _Configured(msgspec.Struct, frozen=True):
+    """A statement about the configuration."""
+
+    writer: str
+    told: bool
+    """It is what programs of the command told so far, or what that became."""
+    config: Configuration
+
+
 class _Draft(msgspec.Struct):
     """What is known so far."""
 
@@ -51,7 +60,7 @@ class _Draft(msgspec.Struct):
     tags: dict[str, str] = {}
     ext: dict[str, Any] = {}
     code: Code | None = None
-    config: Configuration | None = None
+    config: list[_Configured] = []
     environment: Environment | None = None
     inputs: dict[tuple[str, str], Input] = {}
     expected: dict[tuple[str, str], ExpectedOutput] = {}
@@ -231,9 +240,22 @@ def _environment(draft: _Draft, writer: str, stated: Stated) -> None:
         draft.environment = cast("events.EnvironmentCaptured", stated.event).environment
 
 
-def _config(draft: _Draft, _: str, stated: Stated) -> None:
-    event = cast("events.ConfigResolved", stated.event)
-    draft.config = event.config if draft.config is None else _joined(draft.config, event.config)
+def _config(draft: _Draft, writer: str, stated: Stated) -> None:
+    config = cast("events.ConfigResolved", stated.event).config
+    told = config.when == "during"
+    if told:
+        # All that is told by now: another program may turn out to be the run's.
+        draft.config = [one for one in draft.config if not (one.told and one.writer == writer)]
+    draft.config.append(_Configured(writer, told, config))
+
+
+def _configuration(statements: Sequence[_Configured]) -> Configuration | None:
+    if not statements:
+        return None
+    joined = statements[0].config
+    for one in statements[1:]:
+        joined = _joined(joined, one.config)
+    return joined
 
 
 def _joined(first: Configuration, then: Configuration) -> Configuration:
@@ -280,11 +302,11 @@ def _deep(first: dict[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
     return joined
 
 
-def _config_changed(draft: _Draft, _: str, stated: Stated) -> None:
+def _config_changed(draft: _Draft, writer: str, stated: Stated) -> None:
     event = cast("events.ConfigChanged", stated.event)
-    config = draft.config or Configuration(when=event.when)
-    then = Configuration(values=event.values, origins=cast("Any", event.origins))
-    draft.config = _joined(config, then)
+    told = any(one.told and one.writer == writer for one in draft.config)
+    then = Configuration(when=event.when, values=event.values, origins=cast("Any", event.origins))
+    draft.config.append(_Configured(writer, told, then))
 
 
 def _input(draft: _Draft, _: str, stated: Stated) -> None:
@@ -477,7 +499,7 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         tags=draft.tags,
         ext=draft.ext,
         code=draft.code,
-        config=draft.config,
+        config=_configuration(draft.config),
         environment=draft.environment,
         inputs=once(list(draft.inputs.values())),
         expected_outputs=list(draft.expected.values()),
