@@ -61,6 +61,7 @@ def test_under_an_observed_run_another_one_runs_unobserved_and_says_why(observed
     assert "another program watches this one already" in told
 
 
+@pytest.mark.scenario("X4")
 def test_a_self_test_that_fails_starts_the_command_afresh_and_unobserved(observed: Any) -> None:
     patch = "from whence.answerer import answer\nanswer.KNOWN = b'/something else'"
     done = observed.run_patched(patch, "sh", "-c", "echo fine; exit 3")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,44 @@ def test_what_is_read_without_being_declared_is_listed_apart(workplace: Workplac
     declared = inputs(record, "declared")
     assert {path: item["opened"] for path, item in declared.items()} == {"declared.csv": True, "never.csv": False}
     assert (record["observation"]["mechanism"], record["observation"]["complete"]) == ("seccomp", True)
+
+
+SESSION = """
+import fcntl, os, pty, subprocess, sys, termios
+leader, follower = pty.openpty()
+begin = lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+streams = dict(stdin=follower, stdout=follower, stderr=follower)
+done = subprocess.Popen(sys.argv[1:], **streams, start_new_session=True, preexec_fn=begin)
+os.close(follower)
+shown = b""
+def read_until(text):
+    global shown
+    while text not in shown:
+        shown += os.read(leader, 1024)
+read_until(b">>> ")
+os.write(leader, b"rows = open('cohort.csv').read(); print(len(rows) * 111)\\n")
+read_until(b"777")
+os.close(leader)
+done.wait()
+"""
+"""Python at a terminal that is closed while the prompt waits."""
+
+
+@pytest.mark.scenario("U6")
+def test_a_session_at_a_terminal_that_nobody_ended_has_its_end_and_what_it_read(workplace: Workplace) -> None:
+    workplace.write("cohort.csv", "age\n18\n")
+    whence = shutil.which("whence", path=workplace.environ["PATH"])
+    assert whence is not None
+    workplace.python("-c", SESSION, whence, "run", "--", sys.executable, "-q").ok()
+    wait_until(lambda: workplace.show()["seal"], what="the seal")
+    record = workplace.show()
+    assert (record["status"], record["signal"], record["code"]["entry"]["kind"]) == ("killed", "SIGHUP", "interactive")
+    assert inputs(record)["cohort.csv"]["digest"] == sha(b"age\n18\n")
+    audited = workplace.whence("audit", "@", "--json")
+    said = {finding["what"]: finding for finding in audited.json_lines()[0]["findings"]}
+    assert audited.code == 1
+    assert said["code.entry"]["because"] == "the code came from a terminal"
+    assert said["inputs"]["because"] == "1 were seen to be read, and not declared: cohort.csv"
 
 
 def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace: Workplace) -> None:
