@@ -22,12 +22,15 @@ MOST = 10_000
 """Sources that are listed."""
 
 _file = [""]
+_before: list[frozenset[str]] = [frozenset()]
+"""The modules that were loaded when we came: `site` imports some for packages that the program never does."""
 
 
 def begin(folder: str) -> None:
     """Say that an interpreter of ours is here, by an empty file, and watch imports."""
     _file[0] = file = os.path.join(folder, f"{os.getpid()}.{time.monotonic_ns()}.jsonl")
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    _before[0] = frozenset(sys.modules)
     hook.watch(_adapt)
     # What is registered first is called last.
     atexit.register(_end)
@@ -41,13 +44,15 @@ def _adapt(name: str, module: ModuleType) -> None:
 
 
 def _end() -> None:
-    """Parsed objects once more, seeds, and the program's own sources that were imported."""
+    """Parsed objects once more, seeds, and what was imported."""
     with Guard("the end"):
         table: Any = sys.modules.get("_whence_boot.table")
         if table is not None:
             table.look_again()
     with Guard("sources"):
         _note_sources()
+    with Guard("packages"):
+        _note_packages()
 
 
 def _note_sources() -> None:
@@ -58,3 +63,15 @@ def _note_sources() -> None:
         from .report import report
 
         report(_file[0]).note("sources", files=found[:MOST])
+
+
+def _note_packages() -> None:
+    from .imported import imported
+
+    files = imported(_before[0])
+    # That there are none is told where something is told anyway.
+    if files or "_whence_boot.report" in sys.modules:
+        from .libraries import libraries
+        from .report import report
+
+        report(_file[0]).note("installed", files=files[:MOST], libraries=libraries())

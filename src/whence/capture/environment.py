@@ -16,6 +16,7 @@ from ..records.encoding import encode
 from ..records.environment import (
     Container,
     Environment,
+    Imported,
     Interpreter,
     Package,
     Scheduler,
@@ -24,7 +25,7 @@ from ..records.environment import (
 )
 from ..rules.container import declared_container, disagreement, identity, masked
 from ..rules.hardware import hardware_class
-from ..rules.packages import portable
+from ..rules.packages import edited, portable
 from ..rules.schedulers import scheduler
 from ..rules.secrets import Mask
 from ..rules.variables import ALLOWED, chosen, modules
@@ -51,6 +52,8 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
     """The canonical JSON of `Software`; its digest is the fingerprint, and it is to be kept as an object."""
     lock_bytes: dict[str, bytes] = {}
     """Lock files to keep as objects, by digest."""
+    edited: dict[str, Imported] = {}
+    """Distributions that are installed to be edited in place, by the URL of their folder."""
     missing: list[Missing] = []
 
 
@@ -107,7 +110,13 @@ def capture_environment(
         scheduler=_scheduler(environ, mask),
         variables={name: mask(name, value) for name, value in chosen(environ, allow).items()},
     )
-    return Captured(environment=environment, software=software, lock_bytes=locks.kept, missing=attempts.missing)
+    return Captured(
+        environment=environment,
+        software=software,
+        lock_bytes=locks.kept,
+        edited=edited(installed.packages),
+        missing=attempts.missing,
+    )
 
 
 def _python(

@@ -72,9 +72,7 @@ def _distributions(folder: str, mask: Mask, installed: Installed) -> Iterator[Pa
 
 
 def _from_dist_info(folder: str, name: str, mask: Mask, installed: Installed) -> Package | None:
-    named = from_folder(name)
-    if named is None or "_" in named[1]:  # no version in the name, or one that the name could not carry
-        named = _stated(f"{folder}/{name}/METADATA") or named
+    named = name_of_dist_info(folder, name)
     if named is None:
         return None
     try:
@@ -88,9 +86,22 @@ def _from_dist_info(folder: str, name: str, mask: Mask, installed: Installed) ->
         return Package(name=named[0], version=named[1])
 
 
-def _from_egg(folder: str, name: str) -> Package | None:
+def name_of_dist_info(folder: str, name: str) -> tuple[str, str] | None:
+    """Normalised name and version of a distribution, by its folder's name where that says them."""
+    named = from_folder(name)
+    if named is None or "_" in named[1]:  # no version in the name, or one that the name could not carry
+        named = _stated(f"{folder}/{name}/METADATA") or named
+    return named
+
+
+def name_of_egg(folder: str, name: str) -> tuple[str, str] | None:
+    """Likewise of an egg, or of what setuptools wrote beside the modules."""
     path = f"{folder}/{name}"
-    named = from_folder(name) or _stated(f"{path}/PKG-INFO") or _stated(f"{path}/EGG-INFO/PKG-INFO") or _stated(path)
+    return from_folder(name) or _stated(f"{path}/PKG-INFO") or _stated(f"{path}/EGG-INFO/PKG-INFO") or _stated(path)
+
+
+def _from_egg(folder: str, name: str) -> Package | None:
+    named = name_of_egg(folder, name)
     return Package(name=named[0], version=named[1]) if named else None
 
 

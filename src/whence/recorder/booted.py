@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..capture.imported import distributions_of, edited_distributions
 from ..capture.sources import Loaded
 from ..capture.told_configuration import MOST, told_changes, told_configuration, told_files
 from ..errors import FormatError
@@ -19,6 +20,9 @@ from ..store.objects import put_bytes
 from .boot_folder import WHAT
 from .launch import Launch
 from .sources import Sources
+
+NAMED = 5
+"""Files that a statement of what is missing names."""
 
 BY = "programs"
 """Who saw which sources ran: the interpreters of the command, each at its end."""
@@ -48,6 +52,8 @@ class Telling:
         self._state_configuration(found, "end")
         if found.sources:
             _state_sources(launch, found, enough)
+        if found.installed:
+            _state_imported(launch, found)
 
     def _state_configuration(self, found: Told, when: When) -> None:
         if found.main is None:
@@ -85,6 +91,23 @@ def _state_sources(launch: Launch, found: Told, enough: Callable[[], bool]) -> N
     )  # fmt: skip
     loaded = {os.path.realpath(path): module for module, path, *_ in reversed(found.sources)}
     sources.state_told([Loaded(module, path) for path, module in sorted(loaded.items())], enough)
+
+
+def _state_imported(launch: Launch, found: Told) -> None:
+    """Those of site-packages by what they list, those that are edited in place by where their sources lie."""
+    belonging = distributions_of(sorted({file for one in found.installed for file in one.files}))
+    edited = edited_distributions((path for _, path, *_ in found.sources), launch.edited)
+    if belonging.unknown:
+        named = ", ".join(belonging.unknown[:NAMED])
+        _miss(launch, "environment.imported", f"no distribution lists {len(belonging.unknown)} imported files: {named}")
+    launch.recording.state(
+        events.EnvironmentObserved(
+            when="end",
+            by=BY,
+            imported=sorted({*belonging.distributions, *edited}, key=lambda one: (one.name, one.version)),
+            libraries={name: word for one in reversed(found.installed) for name, word in one.libraries.items()},
+        )
+    )
 
 
 def _miss(launch: Launch, what: str, because: str) -> None:

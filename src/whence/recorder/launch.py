@@ -31,6 +31,7 @@ from ..records import events
 from ..records.base import Missing
 from ..records.code import Code
 from ..records.configuration import UNREAD_FORMAT
+from ..records.environment import Imported
 from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
@@ -90,6 +91,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """Where the declared outputs lie that were found at the end."""
     libraries: tuple[str, ...] = ()
     """The folders of the command's environment."""
+    edited: dict[str, Imported] = {}
+    """Distributions that are installed to be edited in place, by the URL of their folder."""
     observed: Observed | None = None
     """What the command was seen to do, where it is watched."""
     ours: tuple[str, ...] = ()
@@ -298,6 +301,7 @@ def _environment(launch: Launch) -> None:
     for content in (captured.software, *captured.lock_bytes.values()):
         put_bytes(around.store, content)
     _missing(launch, *captured.missing)
+    launch.edited = captured.edited
     python = captured.environment.python
     if python is not None:
         launch.libraries = tuple(filter(None, (python.prefix, python.base)))

@@ -124,6 +124,14 @@ class Software(Struct, frozen=True, kw_only=True):
     """Loaded environment modules, in order."""
 
 
+class Imported(Struct, frozen=True, kw_only=True):
+    """A distribution that a program of the run imported something of."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    version: str
+
+
 class Environment(Struct, frozen=True, kw_only=True):
     """The environment of one run."""
 
@@ -135,6 +143,11 @@ class Environment(Struct, frozen=True, kw_only=True):
     python: Python | None = None
     packages: list[Package] = []
     """In the journal this is left empty: the object has it."""
+    imported: list[Imported] | None = None
+    """Those of the packages that were imported, also where another interpreter of the run did; nothing where no
+    program told. What a killed process had imported is not in it."""
+    libraries: dict[str, str] = {}
+    """What loaded libraries said of those below them (`torch.cudnn`, `numpy.blas`), and the names of mapped files."""
     local_packages: dict[str, str] = {}
     """Where the local and editable packages lie: name -> URL. They are in `packages` without it."""
     lock: Lock | None = None

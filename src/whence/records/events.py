@@ -10,7 +10,7 @@ from .base import Missing, Struct, When
 from .code import Code, OutsideSource, Repository
 from .configuration import Configuration
 from .data import Artifact, ExpectedOutput, Input
-from .environment import Environment
+from .environment import Environment, Imported
 from .observation import Connection, Observation, Program
 from .result import Output
 from .run import Difference, Error, Host, Process, Rank, Resources, User
@@ -105,6 +105,16 @@ class CodeObserved(Event, frozen=True, kw_only=True, tag="code.observed"):
 
 class EnvironmentCaptured(Event, frozen=True, kw_only=True, tag="environment.captured"):
     environment: Environment
+
+
+class EnvironmentObserved(Event, frozen=True, kw_only=True, tag="environment.observed"):
+    """What of the environment was used, as far as this writer was told."""
+
+    when: When
+    by: str
+    """`programs`: the Python programs of the command, each at its end."""
+    imported: list[Imported] = []
+    libraries: dict[str, str] = {}
 
 
 class ConfigResolved(Event, frozen=True, kw_only=True, tag="config.resolved"):
@@ -277,10 +287,10 @@ class RunSealed(Event, frozen=True, kw_only=True, tag="run.sealed"):
 KINDS: dict[str, type[Event]] = {
     str(struct.__struct_config__.tag): struct
     for struct in (
-        RunCreated, CodeCaptured, CodeStored, CodeChanged, CodeObserved, EnvironmentCaptured, ConfigResolved,
-        ConfigChanged, InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked, OutputDeclared,
-        ArtifactProduced, CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported, AnomalyRaised,
-        ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost,
+        RunCreated, CodeCaptured, CodeStored, CodeChanged, CodeObserved, EnvironmentCaptured, EnvironmentObserved,
+        ConfigResolved, ConfigChanged, InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked,
+        OutputDeclared, ArtifactProduced, CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported,
+        AnomalyRaised, ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost,
         JournalContinued, RunEnded, RunSealed,
     )
 }  # fmt: skip

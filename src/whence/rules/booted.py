@@ -92,6 +92,13 @@ class Sources(Note, frozen=True, tag="sources", kw_only=True):
     files: list[tuple[str, str, int, int]]
 
 
+class Installed(Note, frozen=True, tag="installed", kw_only=True):
+    """Files of packages that were imported, one each, and what loaded libraries are."""
+
+    files: list[str] = []
+    libraries: dict[str, str] = {}
+
+
 class Fault(Note, frozen=True, tag="fault", kw_only=True):
     """Something of ours failed inside the program."""
 
@@ -99,7 +106,7 @@ class Fault(Note, frozen=True, tag="fault", kw_only=True):
     because: str
 
 
-AnyNote = Process | Parsed | Looked | Seeded | Sources | Fault
+AnyNote = Process | Parsed | Looked | Seeded | Sources | Installed | Fault
 
 
 def read_note(line: bytes, where: str) -> AnyNote:
@@ -136,6 +143,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     others: list[tuple[Program, int]] = []
     """With the number of processes that resolved the same."""
     sources: list[tuple[str, str, int, int]] = []
+    installed: list[Installed] = []
     faults: list[Fault] = []
 
 
@@ -150,6 +158,7 @@ def told(processes: Iterable[Sequence[AnyNote]], command: int | None) -> Told:
         main=main,
         others=_distinct(main, rest),
         sources=sorted({entry for notes in every for one in notes if isinstance(one, Sources) for entry in one.files}),
+        installed=[one for notes in every for one in notes if isinstance(one, Installed)],
         faults=[one for notes in every for one in notes if isinstance(one, Fault)],
     )
 

@@ -16,7 +16,7 @@ from ..records.base import Missing
 from ..records.code import Code, OutsideSource, SourceObserver
 from ..records.configuration import Configuration, Origin
 from ..records.data import Artifact, ExpectedOutput, Input
-from ..records.environment import Environment
+from ..records.environment import Environment, Imported
 from ..records.events import Event
 from ..records.observation import Connection, Observation, Program
 from ..records.record import Loss, Record, Writer
@@ -42,6 +42,13 @@ class Folded(msgspec.Struct, frozen=True):
     faults: tuple[str, ...]
 
 
+class _Used(msgspec.Struct):
+    """What of the environment was used."""
+
+    imported: dict[tuple[str, str], Imported] = {}
+    libraries: dict[str, str] = {}
+
+
 class _Configured(msgspec.Struct, frozen=True):
     """A statement about the configuration."""
 
@@ -62,6 +69,7 @@ class _Draft(msgspec.Struct):
     code: Code | None = None
     config: list[_Configured] = []
     environment: Environment | None = None
+    used: _Used | None = None
     inputs: dict[tuple[str, str], Input] = {}
     expected: dict[tuple[str, str], ExpectedOutput] = {}
     artifacts: dict[str, Artifact] = {}
@@ -238,6 +246,20 @@ def _seen_twice(first: OutsideSource, then: OutsideSource) -> OutsideSource:
 def _environment(draft: _Draft, writer: str, stated: Stated) -> None:
     if writer == MAIN or draft.environment is None:
         draft.environment = cast("events.EnvironmentCaptured", stated.event).environment
+
+
+def _environment_observed(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.EnvironmentObserved", stated.event)
+    draft.used = draft.used or _Used()
+    draft.used.imported |= {(one.name, one.version): one for one in event.imported}
+    draft.used.libraries |= event.libraries
+
+
+def _environment_with(draft: _Draft) -> Environment | None:
+    if draft.environment is None or draft.used is None:
+        return draft.environment
+    imported = [draft.used.imported[key] for key in sorted(draft.used.imported)]
+    return msgspec.structs.replace(draft.environment, imported=imported, libraries=draft.used.libraries)
 
 
 def _config(draft: _Draft, writer: str, stated: Stated) -> None:
@@ -466,6 +488,7 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
     events.CodeChanged: _code_changed,
     events.CodeObserved: _code_observed,
     events.EnvironmentCaptured: _environment,
+    events.EnvironmentObserved: _environment_observed,
     events.ConfigResolved: _config,
     events.ConfigChanged: _config_changed,
     events.InputDeclared: _input,
@@ -500,7 +523,7 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         ext=draft.ext,
         code=draft.code,
         config=_configuration(draft.config),
-        environment=draft.environment,
+        environment=_environment_with(draft),
         inputs=once(list(draft.inputs.values())),
         expected_outputs=list(draft.expected.values()),
         artifacts=once(list(draft.artifacts.values())),
