@@ -64,8 +64,8 @@ with whence.start() as run:
 """
 
 NOT_FOR_A_RUN = {
-    "argparse", "asyncio", "ast", "base64", "concurrent.futures", "csv", "ctypes", "dataclasses", "email",
-    "importlib.metadata", "inspect", "logging", "multiprocessing", "shutil", "socket", "sqlite3", "ssl", "subprocess",
+    "_hashlib", "argparse", "asyncio", "ast", "base64", "concurrent.futures", "csv", "ctypes", "dataclasses", "email",
+    "hashlib", "hmac", "importlib.metadata", "inspect", "logging", "multiprocessing", "shutil", "socket", "sqlite3", "ssl", "subprocess",
     "tempfile", "tomllib", "traceback", "unittest", "yaml", "zipfile",
 }  # fmt: skip
 """Of the standard library and beyond: what a run in process needs in rare cases only, at milliseconds each."""

@@ -7,14 +7,13 @@ Guide). Its own bytes differ between environments (scripts, caches), so the iden
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..digests import digest_of
+from ..digests import digest_of, sha256
 from ..records.base import Missing
 from ..records.code import Entry
 from ..rules.packages import from_folder
@@ -145,7 +144,7 @@ def _distribution(name: str, version: str, folder: str, files: Sequence[_File]) 
 def _digest(path: str) -> str:
     """As RECORD writes it; nothing for a file that cannot be read."""
     try:
-        content = hashlib.sha256(read_regular(path)).digest()
+        content = sha256(read_regular(path)).digest()
     except OSError:
         return ""
     return "sha256=" + urlsafe_b64encode(content).decode().rstrip("=")

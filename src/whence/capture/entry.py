@@ -6,7 +6,6 @@ looked through: the user's file is the entry, not the tool's.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from ..digests import digest_of
 from ..records.base import Missing
 from ..records.code import Entry, EntryKind
-from ..system.files import open_regular, read_regular
+from ..system.files import hash_descriptor, open_regular, read_regular
 from ..system.processes import find_program
 
 _PYTHON = re.compile(r"(python|pypy|pythonw)[0-9.]*(t|d)?")
@@ -242,10 +241,12 @@ def _file_digest(path: str) -> str | None:
 
 
 def _digest_of_file(path: str) -> str | None:
-    with os.fdopen(open_regular(path), "rb") as file:
-        if os.fstat(file.fileno()).st_size > ENTRY_LIMIT:
-            return None
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    fd = open_regular(path)
+    try:
+        size = os.fstat(fd).st_size
+        return hash_descriptor(fd, size)[0] if size <= ENTRY_LIMIT else None
+    finally:
+        os.close(fd)
 
 
 def missing_digest(entry: Entry) -> Missing | None:

@@ -6,7 +6,6 @@ under another umask has the same identity. Links are not followed; a store insid
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat as modes
 import time
@@ -15,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from ..digests import digest_of
+from ..digests import digest_of, sha256
 from ..records.data import Stat
 from ..records.encoding import encode
 from ..system.files import hash_file, open_regular, stat_identity
@@ -134,7 +133,7 @@ def _read(fd: int) -> Steps[Measured]:
     began = time.time_ns()
     before = stat_identity(os.fstat(fd))
     os.lseek(fd, 0, os.SEEK_SET)
-    running, size = hashlib.sha256(), 0
+    running, size = sha256(more=before.size), 0
     view = memoryview(bytearray(min(_CHUNK, before.size + 1)))
     while count := os.readv(fd, [view]):
         running.update(view[:count])

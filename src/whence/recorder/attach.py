@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import msgspec
 
+from ..digests import sha256
 from ..errors import FormatError, StoreError
 from ..ids import is_id
 from ..records.encoding import decode, parse_timestamp

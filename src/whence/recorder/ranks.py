@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from itertools import count, islice
 from pathlib import Path
 
 import msgspec
 
+from ..digests import sha256
 from ..errors import FormatError
 from ..ids import new_id
 from ..records.encoding import decode, encode

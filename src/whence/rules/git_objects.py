@@ -5,10 +5,11 @@ Modes are git's (octal). Identifiers are git's SHA-1, in hexadecimal.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 import msgspec
+
+from ..digests import sha1
 
 FILE = 0o100644
 PROGRAM = 0o100755
@@ -39,7 +40,7 @@ def blob_id(content: bytes) -> str:
 
 def object_id(kind: str, content: bytes) -> str:
     """The identifier of a git object (SHA-1 of `kind`, a blank, the length, NUL and the content)."""
-    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)) + content, usedforsecurity=False).hexdigest()
+    return sha1(b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest()
 
 
 def build_trees(blobs: Iterable[Blob]) -> tuple[str, dict[str, bytes]]:

@@ -11,8 +11,6 @@ one-letter option (`-p hunter2`, `-phunter2`), because `-p` is a port as often a
 from __future__ import annotations
 
 import functools
-import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -20,6 +18,7 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
+from ..digests import keyed_digest
 from .secret_files import SETTINGS, file_is_secret, is_example
 from .secret_forms import (
     AFTER_SCHEME,
@@ -74,7 +73,7 @@ class Secrets(msgspec.Struct, frozen=True):
 
     def keyed(self, value: bytes) -> str:
         """`keyed:` and 32 hexadecimal digits, by which only the owner of the key can compare two secrets."""
-        return "keyed:" + hmac.digest(self.key, value, hashlib.sha256).hex()[:32]
+        return "keyed:" + keyed_digest(self.key, value).hex()[:32]
 
     def names(self, name: str, value: object) -> bool:
         """Whether a value is secret because of its name."""

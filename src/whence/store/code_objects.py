@@ -6,7 +6,6 @@ Loose objects are zlib streams of header and content (gitrepository-layout(5)); 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 import zlib
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..digests import sha1, sha256
 from ..system.files import TEMPORARY, make_folders, write_all, write_new
 
 MOST_LOOSE = 16
@@ -128,8 +128,8 @@ class _Pack:
 
     def add_stream(self, fd: int, size: int) -> Content | None:
         header = _entry_header("blob", size)
-        blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        digest, packer = hashlib.sha256(), zlib.compressobj(_level(size))
+        blob = sha1(b"blob %d\0" % size, more=size)
+        digest, packer = sha256(more=size), zlib.compressobj(_level(size))
         crc, length, seen = zlib.crc32(header), len(header), 0
         write_all(self._fd, header)
         os.lseek(fd, 0, os.SEEK_SET)
@@ -158,7 +158,7 @@ class _Pack:
         os.fsync(self._fd)
         os.close(self._fd)
         index = _pack_index(sorted(self._objects.values()), checksum)
-        name = hashlib.sha1(b"".join(p.identifier for p in sorted(self._objects.values()))).hexdigest()
+        name = sha1(b"".join(p.identifier for p in sorted(self._objects.values()))).hexdigest()
         self._path.rename(self._folder / f"pack-{name}.pack")
         # The index comes last: with it the pack exists.
         write_new(self._folder / f"pack-{name}.idx", index, mode=0o444, sync=True)
@@ -168,7 +168,7 @@ class _Pack:
         self._path.unlink()
 
     def _checksum(self) -> bytes:
-        running = hashlib.sha1(usedforsecurity=False)
+        running = sha1(more=self._end)
         os.lseek(self._fd, 0, os.SEEK_SET)
         while chunk := os.read(self._fd, CHUNK):
             running.update(chunk)
@@ -205,4 +205,4 @@ def _pack_index(objects: list[_Packed], checksum: bytes) -> bytes:
         struct.pack(f">{len(far)}Q", *far),
         checksum,
     ))  # fmt: skip
-    return content + hashlib.sha1(content, usedforsecurity=False).digest()
+    return content + sha1(content).digest()

@@ -5,7 +5,6 @@ A file is read only if its stat or its blob says nothing; a secret, and what is 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat as modes
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..digests import digest_of
+from ..digests import digest_of, sha256
 from ..records.code import LeftOut
 from ..rules.git_objects import FILE, LINK, PROGRAM, Blob, blob_id, path_bytes
 from ..rules.policy import Policy
@@ -92,9 +91,7 @@ class Collection(msgspec.Struct):
 
     def digest(self, tree: str) -> str:
         """The digest of the manifest; the same tree is not listed twice."""
-        key = hashlib.sha256(
-            tree.encode() + b"".join(map(msgspec.json.encode, map(_left_key, self.left_out)))
-        ).hexdigest()
+        key = sha256(tree.encode() + b"".join(map(msgspec.json.encode, map(_left_key, self.left_out)))).hexdigest()
         for item in self.state.finished:
             if item.key == key:
                 return item.digest

@@ -11,12 +11,12 @@ row: device, inode, size, mtime, ctime (little-endian, 64 bits each) and the 32 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 import time
 from pathlib import Path
 
+from ..digests import sha256
 from ..system.files import make_folders, temporary_name, write_all
 
 _MAGIC = b"whence-digests/1\n"
@@ -90,7 +90,7 @@ class DigestCache:
         self._parts[part] = rows
 
     def _path(self, part: str) -> str:
-        name = hashlib.sha256(os.fsencode(part)).hexdigest()[:40]
+        name = sha256(os.fsencode(part)).hexdigest()[:40]
         return os.path.join(self._folder, name)
 
     def _load(self, part: str) -> dict[_Key, bytes]:
@@ -131,13 +131,13 @@ def _bounded(rows: dict[_Key, bytes], seen: dict[_Key, bytes]) -> dict[_Key, byt
 
 def _pack(rows: dict[_Key, bytes]) -> bytes:
     body = b"".join([_ROW.pack(*key, raw) for key, raw in rows.items()])
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return _MAGIC + sha256(body).digest() + body
 
 
 def _unpack(packed: bytes) -> dict[_Key, bytes]:
     """The rows, or none of a file that is damaged or of another form."""
     body = memoryview(packed)[_HEAD:]
     sound = packed.startswith(_MAGIC) and len(body) % _ROW.size == 0
-    if not sound or hashlib.sha256(body).digest() != packed[len(_MAGIC) : _HEAD]:
+    if not sound or sha256(body).digest() != packed[len(_MAGIC) : _HEAD]:
         return {}
     return {row[:5]: row[5] for row in _ROW.iter_unpack(body)}

@@ -7,12 +7,12 @@ within one tick of the file system's clock is never missed.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 import msgspec
 
+from ..digests import sha256
 from ..system.files import make_folders, write_whole
 
 RACY = 2_000_000_000
@@ -72,7 +72,7 @@ def identity_of(stat: os.stat_result) -> Identity:
 
 def state_path(cache: Path, root: str) -> Path:
     """One file a folder; named by the folder, so that two worktrees of one repository do not take turns."""
-    return cache / "code" / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+    return cache / "code" / sha256(os.fsencode(root)).hexdigest()[:32]
 
 
 def load_state(path: Path, code_git: Path) -> State:

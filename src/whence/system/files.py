@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import stat as modes
 from pathlib import Path
 
 import msgspec
 
-from ..digests import digest_of
+from ..digests import digest_of, sha256
 from ..records.data import Stat
 
 TEMPORARY = ".tmp-"
@@ -239,7 +238,7 @@ def hash_descriptor(fd: int, expected: int = _CHUNK, limit: int | None = None) -
         first = os.read(fd, expected + 1)
         if len(first) == expected:
             return digest_of(first), expected
-    running, size = hashlib.sha256(first), len(first)
+    running, size = sha256(first, more=expected if limit is None else limit), len(first)
     view = memoryview(bytearray(_CHUNK))
     while limit is None or size < limit:
         room = view if limit is None else view[: limit - size]
@@ -292,7 +291,7 @@ def _reflink(source: int, dest: int) -> bool:
 
 
 def _pump(source: int, dest: int) -> tuple[str, int]:
-    running, size = hashlib.sha256(), 0
+    running, size = sha256(more=os.fstat(source).st_size), 0
     view = memoryview(bytearray(_CHUNK))
     os.lseek(source, 0, os.SEEK_SET)
     while count := os.readv(source, [view]):
