@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -46,6 +47,49 @@ def closed(workplace: Workplace) -> dict[str, Any]:
     assert record["seal"] and record["closed_by"]
     assert workplace.whence("verify").ok()
     return record
+
+
+READS_AND_WRITES = """
+import os, time
+open('a.csv').read(), open('.netrc').read()
+open('b.tmp', 'w').write('result')
+os.rename('b.tmp', 'b.csv')
+open('said/b.csv', 'w').write('result')
+time.sleep(600)
+"""
+
+
+@pytest.mark.scenario("I1", "C3")
+def test_what_was_read_and_written_is_known_though_everything_was_killed(repository: Workplace) -> None:
+    repository.write("a.csv", "1\n")
+    repository.write(".netrc", "machine x password hunter2\n")
+    (repository.path / "said").mkdir()
+    repository.script("job.py", READS_AND_WRITES)
+    process, folder = started(repository, PYTHON, "job.py", options=("--output", "said"))
+    digest = "sha256:" + hashlib.sha256(b"1\n").hexdigest()
+
+    def read() -> dict[str, Any]:
+        return {one["name"]: one["digest"] for one in repository.show()["inputs"] if one["how"] == "observed"}
+
+    wait_until(lambda: read() == {"a.csv": digest, ".netrc": None}, what="what was seen so far")
+    wait_until(lambda: repository.show()["artifacts"], what="what was written so far")
+    kill_all(process, folder)
+    for record in (lost(repository), closed(repository)):
+        assert read() == {"a.csv": digest, ".netrc": None}
+        assert [(one["name"], one["digest"], one["final"]) for one in record["artifacts"]] == [("b.csv", None, False)]
+        assert [one["name"] for one in record["expected_outputs"]] == ["said"]
+    findings = repository.whence("audit", "@", "--json").json()["findings"]
+    assert "observation" in {item["what"] for item in findings if item["level"] == "weak"}
+
+
+def test_a_thousand_files_at_most_are_named_while_a_command_runs(workplace: Workplace) -> None:
+    make = "for n in range(1100):\n  open(f'{n}', 'w').close()\n"
+    workplace.script("job.py", f"import time\n{make}time.sleep(600)\n")
+    process, folder = started(workplace, PYTHON, "job.py")
+    wait_until(lambda: (workplace.path / "1099").exists(), what="the files")
+    wait_until(lambda: len(workplace.show()["artifacts"]) >= 1000, what="what was written so far")
+    kill_all(process, folder)
+    assert len(lost(workplace)["artifacts"]) == 1000
 
 
 @pytest.mark.scenario("I1")

@@ -11,6 +11,7 @@ from whence.records.base import Missing
 from whence.records.code import Code, OutsideSource
 from whence.records.configuration import Configuration, Seed
 from whence.records.data import Artifact, Input
+from whence.records.observation import Observation
 from whence.records.run import Error, Host, Process, User
 from whence.records.seal import ClosedBy, Seal
 from whence.rules.fold import Folded, Stated, fold
@@ -253,6 +254,29 @@ def test_what_was_said_wins_over_what_was_seen_under_the_same_name() -> None:
     said = Input(name="a.csv", path="a.csv", kind="file")
     record = folded(created(), events.InputObserved(input=seen), events.InputDeclared(input=said)).record
     assert [one.how for one in record.inputs] == ["declared"]
+
+
+def so_far(name: str, digest: str | None = None) -> events.ObservationSoFar:
+    seen = Input(when="during", name=name, path=name, kind="file", digest=digest, how="observed")
+    made = Artifact(when="during", name=f"{name}.out", path=f"{name}.out", how="observed")
+    return events.ObservationSoFar(inputs=[seen], artifacts=[made])
+
+
+def test_what_was_seen_so_far_stands_until_the_observation_ends() -> None:
+    begun = (created(), STARTED, events.ObservationStarted(mechanism="seccomp"), so_far("a"), so_far("b"))
+    cut_off = folded(*begun, so_far("a", "sha256:a")).record
+    assert {one.name: one.digest for one in cut_off.inputs} == {"a": "sha256:a", "b": None}
+    assert {one.name for one in cut_off.artifacts} == {"a.out", "b.out"}
+    said = events.InputObserved(input=Input(name="b", path="b", kind="file", digest="sha256:b", how="observed"))
+    ended = folded(*begun, said, events.ObservationEnded(observation=Observation(mechanism="seccomp"))).record
+    assert {one.name: one.digest for one in ended.inputs} == {"b": "sha256:b"}
+    assert ended.artifacts == []
+
+
+def test_the_end_of_one_observation_leaves_what_another_writer_saw_so_far() -> None:
+    ended = events.ObservationEnded(observation=Observation(mechanism="seccomp"))
+    record = folded(created(), STARTED, so_far("a"), ended, worker=[so_far("b")]).record
+    assert [one.name for one in record.inputs] == ["b"]
 
 
 def test_an_observation_that_was_cut_off_is_not_complete() -> None:

@@ -97,8 +97,15 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         unrecorded=lambda ended: _close_unrecorded(launch, ended),
         before_leaving=lambda: _leave(launch, report, told, booted),
         observer=following.observer,
-        listen=lambda: attempt(launch, "what programs told", hearing.listen) if hearing is not None else None,
+        listen=lambda: _listen(launch, hearing),
     )
+
+
+def _listen(launch: Launch, hearing: Hearing | None) -> None:
+    if hearing is not None:
+        attempt(launch, "what programs told", hearing.listen)
+    if launch.observed is not None:
+        launch.observed.state_so_far()
 
 
 def _finish(launch: Launch, beside: Beside, hurried: bool) -> None:

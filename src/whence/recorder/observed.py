@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ..capture.hashing import Measured
@@ -21,6 +21,10 @@ from ..rules.programs import Programs
 from ..rules.seen import Identity, seen
 from ..store.digest_cache import DigestCache
 from .launch import Launch
+from .so_far import SoFar
+
+_NAMING = frozenset({"create", "rename", "link"})
+"""Calls that give written bytes a name."""
 
 GENTLE = 10
 """The niceness of digesting beside the command, of which only the idle processors are asked."""
@@ -41,7 +45,8 @@ class Observed:
         """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
         self._handed: set[tuple[int, int]] = set()
-        self._digests = _Beside(self.cache)
+        self._so_far = SoFar(self)
+        self._digests = _Beside(self.cache, self._so_far.state)
         launch.recording.state(events.ObservationStarted(mechanism=mechanism, because=because))
 
     def take(self, records: Iterable[tuple[Any, ...]]) -> None:
@@ -53,11 +58,30 @@ class Observed:
             if call.pid == 0 and call.identity is not None:
                 self._handed.add(call.identity.key)
             path = self.files.take(call)
-            if path is not None and call.identity is not None and self._is_wanted(path):
-                self._digests.add(path, call.identity)
+            if path is not None and call.identity is not None:
+                self._was_read(path, call.identity)
+            if call.op in _NAMING:
+                self._was_named(call.other or call.path)
 
-    def _is_wanted(self, path: bytes) -> bool:
-        return self.classes.of(os.fsdecode(path)) in ("data", "code", "config")
+    def _was_read(self, path: bytes, opened: Identity) -> None:
+        found = self.classes.of(os.fsdecode(path))
+        if found in ("data", "code", "config"):
+            self._digests.add(path, opened)
+        if found == "data":
+            self._so_far.read(path, opened)
+
+    def _was_named(self, path: bytes) -> None:
+        track = self.files.find(path)
+        if track is not None and track.written and self.classes.of(os.fsdecode(path), written=True) == "data":
+            self._so_far.written(path)
+
+    def state_so_far(self) -> None:
+        """Have it stated, beside the command, what was read and written until now."""
+        self._digests.interrupt()
+
+    def declared(self) -> Collection[str]:
+        """Where the inputs lie that were declared, links followed."""
+        return {os.path.realpath(one.found.absolute) for one in self.launch.inputs if one.found.absolute}
 
     def gap(self, what: str) -> None:
         """Something that was not seen, in words for a person."""
@@ -90,10 +114,13 @@ class Observed:
 class _Beside:
     """A thread that digests what was opened, while it is still there. Begins with the first file."""
 
-    def __init__(self, cache: DigestCache) -> None:
+    def __init__(self, cache: DigestCache, between: Callable[[], None]) -> None:
+        """`between` is called in the thread when it is interrupted: it may wait for a file system, as digests may."""
         self.done: dict[bytes, bytes] = {}
         """By path: the digest of what was first opened there."""
         self._cache = cache
+        self._between = between
+        self._interrupted = threading.Event()
         self._todo: deque[tuple[bytes, Identity]] = deque()
         self._wake = threading.Semaphore(0)
         self._enough = threading.Event()
@@ -102,6 +129,14 @@ class _Beside:
     def add(self, path: bytes, opened: Identity) -> None:
         self._todo.append((path, opened))
         self._wake.release()
+        self._begin()
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+        self._wake.release()
+        self._begin()
+
+    def _begin(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="whence-observed", daemon=True)
             self._thread.start()
@@ -117,12 +152,21 @@ class _Beside:
         _be_gentle()
         while True:
             self._wake.acquire()
-            if self._enough.is_set():
+            if self._pause():
                 return
+            if not self._todo:
+                continue
             path, opened = self._todo.popleft()
-            measured = digest_opened(os.fsdecode(path), opened, self._cache, self._enough.is_set)
+            measured = digest_opened(os.fsdecode(path), opened, self._cache, self._pause)
             if measured is not None:
                 self.done[path] = bytes.fromhex(measured.digest[7:])
+
+    def _pause(self) -> bool:
+        """Between two pieces of work: whether it is to stop."""
+        if self._interrupted.is_set() and not self._enough.is_set():
+            self._interrupted.clear()
+            self._between()
+        return self._enough.is_set()
 
 
 def _be_gentle() -> None:

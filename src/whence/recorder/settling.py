@@ -15,13 +15,10 @@ from ..capture.places import recorded_path
 from ..records import events
 from ..records.base import Missing
 from ..records.code import OutsideSource
-from ..records.data import Input
 from ..records.observation import Connection, Observation, Program
 from ..records.seal import Pending
-from ..rules import secret_files
 from ..rules.classes import Word, word
-from ..rules.data_findings import NOT_DIGESTED
-from ..rules.folders import Gathered, gather
+from ..rules.folders import Gathered, at_and_above, gather, is_at_or_below
 from ..rules.kinds import is_result
 from ..rules.observation import FileUse
 from ..rules.programs import Executed, host_and_port, is_notable, is_shared_library, version_of
@@ -30,9 +27,9 @@ from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
 from ..store.objects import put_bytes, sync_objects
 from ..store.results import add_results
-from ..system.files import read_regular
 from ..system.leases import is_written_to
 from .launch import Launch
+from .masking import masked, why_secret, without_digest
 from .observed import Observed
 from .outputs import state_outputs
 from .source_keeping import SourceKeeping
@@ -43,9 +40,6 @@ BY = "opens"
 
 NAMED = 20
 """Paths that an anomaly names; the rest is counted."""
-
-HEAD = 64 << 10
-"""Bytes in which a secret is looked for."""
 
 
 def watch(launch: Launch, mechanism: str, because: str | None = None) -> Observed:
@@ -68,6 +62,10 @@ class Settling:
         self._counts: dict[str, int] = {}
         self._uses: dict[Word, dict[str, FileUse]] = {}
         self._libraries: list[str] = []
+
+    def state_so_far(self) -> None:
+        """Have it stated, beside the command, what was read and written until now."""
+        self._observed.state_so_far()
 
     def settle(self, enough: Callable[[], bool], pending: list[Pending]) -> None:
         """State it all. Digests that are not done when `enough` says so stay pending."""
@@ -202,8 +200,8 @@ class Settling:
         self._state_files("data", {path: data[path] for path in gathered.files}, enough)
 
     def _undeclared(self, uses: dict[str, FileUse]) -> dict[str, FileUse]:
-        said = {os.path.realpath(one.found.absolute) for one in self._launch.inputs if one.found.absolute}
-        return {path: use for path, use in uses.items() if not _is_at_or_below(os.path.realpath(path), said)}
+        said = self._observed.declared()
+        return {path: use for path, use in uses.items() if not is_at_or_below(os.path.realpath(path), said)}
 
     def _state_files(self, role: Role, uses: dict[str, FileUse], enough: Callable[[], bool]) -> None:
         for path, use in sorted(self._undeclared(uses).items(), key=lambda item: _size(item[1])):
@@ -214,13 +212,13 @@ class Settling:
 
     def _state_file(self, one: ObservedFile, role: Role, path: str) -> None:
         launch = self._launch
-        secret = self._secret(path, role)
+        secret = why_secret(path, role, launch.around.secrets)
         if secret is None:
             launch.keep_input(one)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
         if secret is not None:
-            stated = replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
-        launch.recording.state(events.InputObserved(input=self._masked(stated)))
+            stated = without_digest(stated, secret)
+        launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
 
     def _state_folder(self, one: ObservedFolder, enough: Callable[[], bool]) -> None:
         launch = self._launch
@@ -229,19 +227,7 @@ class Settling:
         if one.measured is not None and one.measured.manifest is not None:
             put_bytes(launch.around.store, one.measured.manifest)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
-        launch.recording.state(events.InputObserved(input=self._masked(stated)))
-
-    def _masked(self, stated: Input) -> Input:
-        place = stated.location
-        if place is not None and place.target is not None:
-            place = replace(place, target=self._said(place.target))
-        return replace(stated, name=self._said(stated.name), path=self._said(stated.path), location=place)
-
-    def _secret(self, path: str, role: Role) -> str | None:
-        """Why a file is one of secrets; data by its name only."""
-        if role == "data":
-            return secret_files.file_is_secret(path, b"")
-        return self._launch.around.secrets.file_is_secret(path, _head(path))
+        launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
 
     # What was written.
 
@@ -265,7 +251,7 @@ class Settling:
         said = {os.path.realpath(path) for path in self._launch.written}
         for name in ("output", "changed", "intermediate"):
             uses = {path: use for path, use in self._all(name).items() if use.now is not None}
-            uses = {path: use for path, use in uses.items() if not _is_at_or_below(os.path.realpath(path), said)}
+            uses = {path: use for path, use in uses.items() if not is_at_or_below(os.path.realpath(path), said)}
             gathered = self._gather(uses)
             for path in gathered.files:
                 yield from self._output(path, name, before=self._before(uses[path]))
@@ -301,7 +287,7 @@ class Settling:
     def _gather(self, uses: dict[str, FileUse]) -> Gathered:
         launch = self._launch
         held = [os.fspath(launch.cwd), launch.snapshot.root if launch.snapshot else "", str(launch.around.home or "")]
-        spread = {folder for one in held for folder in _at_and_above(one)}
+        spread = {folder for one in held for folder in at_and_above(one)}
         return gather(uses, listing=list_folder, spread=lambda folder: folder in spread)
 
     # What else is to be said.
@@ -404,21 +390,3 @@ def _stood(use: FileUse, taken: int) -> bool:
 
 def _size(use: FileUse) -> int:
     return use.now.size if use.now is not None else 0
-
-
-def _head(path: str) -> bytes:
-    try:
-        return read_regular(path, HEAD)
-    except OSError:
-        return b""
-
-
-def _at_and_above(path: str) -> Iterator[str]:
-    yield path
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
-def _is_at_or_below(path: str, places: set[str]) -> bool:
-    return bool(places) and any(above in places for above in _at_and_above(path))

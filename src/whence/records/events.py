@@ -244,6 +244,13 @@ class ObservationStarted(Event, frozen=True, kw_only=True, tag="observation.star
     """Why it is not the best one."""
 
 
+class ObservationSoFar(Event, frozen=True, kw_only=True, tag="observation.so_far"):
+    """What the command was seen to read and write until now; what `observation.ended` closes takes its place."""
+
+    inputs: list[Input] = []
+    artifacts: list[Artifact] = []
+
+
 class ObservationEnded(Event, frozen=True, kw_only=True, tag="observation.ended"):
     observation: Observation
     programs: list[Program] = []
@@ -290,8 +297,8 @@ KINDS: dict[str, type[Event]] = {
         RunCreated, CodeCaptured, CodeStored, CodeChanged, CodeObserved, EnvironmentCaptured, EnvironmentObserved,
         ConfigResolved, ConfigChanged, InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked,
         OutputDeclared, ArtifactProduced, CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported,
-        AnomalyRaised, ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted, ObservationEnded, RecordLost,
-        JournalContinued, RunEnded, RunSealed,
+        AnomalyRaised, ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted, ObservationSoFar,
+        ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
     )
 }  # fmt: skip
 """Every kind that format 1 knows, in the order of docs/format.md."""

@@ -58,6 +58,8 @@ def _none(record: Record, what: str, because: str, fix: str) -> Finding:
 
 def _input(item: Input) -> Found:
     name = f"inputs.{named(item.name)}"
+    if item.how == "observed" and item.when == "during":
+        return  # That the observation has no end is said once.
     if item.digest is None:
         yield _undigested(item)
     elif item.changed == "yes":
@@ -124,6 +126,8 @@ def result_findings(record: Record) -> Found:
 
 def _artifact(artifact: Artifact) -> Found:
     name = f"artifacts.{named(artifact.name)}"
+    if artifact.how == "observed" and artifact.when == "during":
+        return
     if artifact.missing:
         yield Finding(
             level="missing",

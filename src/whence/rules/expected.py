@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -29,6 +30,14 @@ def _is_seen(output: ExpectedOutput, record: Record) -> bool:
     return any(
         output.name == artifact.name or output.path == artifact.path or fnmatchcase(artifact.path, output.path)
         for artifact in record.artifacts
+    )
+
+
+def is_expected(path: str, outputs: Iterable[ExpectedOutput]) -> bool:
+    """Whether one of the declared outputs is this path, a folder above it, or a pattern that has it."""
+    return any(
+        path == output.path or path.startswith(output.path.rstrip("/") + "/") or fnmatchcase(path, output.path)
+        for output in outputs
     )
 
 

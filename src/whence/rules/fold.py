@@ -24,6 +24,7 @@ from ..records.result import Anomaly, Metric, Note, Output, Progress
 from ..records.run import Ending
 from ..records.seal import Seal
 from . import lifecycle, sights
+from .expected import is_expected
 
 MAIN = "main"
 
@@ -81,6 +82,8 @@ class _Draft(msgspec.Struct):
     progress: Progress | None = None
     output: Output | None = None
     observations: dict[str, Observation] = {}
+    so_far: dict[str, list[events.ObservationSoFar]] = {}
+    """By writer, while its observation has not ended."""
     programs: list[Program] = []
     network: list[Connection] = []
     faults: list[str] = []
@@ -462,8 +465,13 @@ def _observation_started(draft: _Draft, writer: str, stated: Stated) -> None:
     draft.observations[writer] = Observation(mechanism=mechanism, gaps=[unsaid])
 
 
+def _observation_so_far(draft: _Draft, writer: str, stated: Stated) -> None:
+    draft.so_far.setdefault(writer, []).append(cast("events.ObservationSoFar", stated.event))
+
+
 def _observation_ended(draft: _Draft, writer: str, stated: Stated) -> None:
     event = cast("events.ObservationEnded", stated.event)
+    draft.so_far.pop(writer, None)
     draft.observations[writer] = event.observation
     draft.programs += event.programs
     draft.network += event.network
@@ -508,6 +516,7 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
     events.ProcessEnded: _process_ended,
     events.OutputCaptured: _output,
     events.ObservationStarted: _observation_started,
+    events.ObservationSoFar: _observation_so_far,
     events.ObservationEnded: _observation_ended,
     events.RecordLost: _lost,
     events.JournalContinued: _continued,
@@ -516,6 +525,10 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
 
 
 def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | None) -> Record:
+    seen = [told for tellings in draft.so_far.values() for told in tellings]
+    inputs = {(one.name, one.path): one for told in seen for one in told.inputs} | draft.inputs
+    made = [one for told in seen for one in told.artifacts if not is_expected(one.path, draft.expected.values())]
+    artifacts = {one.name: one for one in made} | draft.artifacts
     return Record(
         **draft.facts,
         status=cast("Any", draft.status),
@@ -524,9 +537,9 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         code=draft.code,
         config=_configuration(draft.config),
         environment=_environment_with(draft),
-        inputs=once(list(draft.inputs.values())),
+        inputs=once(list(inputs.values())),
         expected_outputs=list(draft.expected.values()),
-        artifacts=once(list(draft.artifacts.values())),
+        artifacts=once(list(artifacts.values())),
         metrics=dict(metrics),
         notes=draft.notes,
         anomalies=draft.anomalies,

@@ -7,7 +7,7 @@ Folders that hold the project, the home or the working directory are never entri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -133,3 +133,16 @@ class _Work:
         todo += [f"{folder}/{name}" for name in found.folders]
         taken: Mapping[str, set[str]] = self._tree.direct
         return all(name in taken.get(folder, ()) for name in found.files)
+
+
+def at_and_above(path: str) -> Iterator[str]:
+    """A path, and each folder above it."""
+    yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def is_at_or_below(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of the places, or lies in one."""
+    return bool(places) and any(above in places for above in at_and_above(path))

@@ -48,6 +48,7 @@ def _gap_of_sight_fix(gap: str) -> str:
 
 
 _SIGHT_FIXES = {
+    "has not been said": "wait for the end of the run, or run it again",
     "outlived": "wait in the command for everything that it starts",
     "container": "start whence run in the container",
     "other nodes": "start whence run on each node: srun whence run -- …",

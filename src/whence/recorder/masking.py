@@ -1,0 +1,42 @@
+"""What was read, without what a secret would show: in its path, or by the digest of a file of secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from ..capture.observed import Role
+from ..records.data import Input
+from ..rules.data_findings import NOT_DIGESTED
+from ..rules.secret_files import file_is_secret
+from ..rules.secrets import Secrets
+from ..system.files import read_regular
+
+HEAD = 64 << 10
+"""Bytes in which a secret is looked for."""
+
+
+def masked(stated: Input, mask: Callable[[str], str]) -> Input:
+    """With paths in which what looks like a secret does not stand."""
+    place = stated.location
+    if place is not None and place.target is not None:
+        place = replace(place, target=mask(place.target))
+    return replace(stated, name=mask(stated.name), path=mask(stated.path), location=place)
+
+
+def why_secret(path: str, role: Role, secrets: Secrets) -> str | None:
+    """Why a file is one of secrets; data by its name only."""
+    return file_is_secret(path, b"") if role == "data" else secrets.file_is_secret(path, _head(path))
+
+
+def without_digest(stated: Input, secret: str) -> Input:
+    """A digest would let others try what the secret is."""
+    return replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)
+
+
+def _head(path: str) -> bytes:
+    try:
+        return read_regular(path, HEAD)
+    except OSError:
+        return b""
