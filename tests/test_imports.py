@@ -64,9 +64,9 @@ with whence.start() as run:
 """
 
 NOT_FOR_A_RUN = {
-    "_hashlib", "argparse", "asyncio", "ast", "base64", "concurrent.futures", "csv", "ctypes", "dataclasses", "email",
-    "hashlib", "hmac", "importlib.metadata", "inspect", "logging", "multiprocessing", "shutil", "socket", "sqlite3", "ssl", "subprocess",
-    "tempfile", "tomllib", "traceback", "unittest", "yaml", "zipfile",
+    "_hashlib", "argparse", "ast", "asyncio", "base64", "concurrent.futures", "csv", "ctypes", "dataclasses",
+    "email", "hashlib", "hmac", "importlib.metadata", "inspect", "logging", "multiprocessing", "shutil", "socket",
+    "sqlite3", "ssl", "subprocess", "tempfile", "tomllib", "traceback", "unittest", "yaml", "zipfile",
 }  # fmt: skip
 """Of the standard library and beyond: what a run in process needs in rare cases only, at milliseconds each."""
 
