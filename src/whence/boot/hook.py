@@ -23,8 +23,10 @@ WATCHED = frozenset(
     (
         "argparse", "click.core", "typer._click.core", "hydra.core.utils", "omegaconf.omegaconf",
         "absl.flags._flagvalues", "fire.core", "jsonargparse._core", "jsonargparse.core", "tyro._cli",
-        "simple_parsing.parsing", "pydantic_settings.main", "transformers.hf_argparser",
-        "random", "numpy.random", "torch",
+        "simple_parsing.parsing", "pydantic_settings.main", "transformers.hf_argparser", "random", "numpy.random",
+        "torch", "torch.utils.tensorboard.writer", "tensorboardX.writer", "wandb.sdk.wandb_run",
+        "wandb.sdk.lib.noop_run", "mlflow.tracking.client", "trackio.run", "aim.sdk.run",
+        "lightning.pytorch.loggers.csv_logs", "pytorch_lightning.loggers.csv_logs", "keras.src.callbacks.history",
     )
 )  # fmt: skip
 """The rows of `table.ROWS`; a test holds the two equal. Here, so that the table is only loaded when it is needed."""

@@ -30,6 +30,11 @@ class Report:
         self._numbers = 0
         tell_by(self._fault)
 
+    @property
+    def folder(self) -> str:
+        """The folder for notes."""
+        return os.path.dirname(self._file)
+
     def number(self) -> int:
         """A number that no other note of this process has."""
         self._numbers += 1

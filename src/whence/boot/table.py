@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .parsed import Parsed
+    from .points import Points
 
 ROWS = {
     "argparse": "of_argparse:adapt",
@@ -37,6 +38,16 @@ ROWS = {
     "random": "seeds:adapt_random",
     "numpy.random": "seeds:adapt_numpy",
     "torch": "seeds:adapt_torch",
+    "torch.utils.tensorboard.writer": "trackers:adapt",
+    "tensorboardX.writer": "trackers:adapt",
+    "wandb.sdk.wandb_run": "trackers:adapt",
+    "wandb.sdk.lib.noop_run": "trackers:adapt",
+    "mlflow.tracking.client": "trackers:adapt",
+    "trackio.run": "trackers:adapt",
+    "aim.sdk.run": "trackers:adapt",
+    "lightning.pytorch.loggers.csv_logs": "trackers:adapt",
+    "pytorch_lightning.loggers.csv_logs": "trackers:adapt",
+    "keras.src.callbacks.history": "trackers:adapt",
 }
 """Module of the library -> module of ours : function. The same names as `hook.WATCHED`."""
 
@@ -47,6 +58,8 @@ class Notes:
     def __init__(self, to: Report) -> None:
         self.report = to
         self._parsed: Parsed | None = None
+        self._points: Points | None = None
+        self._has_measured = False
 
     @property
     def parsed(self) -> Parsed:
@@ -56,6 +69,21 @@ class Notes:
 
             self._parsed = Parsed(self.report)
         return self._parsed
+
+    @property
+    def points(self) -> Points:
+        """Where metric points go; loaded with the first of them."""
+        if self._points is None:
+            from .points import Points
+
+            self._points = Points(self.report.folder)
+        return self._points
+
+    def measured(self) -> None:
+        """A metric: with the first, what was parsed is looked at once more."""
+        if not self._has_measured:
+            self._has_measured = True
+            self.look_again()
 
     def look_again(self) -> None:
         """Look at what was parsed once more."""
@@ -84,7 +112,7 @@ def look_at_parsed() -> None:
     """At the first metric: what was parsed, as it is now. Raises nothing."""
     with Guard("the first metric"):
         for one in _notes:
-            one.look_again()
+            one.measured()
 
 
 def look_again() -> None:

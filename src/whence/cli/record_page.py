@@ -256,7 +256,8 @@ def _software(environment: Environment) -> Rows:
         python = environment.python
         yield Row("python", printable(f"{python.implementation} {python.version}  {python.executable}"))
     if environment.packages:
-        yield Row("packages", f"{len(environment.packages)} (whence cat RUN:environment)")
+        used = "" if environment.imported is None else f", {len(environment.imported)} imported"
+        yield Row("packages", f"{len(environment.packages)}{used} (whence cat RUN:environment)")
     for lock in filter(None, (environment.lock, *environment.locks)):
         agrees = {True: "agrees with what is installed", False: "DIFFERS from what is installed", None: lock.because}
         yield Row("lock", printable(f"{lock.path}  {agrees[lock.agrees] or 'not compared'}"))

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 SITE = Path(__file__).parent.parent / "boot" / "site"
 """The folder for PYTHONPATH."""
 
+SUFFIX = ".jsonl"
+"""Of the files that programs write there."""
+
+POINTS = "points"
+"""A link to the run's folder, for metric points of trackers."""
+
 WHAT = "config"
 """The part of the record that is missing where nobody told."""
 
@@ -57,7 +63,7 @@ class BootFolder(msgspec.Struct, frozen=True, kw_only=True):
 
     def files(self) -> list[Path]:
         """One for each interpreter that was started, and those forked from it that told something; by name."""
-        return sorted(self.path.iterdir())
+        return sorted(file for file in self.path.iterdir() if file.suffix == SUFFIX)
 
     def remove(self) -> None:
         """Remove it; a process that outlives the command then tells nothing more. Also a second time."""
@@ -85,6 +91,7 @@ def make_boot_folder(launch: Launch) -> BootFolder | None:
             _enter(place)
             path = place / recording.id
             path.mkdir(mode=0o700)
+            (path / POINTS).symlink_to(recording.folder)
             _hold(path)
             return BootFolder(path=path)
     except OSError as error:
