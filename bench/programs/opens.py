@@ -20,7 +20,8 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 
-from whence.recorder.observing import Observation, Observer, Watch, choose
+from whence.recorder.choosing import choose
+from whence.recorder.observing import Observation, Observer, Watch, watch
 
 OPENS = 2000
 ROUNDS = 7
@@ -58,23 +59,23 @@ def straced(argv: list[str]) -> None:
 
 def observed(argv: list[str], cpu: int | None = None) -> None:
     ended: list[Observation] = []
-    watch = Watch(Observer(choice=choose("seccomp", None), take=lambda records: None, ended=ended.append))
+    watching = watch(Observer(choice=choose("seccomp", None), take=lambda records: None, ended=ended.append))
     if os.fork() == 0:
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
-        watched = watch.part()
+        watched = watching.part()
         if os.fork() == 0:
             if watched is not None and watched.go_under():
                 os.execvp(argv[0], argv)
             os._exit(1)
-        watch.close()
+        watching.close()
         os.wait()
         os._exit(0)
-    watch.begin()
-    while not watch.settled(float("inf")):
-        watch.turn(_ready(watch))
+    watching.begin()
+    while not watching.settled(float("inf")):
+        watching.turn(_ready(watching))
     collect_orphans()
-    watch.finish()
+    watching.finish()
     if ended[0].mechanism != "seccomp" or ended[0].gaps:
         raise SystemExit(f"not observed: {ended[0]}")
 

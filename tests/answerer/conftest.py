@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from observed import Observed, Watchers
 
-from whence.recorder.observing import choose
+from whence.recorder.choosing import choose
 
 
 @pytest.fixture

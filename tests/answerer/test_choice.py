@@ -13,8 +13,8 @@ import pytest
 from observed import SUPERVISE
 
 from whence.answerer.privileged import capable, needs_privileges
-from whence.recorder import observing
-from whence.recorder.observing import Choice, choose, kernel
+from whence.recorder import choosing
+from whence.recorder.choosing import Choice, choose, kernel
 
 PYTHON = [sys.executable, "-I", "-c"]
 
@@ -37,20 +37,43 @@ REASONS = {
 }
 
 
+def without_strace(folder: Path) -> str:
+    """A PATH on which there is none."""
+    folder.mkdir()
+    for name in ("sh", "cat", "env"):
+        (folder / name).symlink_to(shutil.which(name) or name)
+    return str(folder)
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of seccomp(2)")
 @pytest.mark.parametrize(("error", "because"), REASONS.values(), ids=REASONS.keys())
-def test_where_the_call_is_refused_the_command_runs_and_the_reason_is_named(
-    observed: Any, error: int, because: str
-) -> None:
-    command = observed.argv("sh", "-c", "echo fine; exit 3")
-    done = subprocess.run(
-        [*PYTHON, FORBID, "317", str(error), *command], env=observed.environ, capture_output=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
-    assert (observed.observation["mechanism"], observed.observation["because"]) == ("none", because)
+class TestWhereTheCallIsRefused:
+    """The command runs, and the reason is named."""
+
+    def run(self, observed: Any, error: int) -> None:
+        command = observed.argv("sh", "-c", "echo fine > out; echo fine; exit 3")
+        argv = [*PYTHON, FORBID, "317", str(error), *command]
+        done = subprocess.run(argv, cwd=observed.work, env=observed.environ, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
+
+    @pytest.mark.skipif(not shutil.which("strace"), reason="this is about strace")
+    def test_strace_sees_it(self, observed: Any, error: int, because: str) -> None:
+        self.run(observed, error)
+        told = observed.observation
+        assert (told["mechanism"], told["because"], told["gaps"]) == ("strace", f"seccomp: {because}", [])
+        assert observed.ops(observed.work / "out") == ["create"]
+
+    def test_nothing_sees_it_where_there_is_no_strace(
+        self, observed: Any, error: int, because: str, tmp_path: Path
+    ) -> None:
+        observed.environ["PATH"] = without_strace(tmp_path / "bin")
+        self.run(observed, error)
+        told = observed.observation
+        said = f"seccomp: {because}; strace: there is no strace on PATH"
+        assert (told["mechanism"], told["because"]) == ("none", said)
 
 
-def test_under_an_observed_run_another_one_runs_unobserved_and_says_why(observed: Any, tmp_path: Path) -> None:
+def test_under_an_observed_run_another_one_runs_without_stopping_every_call(observed: Any, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
     command = [sys.executable, str(SUPERVISE), str(inner), "sh", "-c", "echo fine > out"]
@@ -58,7 +81,8 @@ def test_under_an_observed_run_another_one_runs_unobserved_and_says_why(observed
     assert (done.returncode, done.stderr) == (0, b"")
     assert observed.ops(observed.work / "out") == ["create"]
     told = (inner / "events.jsonl").read_text()
-    assert "another program watches this one already" in told
+    assert "seccomp: another program watches this one already" in told
+    assert "strace: " in told
 
 
 @pytest.mark.scenario("X4")
@@ -108,15 +132,17 @@ class TestWithoutPrivileges:
         program.chmod(0o4755)
         done = self.run(nobody, str(program), "-u")
         assert (done.returncode, done.stdout, done.stderr) == (0, b"0\n", b"")
-        assert nobody.observation["because"] == "seccomp: mine changes its user or group when it starts"
+        said = "mine changes its user or group when it starts"
+        assert nobody.observation["because"] == f"seccomp: {said}; strace: {said}"
 
 
 def test_off_is_off_and_auto_says_what_stood_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("off", None) == Choice("none", "it is switched off")
-    assert choose("strace", None) == Choice("none", "strace: this version does not have it")
-    monkeypatch.setattr(observing, "OLDEST", (99, 0))
-    assert choose("auto", None) == Choice("none", f"seccomp: Linux {os.uname().release} is older than 99.0")
-    monkeypatch.setattr(observing, "MECHANISMS", {"one": lambda program: "not here", "two": lambda program: ""})
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert choose("strace", None) == Choice("none", "strace: there is no strace on PATH")
+    monkeypatch.setattr(choosing, "OLDEST", (99, 0))
+    assert choose("seccomp", None) == Choice("none", f"seccomp: Linux {os.uname().release} is older than 99.0")
+    monkeypatch.setattr(choosing, "MECHANISMS", {"one": lambda program: "not here", "two": lambda program: ""})
     assert choose("auto", None) == Choice("two", "one: not here")
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from whence.recorder.choosing import choose
 from whence.recorder.command import run_command
-from whence.recorder.observing import Observation, Observer, choose
+from whence.recorder.observing import Observation, Observer
 from whence.records.encoding import encode
 from whence.records.events import Event, RunEnded, RunStarted
 from whence.records.run import Process

@@ -33,6 +33,28 @@ class Unwatched(Exception):
         """This process is under a filter that nobody answers: it cannot become the command any more."""
 
 
+def why_not(native: Native, code: bytes) -> str:
+    """Why no listener can be had here, found by trying it in a process of its own. Raises OSError: there is no room
+    for one."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            native.prctl(SET_NO_NEW_PRIVILEGES, 1)
+            native.set_filter(code, FLAGS)
+            os._exit(0)
+        except OSError as error:
+            os._exit(error.errno or errno.EINVAL)
+        finally:
+            os._exit(errno.EINVAL)
+    number = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return "" if number == 0 else reason(number)
+
+
+def reason(number: int) -> str:
+    """What an error of the call means."""
+    return _REASONS.get(number) or os.strerror(number if number > 0 else errno.EINVAL)
+
+
 def go_under(post: Post, native: Native, machine: str, privileged: str) -> None:
     """In the process that becomes the command, right before it does. Raises Unwatched.
 
@@ -42,7 +64,7 @@ def go_under(post: Post, native: Native, machine: str, privileged: str) -> None:
     try:
         listener = _set(native, code, privileged)
     except OSError as error:
-        raise Unwatched(_REASONS.get(error.errno or 0, os.strerror(error.errno or 0))) from error
+        raise Unwatched(reason(error.errno or 0)) from error
     try:
         if not post.hand_over(listener):
             raise Unwatched("the processes that watch were killed", spoiled=True)

@@ -21,6 +21,8 @@ RETURN = 0x06  # BPF_RET | BPF_K
 
 ALLOW = 0x7FFF0000
 NOTIFY = 0x7FC00000
+TRACE = 0x7FF00000
+"""Stops for a tracer; without one the call fails (ENOSYS)."""
 
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 """Offsets in `struct seccomp_data`; an argument takes 8 bytes, its low half comes first."""
@@ -48,9 +50,11 @@ class Label(NamedTuple):
     name: str
 
 
-def program(machine: Machine, folder: int) -> bytes:
+def program(machine: Machine, folder: int, action: int = NOTIFY) -> bytes:
     """The instructions, as the kernel takes them. `folder` is the machine's O_DIRECTORY."""
-    return assemble([*_by_architecture(machine), *_native(machine), *_foreign(machine), *_opens(folder), *_ends()])
+    return assemble(
+        [*_by_architecture(machine), *_native(machine), *_foreign(machine), *_opens(folder), *_ends(action)]
+    )
 
 
 def _by_architecture(machine: Machine) -> Iterable[Step | Label]:
@@ -92,9 +96,9 @@ def _opens(folder: int) -> Iterable[Step | Label]:
         yield Step(EQUAL, folder, then="allow", other="notify")
 
 
-def _ends() -> Iterable[Step | Label]:
+def _ends(action: int) -> Iterable[Step | Label]:
     yield Label("notify")
-    yield Step(RETURN, NOTIFY)
+    yield Step(RETURN, action)
     yield Label("allow")
     yield Step(RETURN, ALLOW)
 

@@ -24,7 +24,7 @@ from ..system.descriptors import drop_inherited, release
 from .descriptors import Descriptors, prepare
 from .front import OUR_FAULT, Front, forwarded
 from .keeper import Keeper, Recorded
-from .observing import Observation, Observer, Watch
+from .observing import Observation, Observer, Watch, watch
 from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
 from .terminal import RawMode
@@ -61,7 +61,7 @@ def run_command(
     job = Job(
         argv=[*argv], environ=environ, descriptors=descriptors, group=os.getpgrp(), mask={int(n) for n in mask_before}
     )
-    watch, finish = _observed(observer, finish)
+    watched, finish = _observed(observer, finish)
     raw = RawMode(0) if descriptors.interactive else None
     reports = os.pipe(), os.pipe()
     life = os.pipe()
@@ -77,11 +77,11 @@ def run_command(
         _keep(
             recording, job, reports=(reports[0][0], reports[0][1], reports[1][1]), life=life, front=theirs.detach(),
             log=OutputLog(log, output_log_limit), raw=raw, mask=mask, finish=finish,
-            watch=watch, listen=listen,
+            watch=watched, listen=listen,
         )  # fmt: skip
     theirs.close()
-    if watch:
-        watch.close()
+    if watched:
+        watched.close()
     for fd in (reports[0][0], reports[0][1], reports[1][1], life[0]):
         os.close(fd)
     recording.release()
@@ -128,7 +128,7 @@ def _keep(
         if fork_or_report(reports[1:]) == 0:
             os.close(front)
             os.close(life[1])
-            parent(job, reports[1:], life[0], watch and watch.part())
+            parent(job, reports[1:], life[0], watch.part() if watch else None)
         for fd in (*reports[1:], life[0]):
             os.close(fd)
         if watch:
@@ -154,7 +154,7 @@ def _observed(observer: Observer | None, finish: Callable[[bool], None]) -> tupl
     because = observer.choice.because
     if observer.choice.mechanism != "none":
         try:
-            return Watch(observer), finish
+            return watch(observer), finish
         except (OSError, ImportError) as error:
             because = f"it could not be begun: {error}"
 

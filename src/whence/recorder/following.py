@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from ..records import events
 from ..records.observation import Observation
 from . import observing
+from .choosing import Choice, choose
 from .launch import Launch
-from .observing import Choice, Observer, Records, choose
+from .observing import Observer, Records
 
 if TYPE_CHECKING:
     from .observed import Observed

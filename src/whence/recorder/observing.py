@@ -1,6 +1,6 @@
-"""The recorder's side of observation: which mechanism, the records as they come, and what was not seen.
+"""The recorder's side of observation: the records as they come, and what was not seen.
 
-A mechanism that cannot be used never keeps a command from running: the reason becomes part of the record.
+What watches one command is a `Watch`, one class a mechanism; the one of this module listens to a seccomp filter.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import fcntl
 import os
 import signal
 import stat
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,10 +20,11 @@ from ..answerer import post as words
 from ..answerer.filter import Unwatched, go_under
 from ..answerer.native import Native
 from ..answerer.post import Post
-from ..answerer.privileged import ADMIN, TRACE, capable, needs_privileges
+from ..answerer.privileged import TRACE, capable, needs_privileges
 from ..answerer.ring import Ring
 from ..answerer.standby import part
 from ..answerer.syscalls import MACHINES
+from .choosing import Choice
 
 PAUSE = 0.05
 """Seconds between two looks into the ring while the command opens files; then the recorder sleeps until woken."""
@@ -32,17 +32,7 @@ PAUSE = 0.05
 SETTLE = 0.25
 """Seconds after the command's end in which all that it started is expected to be gone."""
 
-OLDEST = (5, 19)
-"""The first kernel whose callers cannot be interrupted by their own timers while they are held."""
-
 Records = list[tuple[Any, ...]]
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """How a command is observed; `because` says why not, or why not otherwise."""
-
-    mechanism: str
-    because: str = ""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,69 +56,65 @@ class Observer(msgspec.Struct, frozen=True, kw_only=True):
     """The file that will be executed."""
 
 
-# The choice.
+# What every mechanism has.
 
 
-def choose(mode: str, program: str | None) -> Choice:
-    """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given."""
-    if mode == "off":
-        return Choice("none", "it is switched off")
-    wanted = MECHANISMS if mode == "auto" else {mode: MECHANISMS.get(mode, _not_here)}
-    reasons: list[str] = []
-    for name, why_not in wanted.items():
-        reason = why_not(program)
-        if not reason:
-            return Choice(name, "; ".join(reasons))
-        reasons.append(f"{name}: {reason}")
-    return Choice("none", "; ".join(reasons))
-
-
-def _why_not_seccomp(program: str | None) -> str:
-    if sys.platform != "linux":
-        return f"{sys.platform} does not have it"
-    system = os.uname()
-    if system.machine not in MACHINES or sys.maxsize < 1 << 32:
-        return f"not on this architecture ({system.machine})"
-    if kernel(system.release) < OLDEST:
-        return f"Linux {system.release} is older than {OLDEST[0]}.{OLDEST[1]}"
-    actions = _text("/proc/sys/kernel/seccomp/actions_avail")
-    if actions and b"user_notif" not in actions.split():
-        return "this kernel cannot notify"
-    if program is not None and not capable(_text("/proc/self/status"), ADMIN):
-        return needs_privileges(program)
-    return ""
-
-
-def _not_here(_: str | None) -> str:
-    return "this version does not have it"
-
-
-MECHANISMS: Mapping[str, Callable[[str | None], str]] = {"seccomp": _why_not_seccomp}
-"""In the order in which `auto` tries them; each says why it cannot be used, or nothing."""
-
-
-def kernel(release: str) -> tuple[int, ...]:
-    """`(6, 1)` for `6.1.0-18-amd64`."""
-    numbers: list[int] = []
-    for word in release.split("-")[0].split(".")[:2]:
-        if not word.isdigit():
-            break
-        numbers.append(int(word))
-    return tuple(numbers)
-
-
-def _text(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""
-
-
-# Watching.
-
-
-class Watch:
+class Watch(Protocol):
     """One command's observation, from before the forks. The keeper calls `turn` after each poll."""
+
+    def part(self) -> Watched | None:
+        """In the process that becomes the command's parent: make those that watch; nothing when that failed."""
+        ...
+
+    def begin(self) -> None:
+        """In the keeper, after the forks: give up what only the others hold."""
+        ...
+
+    def close(self) -> None:
+        """In the front, which has no part in it."""
+        ...
+
+    def interest(self) -> list[int]:
+        """Descriptors to poll for reading."""
+        ...
+
+    def next(self, ended_at: float | None) -> float:
+        """When to look without being woken."""
+        ...
+
+    def turn(self, ready: Mapping[int, int]) -> None: ...
+
+    def settled(self, ended_at: float) -> bool:
+        """Whether nobody is left to be watched; past the time, somebody stays who outlived the command."""
+        ...
+
+    def finish(self) -> None:
+        """The command has ended: take what is left, and tell the observer what was seen and what was not."""
+        ...
+
+
+class Watched(Protocol):
+    """What the command's parent, and the process that becomes the command, need."""
+
+    def go_under(self) -> bool:
+        """In the process that becomes the command; false when it has to be made anew, and not watched."""
+        ...
+
+
+def watch(observer: Observer) -> Watch:
+    """Get ready for the mechanism that was chosen. Raises OSError, ImportError where this Python lacks ctypes."""
+    if observer.choice.mechanism == "strace":
+        from .tracing import Tracing
+
+        return Tracing(observer)
+    return Listening(observer)
+
+
+# Listening to a filter.
+
+
+class Listening:
+    """By the records that the answerer puts into a ring."""
 
     def __init__(self, observer: Observer) -> None:
         """Raises OSError, and ImportError where this Python was built without ctypes."""
@@ -150,7 +136,7 @@ class Watch:
 
     # In the process that becomes standby, answerer, and the command's parent.
 
-    def part(self) -> Watched | None:
+    def part(self) -> Listened | None:
         """Returns in the parent only; nothing when no process could be made."""
         try:
             part(self._post, self._native, reap=_only_those_above_may_look())
@@ -159,7 +145,7 @@ class Watch:
             self._post.close()
             return None
         self._post.keep_theirs()
-        return Watched(self._post, self._native, self._machine, self._observer.program)
+        return Listened(self._post, self._native, self._machine, self._observer.program)
 
     # In the keeper.
 
@@ -244,8 +230,8 @@ class Watch:
         )
 
 
-class Watched:
-    """What the command's parent, and the process that becomes the command, need."""
+class Listened:
+    """The way under the filter."""
 
     def __init__(self, post: Post, native: Native, machine: str, program: str | None) -> None:
         self._post = post
@@ -291,3 +277,10 @@ def _only_those_above_may_look() -> bool:
     """Yama's rule (ptrace_scope), from which CAP_SYS_PTRACE frees."""
     scope = _text("/proc/sys/kernel/yama/ptrace_scope").strip()
     return scope not in (b"", b"0") and not capable(_text("/proc/self/status"), TRACE)
+
+
+def _text(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""

@@ -305,7 +305,7 @@ def _truncate(files: Files, seen: Seen) -> bytes | None:
 
 
 def _unlink(files: Files, seen: Seen) -> bytes | None:
-    if seen.identity is None or seen.identity.is_folder:
+    if (seen.identity is None and not seen.because) or (seen.identity is not None and seen.identity.is_folder):
         return None
     track = files.find(seen.path) or files.track(seen.path, seen.identity)
     if track is not None:

@@ -24,6 +24,9 @@ PEAK_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 OUTPUT_LIMIT = 64 << 20
 """Bytes of one stream that `run` keeps; a program that prints more is stopped."""
 
+HELD = 0.05
+"""Seconds after which a traced process that has not moved is stopped for good."""
+
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """A program that ended by itself."""
@@ -208,7 +211,24 @@ def start_time(pid: int) -> int | None:
 def is_stopped(pid: int) -> bool | None:
     """Whether job control holds the process; nothing when /proc does not say."""
     fields = _stat(pid)
-    return None if fields is None else fields[0] == b"T"
+    return None if fields is None else fields[0] == b"T" or (fields[0] == b"t" and _is_held(pid))
+
+
+def _is_held(pid: int) -> bool:
+    """Whether a traced process stays where it stands: its stop for a call is over at once, one by job control not."""
+    before = _switches(pid)
+    time.sleep(HELD)
+    fields = _stat(pid)
+    return fields is not None and fields[0] == b"t" and before == _switches(pid)
+
+
+def _switches(pid: int) -> bytes:
+    """How often it has given up its processor, as /proc says it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return b""
+    return status[status.find(b"voluntary_ctxt_switches") :]
 
 
 def parent_of(pid: int) -> int | None:
