@@ -149,19 +149,61 @@ _Line = tuple[bytes, str, int, int, str | None]
 """Path, kind, mode, size, digest: one line of a manifest."""
 
 
+class _Lines:
+    """The lines of a manifest, each as it will stand there: there may be very many."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._size = 0
+        self._files = 0
+        self._unread: list[bytes] = []
+
+    def add(self, line: _Line) -> None:
+        path, kind, _, size, _ = line
+        self._lines.append((path, _encode(line)))
+        if kind == "file":
+            self._files += 1
+            self._size += size
+        elif kind == "unread":
+            self._unread.append(path)
+
+    def measured(self, stat: os.stat_result, began: int) -> Measured:
+        """The folder, with its manifest in the canonical form: lines sorted by the bytes of the path. Call it once."""
+        manifest = self._manifest()
+        return Measured(
+            digest=digest_of(manifest),
+            size=self._size,
+            stat=stat_identity(stat),
+            began=began,
+            files=self._files,
+            unread=tuple(map(os.fsdecode, sorted(self._unread))),
+            manifest=manifest,
+        )
+
+    def _manifest(self) -> bytes:
+        if not self._lines:
+            return b"[\n]\n"
+        self._lines.sort()
+        lines = [line for _, line in self._lines]
+        self._lines.clear()
+        lines[0] = b"[\n" + lines[0]
+        lines[-1] += b"\n]\n"
+        return b",\n".join(lines)
+
+
 def measure_folder(path: str, cache: Cache) -> Steps[Measured]:
     """The digest of a folder's manifest, a file a step (a chunk of a big one). Raises OSError for the folder itself;
     what lies in it and cannot be read stands in the manifest as `unread`."""
     began = time.time_ns()
     part = os.path.realpath(path)
     stat = os.stat(path)
-    lines: list[_Line] = []
+    lines = _Lines()
     folders = [""]
     os.scandir(path).close()
     while folders:
         below = folders.pop()
         yield from _folder_lines(path, below, part, cache, lines, folders)
-    return _folder(stat, began, lines)
+    return lines.measured(stat, began)
 
 
 def measure_some(path: str, names: Sequence[str], cache: Cache) -> Steps[Measured]:
@@ -173,11 +215,11 @@ def measure_some(path: str, names: Sequence[str], cache: Cache) -> Steps[Measure
     began = time.time_ns()
     part = os.path.realpath(path)
     stat = os.stat(path)
-    lines: list[_Line] = []
+    lines = _Lines()
     for name in names:
-        lines.append((yield from _line_of(os.path.join(path, name), os.fsencode(name), part, cache)))
+        lines.add((yield from _line_of(os.path.join(path, name), os.fsencode(name), part, cache)))
         yield
-    return _folder(stat, began, lines)
+    return lines.measured(stat, began)
 
 
 def _line_of(path: str, relative: bytes, part: str, cache: Cache) -> Steps[_Line]:
@@ -194,39 +236,23 @@ def _line_of(path: str, relative: bytes, part: str, cache: Cache) -> Steps[_Line
         return relative, "unread", 0o644, 0, None
 
 
-def _folder(stat: os.stat_result, began: int, lines: list[_Line]) -> Measured:
-    lines.sort()
-    manifest = manifest_of(lines)
-    return Measured(
-        digest=digest_of(manifest),
-        size=sum(line[3] for line in lines if line[1] == "file"),
-        stat=stat_identity(stat),
-        began=began,
-        files=sum(line[1] == "file" for line in lines),
-        unread=tuple(os.fsdecode(line[0]) for line in lines if line[1] == "unread"),
-        manifest=manifest,
-    )
-
-
-def _folder_lines(
-    root: str, below: str, part: str, cache: Cache, lines: list[_Line], folders: list[str]
-) -> Steps[None]:
+def _folder_lines(root: str, below: str, part: str, cache: Cache, lines: _Lines, folders: list[str]) -> Steps[None]:
     """The lines of what lies in one folder; folders below it are added to those still to be read."""
     folder = os.path.join(root, below) if below else root
     try:
         with os.scandir(folder) as scan:
             entries = [entry for entry in scan if entry.name != ".whence"]
     except OSError:
-        lines.append((os.fsencode(below), "unread", 0o755, 0, None))
+        lines.add((os.fsencode(below), "unread", 0o755, 0, None))
         return
     if not entries and below:
-        lines.append((os.fsencode(below), "folder", 0o755, 0, None))
+        lines.add((os.fsencode(below), "folder", 0o755, 0, None))
     for entry in entries:
         relative = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir(follow_symlinks=False):
             folders.append(relative)
         else:
-            lines.append((yield from _line(entry, os.fsencode(relative), part, cache)))
+            lines.add((yield from _line(entry, os.fsencode(relative), part, cache)))
             yield
 
 
@@ -260,13 +286,6 @@ def _file_of_folder(
     if not hashed.changed and hashed.stat == stat_identity(stat):
         cache.add(part, stat, hashed.digest, began)
     return hashed.digest, hashed.size
-
-
-def manifest_of(lines: list[_Line]) -> bytes:
-    """The manifest in its canonical form: lines sorted by the bytes of the path, one entry a line."""
-    if not lines:
-        return b"[\n]\n"
-    return b"[\n" + b",\n".join([_encode(line) for line in lines]) + b"\n]\n"
 
 
 def _encode(line: _Line) -> bytes:

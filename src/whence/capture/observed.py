@@ -17,7 +17,7 @@ from ..rules.observation import FileUse
 from ..rules.seen import Identity
 from ..system.files import stat_identity
 from .digesting import DigestingInput
-from .hashing import Cache, Measured, Work, measure_file, measure_folder, measure_some
+from .hashing import Cache, Measured, Steps, Work, measure_file, measure_folder, measure_some
 from .places import Mounts, recorded_path
 
 Changed = Literal["no", "yes", "unknown"]
@@ -159,9 +159,7 @@ class ObservedFolder(DigestingInput):
         self.path = entry.folder
         self._entry = entry
         self._uses = uses
-        names = [path[len(entry.folder) + 1 :] for path in entry.files]
-        steps = measure_folder(entry.folder, cache) if entry.whole else measure_some(entry.folder, names, cache)
-        super().__init__(steps)
+        super().__init__(_steps(entry, cache))
 
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         if self.measured is not None and self._judged()[0] == "no":
@@ -199,6 +197,12 @@ class ObservedFolder(DigestingInput):
             named = ", ".join(os.fsdecode(use.path) for use in moved[:3]) + (" …" if len(moved) > 3 else "")
             return "unknown", f"{len(moved)} of its files are not as they were when they were opened: {named}"
         return ("no", None) if self.measured or self.pending else ("unknown", self._because)
+
+
+def _steps(entry: Entry, cache: Cache) -> Steps[Measured]:
+    if entry.whole:
+        return measure_folder(entry.folder, cache)
+    return measure_some(entry.folder, [path[len(entry.folder) + 1 :] for path in entry.files], cache)
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -91,12 +91,13 @@ class Observed:
         """No digest is taken beside the command any more."""
         self._digests.stop()
 
-    def measured(self, path: bytes, opened: Identity | None) -> Measured | None:
+    def measured(self, opened: Identity | None) -> Measured | None:
         """The digest of what was opened, if it was taken while the command ran."""
-        digest = self._digests.done.get(path)
-        if digest is None or opened is None:
+        if opened is None:
             return None
-        return Measured(digest="sha256:" + digest.hex(), size=opened.size, stat=stat_of(opened), began=0)
+        stat = stat_of(opened)
+        digest = self.cache.taken(stat)
+        return Measured(digest=digest, size=opened.size, stat=stat, began=0) if digest is not None else None
 
     def is_only_held_above(self, device: int, inode: int) -> bool:
         """Whether whoever holds the file open is not of the command: it was handed over (`command > file`), so that the
@@ -112,12 +113,10 @@ class Observed:
 
 
 class _Beside:
-    """A thread that digests what was opened, while it is still there. Begins with the first file."""
+    """A thread that digests what was opened, while it is still there, into the cache. Begins with the first file."""
 
     def __init__(self, cache: DigestCache, between: Callable[[], None]) -> None:
         """`between` is called in the thread when it is interrupted: it may wait for a file system, as digests may."""
-        self.done: dict[bytes, bytes] = {}
-        """By path: the digest of what was first opened there."""
         self._cache = cache
         self._between = between
         self._interrupted = threading.Event()
@@ -147,6 +146,7 @@ class _Beside:
         self._wake.release()
         if self._thread is not None:
             self._thread.join()
+        self._todo.clear()
 
     def _work(self) -> None:
         _be_gentle()
@@ -157,9 +157,7 @@ class _Beside:
             if not self._todo:
                 continue
             path, opened = self._todo.popleft()
-            measured = digest_opened(os.fsdecode(path), opened, self._cache, self._pause)
-            if measured is not None:
-                self.done[path] = bytes.fromhex(measured.digest[7:])
+            digest_opened(os.fsdecode(path), opened, self._cache, self._pause)
 
     def _pause(self) -> bool:
         """Between two pieces of work: whether it is to stop."""

@@ -201,11 +201,13 @@ class Settling:
 
     def _undeclared(self, uses: dict[str, FileUse]) -> dict[str, FileUse]:
         said = self._observed.declared()
+        if not said:
+            return uses
         return {path: use for path, use in uses.items() if not is_at_or_below(os.path.realpath(path), said)}
 
     def _state_files(self, role: Role, uses: dict[str, FileUse], enough: Callable[[], bool]) -> None:
         for path, use in sorted(self._undeclared(uses).items(), key=lambda item: _size(item[1])):
-            measured = self._observed.measured(use.path, use.opened)
+            measured = self._observed.measured(use.opened)
             one = ObservedFile(use, role, cache=self._cache, measured=measured)
             one.advance(enough)
             self._state_file(one, role, path)
@@ -251,7 +253,8 @@ class Settling:
         said = {os.path.realpath(path) for path in self._launch.written}
         for name in ("output", "changed", "intermediate"):
             uses = {path: use for path, use in self._all(name).items() if use.now is not None}
-            uses = {path: use for path, use in uses.items() if not is_at_or_below(os.path.realpath(path), said)}
+            if said:
+                uses = {path: use for path, use in uses.items() if not is_at_or_below(os.path.realpath(path), said)}
             gathered = self._gather(uses)
             for path in gathered.files:
                 yield from self._output(path, name, before=self._before(uses[path]))
@@ -281,7 +284,7 @@ class Settling:
             )
 
     def _before(self, use: FileUse) -> str | None:
-        measured = self._observed.measured(use.path, use.opened) if use.opened == use.before else None
+        measured = self._observed.measured(use.opened) if use.opened == use.before else None
         return measured.digest if measured else None
 
     def _gather(self, uses: dict[str, FileUse]) -> Gathered:

@@ -70,7 +70,7 @@ class SoFar:
             if is_at_or_below(os.path.realpath(os.fsdecode(path)), declared):
                 del self._read[path]
                 continue
-            measured = self._observed.measured(path, opened)
+            measured = self._observed.measured(opened)
             if measured is not None:
                 del self._read[path]
             elif path in self._named:

@@ -53,7 +53,7 @@ class Track(msgspec.Struct, gc=False):
         return bool(self.marks & (CREATED | OVERWRITTEN))
 
 
-class FileUse(msgspec.Struct, frozen=True):
+class FileUse(msgspec.Struct, frozen=True, gc=False):
     """One file at the end."""
 
     path: bytes
@@ -149,18 +149,20 @@ class Files:
 
     def uses(self, now: Callable[[bytes], Identity | None]) -> Iterator[FileUse]:
         """Each file once, those that the run wrote last; `now` looks at a path, links followed, once for each file.
-        Call it when the stream has ended."""
+        Call it once, when the stream has ended: what was told of is forgotten."""
         written = [(path, track) for path, track in self._all() if track.written or track.marks & OPENED_TO_WRITE]
         there = {path: now(path) for path, _ in written}
         own = _by_key(written, there)
-        for path, track in self._all():
-            if path in there or not track.marks:
-                continue
-            found = now(path)
-            if found is not None and found.key in own:
-                _join(own[found.key], track)  # Another name of a file that the run wrote: told under that one.
-            else:
-                yield _use(path, track, found)
+        for folder in list(self._folders):
+            for name, track in self._folders.pop(folder).items():
+                path = _joined(folder, name)
+                if path in there or not track.marks:
+                    continue
+                found = now(path)
+                if found is not None and found.key in own:
+                    _join(own[found.key], track)  # Another name of a file that the run wrote: told under that one.
+                else:
+                    yield _use(path, track, found)
         for path, track in written:
             yield _use(path, track, there[path])
 

@@ -17,10 +17,14 @@ import time
 from pathlib import Path
 
 from ..digests import sha256
+from ..records.data import Stat
 from ..system.files import make_folders, temporary_name, write_all
 
 _MAGIC = b"whence-digests/1\n"
-_ROW = struct.Struct("<QQQqq32s")
+_KEY = struct.Struct("<QQQqq")
+_BEGAN = struct.Struct("<q")
+_DIGEST = 32
+_ROW = _KEY.size + _DIGEST
 _HEAD = len(_MAGIC) + 32
 
 RACY = 2 * 10**9
@@ -29,57 +33,69 @@ RACY = 2 * 10**9
 MOST_ROWS = 500_000
 """Rows of one folder; beyond, those of files that were not seen this time are dropped."""
 
-_Key = tuple[int, int, int, int, int]
 
-
-def _key(stat: os.stat_result) -> _Key:
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+def _key(stat: os.stat_result) -> bytes:
+    return _KEY.pack(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 class DigestCache:
-    """Digests by stat identity, below the store's `cache` folder.
+    """Digests by stat identity, below the store's `cache` folder. About 250 bytes of memory a file.
 
-    Not for several threads at once; several processes may share the folder.
+    What was found under one folder is known under each: the identity names the file. Not for several threads at once;
+    several processes may share the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "digests"
-        self._parts: dict[str, dict[_Key, bytes]] = {}
-        self._fresh: dict[str, dict[_Key, tuple[bytes, int]]] = {}
+        self._digests: dict[bytes, bytes] = {}
+        """By key, of all parts: 32 bytes, and where it was added here, when its reading began."""
+        self._saved: dict[str, set[bytes]] = {}
+        """The keys in each part's packed file, once it was read."""
+        self._added: dict[str, set[bytes]] = {}
 
     def find(self, part: str, stat: os.stat_result) -> str | None:
         """The digest of the file with that stat identity; `part` is the path of the folder that it is kept under."""
-        rows = self._parts.get(part)
-        if rows is None:
-            rows = self._parts[part] = self._load(part)
+        saved = self._saved.get(part)
+        if saved is None:
+            saved = self._read(part)
         key = _key(stat)
-        raw = rows.get(key)
-        if raw is None and (added := self._fresh.get(part, {}).get(key)) is not None:
-            raw = None if _racy(key, added[1], {}) else added[0]
-        return None if raw is None else "sha256:" + raw.hex()
+        found = self._digests.get(key)
+        if found is None or _is_racy(key, found, {}):
+            return None
+        if key not in saved:
+            self._added.setdefault(part, set()).add(key)
+        return "sha256:" + found[:_DIGEST].hex()
+
+    def taken(self, stat: Stat) -> str | None:
+        """The digest of a file that had that identity, if one is at hand, also of one that had just been written."""
+        found = self._digests.get(_KEY.pack(stat.device, stat.inode, stat.size, stat.mtime, stat.ctime))
+        return None if found is None else "sha256:" + found[:_DIGEST].hex()
 
     def add(self, part: str, stat: os.stat_result, digest: str, began: int) -> None:
         """Remember a digest; `began` is when its reading began, in Unix nanoseconds. `save` writes it."""
-        self._fresh.setdefault(part, {})[_key(stat)] = (bytes.fromhex(digest[7:]), began)
+        key = _key(stat)
+        self._digests[key] = bytes.fromhex(digest[7:]) + _BEGAN.pack(began)
+        self._added.setdefault(part, set()).add(key)
 
     def save(self) -> None:
         """Write what was added. A cache that cannot be written is no fault: the files are read again next time."""
-        fresh, self._fresh = self._fresh, {}
-        for part, added in fresh.items():
+        added, self._added = self._added, {}
+        for part, keys in added.items():
             try:
-                self._save(part, added)
+                self._save(part, keys)
             except OSError:
                 return
 
-    def _save(self, part: str, added: dict[_Key, tuple[bytes, int]]) -> None:
+    def _save(self, part: str, keys: set[bytes]) -> None:
         make_folders(self._folder, within=self._folder.parent.parent)
         temporary = temporary_name(self._folder)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             ahead = _clock_ahead(fd)
-            settled = {key: raw for key, (raw, began) in added.items() if not _racy(key, began, ahead)}
+            settled = {key: found for key in keys if not _is_racy(key, found := self._digests[key], ahead)}
             # Read again: another process may have saved meanwhile.
-            rows = _bounded(self._load(part) | settled, settled)
+            before = self._load(part)
+            rows = _bounded(before | settled, settled) if before else settled
             write_all(fd, _pack(rows))
             os.rename(temporary, self._path(part))
         except OSError:
@@ -87,13 +103,20 @@ class DigestCache:
             raise
         finally:
             os.close(fd)
-        self._parts[part] = rows
+        self._saved.pop(part, None)
+
+    def _read(self, part: str) -> set[bytes]:
+        """What the packed file of a folder has, from now on."""
+        rows = self._load(part)
+        self._digests.update(rows)
+        saved = self._saved[part] = set(rows)
+        return saved
 
     def _path(self, part: str) -> str:
         name = sha256(os.fsencode(part)).hexdigest()[:40]
         return os.path.join(self._folder, name)
 
-    def _load(self, part: str) -> dict[_Key, bytes]:
+    def _load(self, part: str) -> dict[bytes, bytes]:
         try:
             with os.fdopen(os.open(self._path(part), os.O_RDONLY | os.O_CLOEXEC), "rb") as stream:
                 packed = stream.read()
@@ -112,32 +135,40 @@ def _clock_ahead(fd: int) -> dict[int, int]:
     return {stat.st_dev: stat.st_mtime_ns - now}
 
 
-def _racy(key: _Key, began: int, ahead: dict[int, int]) -> bool:
-    device, _, _, mtime, ctime = key
+def _is_racy(key: bytes, found: bytes, ahead: dict[int, int]) -> bool:
+    """Whether the file had just changed when it was read; what comes from a packed file had not."""
+    if len(found) == _DIGEST:
+        return False
+    device, _, _, mtime, ctime = _KEY.unpack(key)
+    (began,) = _BEGAN.unpack_from(found, _DIGEST)
     return began + ahead.get(device, 0) - max(mtime, ctime) < RACY
 
 
-def _bounded(rows: dict[_Key, bytes], seen: dict[_Key, bytes]) -> dict[_Key, bytes]:
+def _bounded(rows: dict[bytes, bytes], seen: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """One row an inode, the newest; a folder of very many keeps only what was seen now."""
     if len(rows) > MOST_ROWS:
         rows = seen
-    newest: dict[tuple[int, int], _Key] = {}
+    newest: dict[bytes, bytes] = {}
     for key in rows:
-        before = newest.get(key[:2])
-        if before is None or before[4] <= key[4]:
-            newest[key[:2]] = key
+        before = newest.get(key[:16])
+        if before is None or _ctime(before) <= _ctime(key):
+            newest[key[:16]] = key
     return {key: rows[key] for key in newest.values()}
 
 
-def _pack(rows: dict[_Key, bytes]) -> bytes:
-    body = b"".join([_ROW.pack(*key, raw) for key, raw in rows.items()])
+def _ctime(key: bytes) -> int:
+    return _BEGAN.unpack_from(key, _KEY.size - 8)[0]
+
+
+def _pack(rows: dict[bytes, bytes]) -> bytes:
+    body = b"".join([key + found[:_DIGEST] for key, found in rows.items()])
     return _MAGIC + sha256(body).digest() + body
 
 
-def _unpack(packed: bytes) -> dict[_Key, bytes]:
+def _unpack(packed: bytes) -> dict[bytes, bytes]:
     """The rows, or none of a file that is damaged or of another form."""
-    body = memoryview(packed)[_HEAD:]
-    sound = packed.startswith(_MAGIC) and len(body) % _ROW.size == 0
-    if not sound or sha256(body).digest() != packed[len(_MAGIC) : _HEAD]:
+    sound = packed.startswith(_MAGIC) and (len(packed) - _HEAD) % _ROW == 0
+    if not sound or sha256(memoryview(packed)[_HEAD:]).digest() != packed[len(_MAGIC) : _HEAD]:
         return {}
-    return {row[:5]: row[5] for row in _ROW.iter_unpack(body)}
+    rows = range(_HEAD, len(packed), _ROW)
+    return {packed[at : at + _KEY.size]: packed[at + _KEY.size : at + _ROW] for at in rows}
