@@ -66,7 +66,8 @@ def calls(log: Path, start: Path) -> list[Call]:
     for pid, name, words, result in _whole(log.read_text("latin-1").splitlines()):
         if here := re.search(r"AT_FDCWD<((?:\\x[0-9a-f]{2})*)", words):
             folders[pid] = _bytes(here[1])
-        if " EBADF " not in result:  # It names a folder that is none.
+        # A call that this strace has no name for passes its filter; EBADF: it names a folder that is none.
+        if name in KINDS and " EBADF " not in result:
             told.append(_call(pid, name, words, result, folders.get(pid, bytes(start))))
     return told
 
