@@ -53,6 +53,17 @@ parser.add_argument("words", nargs="*")
 parser.parse_intermixed_args()
 """
 
+
+@pytest.mark.parametrize("words", ["iter(['--lr', '7'])", "(w for w in ['--lr', '7'])", "map(str, ['--lr', '7'])"])
+def test_words_that_can_be_looked_at_once_reach_the_parser(words: str, workplace: Workplace) -> None:
+    workplace.script(
+        "program.py",
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float, default=3)\n"
+        f"print(parser.parse_args({words}).lr)\n",
+    )
+    assert workplace.whence("run", "--", PYTHON, "program.py").ok().out == "7.0\n"
+
+
 CLICK = """\
 import click
 @click.command()

@@ -143,6 +143,13 @@ def test_what_was_computed_before_the_first_metric_is_told_then(workplace: Workp
     assert record["config"]["origins"] == {"lr": "generated", "steps": "generated"}
 
 
+def test_a_relative_folder_for_temporary_files_is_found_from_everywhere(workplace: Workplace) -> None:
+    (workplace.path / "tt").mkdir()
+    workplace.script("program.py", "import os; os.chdir('/')\n" + PARSE.format(name="lr", value=1))
+    record = workplace.record(PYTHON, "program.py", env={"TMPDIR": "tt"})
+    assert record["config"]["values"] == {"lr": "1"}
+
+
 @pytest.mark.parametrize("options", [["--policy", "observe_python=off"]])
 def test_policy_turns_it_off(options: list[str], workplace: Workplace) -> None:
     workplace.script("program.py", PARSE.format(name="lr", value=1) + "import os; print(*sorted(os.environ))\n")

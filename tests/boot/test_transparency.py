@@ -50,7 +50,7 @@ def test_path_modules_and_environment_are_those_without_us_but_for_what_is_docum
     assert set(modules2) - set(modules) <= {"__future__", "atexit", "time"}
     assert set(modules) <= set(modules2)
     assert (path2, finders2) == (path, ["Finder", *finders])
-    assert variables2.pop("PYTHONPATH") == str(FOLDER / "site")
+    assert variables2.pop("PYTHONPATH") == f"{FOLDER / 'site'}/."
     assert Path(variables2.pop("WHENCE_BOOT")).parent.name.startswith("whence-boot-")
     assert variables2 == variables
     argv, flags, caches, descriptors = rest
@@ -65,6 +65,25 @@ def test_a_pythonpath_of_the_users_keeps_its_place(workplace: Workplace) -> None
     bare, recorded = seen(workplace, PYTHON, "show.py", env=env)
     assert recorded[0] == bare[0]
     assert recorded[2]["PYTHONPATH"] == f"{FOLDER / 'site'}:{env['PYTHONPATH']}"
+
+
+ADDED = {
+    "at the front": (":/foo", "$PYTHONPATH"),
+    "at the end": ("/foo:", "$PYTHONPATH"),
+    "in the middle": ("/foo::/bar", "$PYTHONPATH"),
+    "by a script, behind nothing": (None, "$PYTHONPATH:/x"),
+    "by a script, before an empty one": ("", "/x:$PYTHONPATH"),
+}
+
+
+@pytest.mark.parametrize("case", ADDED)
+def test_an_empty_entry_of_pythonpath_stays_the_working_folder(case: str, workplace: Workplace) -> None:
+    path, said = ADDED[case]
+    workplace.script("sub/show.py", SHOW)
+    command = ("sh", "-c", f'PYTHONPATH="{said}" exec "$0" sub/show.py', OTHER)
+    bare, recorded = seen(workplace, *command, env={"PYTHONPATH": path})
+    assert recorded[0] == bare[0]
+    assert str(workplace.path) in bare[0]
 
 
 CUSTOM = {

@@ -86,6 +86,10 @@ ENVIRONMENTS: list[dict[str, str]] = [
     {},
     {"A": "1", "PYTHONPATH": "/a:/b"},
     {"PYTHONPATH": "/a"},
+    {"PYTHONPATH": ":/a"},
+    {"PYTHONPATH": "/a:"},
+    {"PYTHONPATH": "/a::/b"},
+    {"PYTHONPATH": ":"},
 ]
 
 
@@ -96,3 +100,11 @@ def test_an_environment_is_recorded_as_it_was_before_us(environ: dict[str, str])
     assert without_boot(ours) == environ
     assert with_boot(ours, SITE, "/tmp/other")["PYTHONPATH"] == ours["PYTHONPATH"]
     assert without_boot(environ) == environ
+
+
+@pytest.mark.parametrize("added", ["{}:/x", "/x:{}", "/x:{}:/y"])
+@pytest.mark.parametrize("before", ["", "/a", ":/a", "/a:"])
+def test_what_a_script_adds_to_the_path_is_added_to_what_was_there_before_us(before: str, added: str) -> None:
+    ours = with_boot({"PYTHONPATH": before} if before else {}, SITE, "/tmp/told")
+    inside = {**ours, "PYTHONPATH": added.format(ours["PYTHONPATH"])}
+    assert without_boot(inside) == {"PYTHONPATH": added.format(before)}

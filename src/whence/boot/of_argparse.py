@@ -71,7 +71,10 @@ def _wrapping(original: Any, notes: Notes) -> Any:
         thread = get_ident()
         if thread in _parsing:
             return original(self, args, namespace, *more, **named)
-        words: list[str] = [args] if type(args) is str else list(sys.argv[1:] if args is None else args)
+        asked = args  # A parser before this one may have given it back.
+        if args is not None and type(args) is not str:
+            args = list(args)  # As argparse does; of an iterator there is one look only.
+        words: list[str] = [args] if type(args) is str else sys.argv[1:] if args is None else args
         before: set[str] = set(attributes(namespace)) if hasattr(namespace, "__dict__") else set()
         parsing = _parsing[thread] = _Parsing()
         try:
@@ -80,7 +83,7 @@ def _wrapping(original: Any, notes: Notes) -> Any:
             del _parsing[thread]
         with Guard("argparse"):
             # What a parser before this one left, even if that is nothing, is of the command line.
-            left = any(args is rest for rest in _rests)
+            left = any(asked is rest for rest in _rests)
             _rests.append(result[1])
             _note(notes, self, result[0], None if left else words, before, parsing, calling_frame(1))
         return result

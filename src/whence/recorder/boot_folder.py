@@ -6,6 +6,7 @@ it holds a lock on it; where everything was killed, the user's next run removes 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -84,7 +85,7 @@ def make_boot_folder(launch: Launch) -> BootFolder | None:
     around, recording = launch.around, launch.recording
     if "off" in (around.policy.observe_python, around.policy.values.get("observe")) or recording.writer != MAIN:
         return None
-    place = Path(around.environ.get("TMPDIR") or "/tmp") / f"whence-boot-{os.getuid()}"
+    place = Path(os.path.abspath(around.environ.get("TMPDIR") or "/tmp")) / f"whence-boot-{os.getuid()}"
     because = _hindrance()
     try:
         if because is None:
@@ -108,8 +109,9 @@ def _enter(place: Path) -> None:
         raise PermissionError(1, "expected a folder that is this user's alone")
     before = time.time() - SETTLED
     for left in place.iterdir():
-        if left.lstat().st_mtime < before and lock_state(left) == "free":
-            _remove(left)
+        with contextlib.suppress(FileNotFoundError):  # Another run has ended meanwhile.
+            if left.lstat().st_mtime < before and lock_state(left) == "free":
+                _remove(left)
 
 
 def _hold(folder: Path) -> None:

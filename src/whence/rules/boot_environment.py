@@ -1,6 +1,8 @@
 """The environment of a command whose Python programs are to tell: one more folder on PYTHONPATH, and where to tell.
 
-Apart from `booted`, which a launch does not need.
+An empty entry of PYTHONPATH is the working folder, and `$PYTHONPATH:/x` makes one where the variable was not set. So
+that a script under `whence run` finds the same modules, the folder is spelled as `ALONE` where nothing else stood
+there: what is added to it later has an empty entry in its place. Apart from `booted`, which a launch does not need.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ PATH = "PYTHONPATH"
 SITE = "/whence/boot/site"
 """The end of the folder's name, wherever whence is installed."""
 
+ALONE = "/."
+"""What follows the folder's name where PYTHONPATH was empty, or not set."""
+
 
 def with_boot(environ: Mapping[str, str], site: str, folder: str) -> dict[str, str]:
     """The environment with the way in before all others, and the folder for what is told."""
-    old = [entry for entry in environ.get(PATH, "").split(":") if entry and not entry.endswith(SITE)]
-    return {**environ, PATH: ":".join([site, *old]), FOLDER: folder}
+    old = _without_site(environ.get(PATH, ""))
+    return {**environ, PATH: f"{site}:{old}" if old else site + ALONE, FOLDER: folder}
 
 
 def without_boot(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -24,5 +29,13 @@ def without_boot(environ: Mapping[str, str]) -> Mapping[str, str]:
     if FOLDER not in environ:
         return environ
     rest = {name: value for name, value in environ.items() if name not in (FOLDER, PATH)}
-    old = [entry for entry in environ.get(PATH, "").split(":") if not entry.endswith(SITE)]
-    return {**rest, PATH: ":".join(old)} if any(old) else rest
+    old = _without_site(environ.get(PATH, ""))
+    return {**rest, PATH: old} if old else rest
+
+
+def _without_site(path: str) -> str:
+    """PYTHONPATH as it would be without the folder."""
+    entries = path.split(":")
+    if len(entries) > 1:
+        entries = ["" if entry.endswith(SITE + ALONE) else entry for entry in entries]
+    return ":".join(entry for entry in entries if not entry.endswith((SITE, SITE + ALONE)))

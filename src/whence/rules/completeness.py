@@ -95,6 +95,13 @@ def _seal(record: Record) -> Found:
             because="the run has ended and nothing closes its record",
             fix="whence doctor --close" if record.status == "lost" else "wait for it, or whence doctor --close",
         )
+    if record.closed_by is not None:
+        yield Finding(
+            level="weak",
+            what="closed_by",
+            because=f"its recorder was cut off: what it had not stated by then is lost ({record.closed_by.evidence})",
+            fix="run it again",
+        )
 
 
 # Configuration and environment

@@ -29,10 +29,17 @@ def _begin(ours):
 
 with _Quiet():
     _ours = os.path.dirname(os.path.abspath(__file__))
+    _at = sys.path.index(_ours)
     sys.path[:] = [entry for entry in sys.path if entry != _ours]
     sys.path_importer_cache.pop(_ours, None)
     if sys.version_info >= (3, 8) and os.environ.get("WHENCE_BOOT"):
         _begin(_ours)
+
+with _Quiet():
+    _path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if len(_path) > 1 and _ours + "/." in _path and os.getcwd() not in sys.path:
+        # What was added to an empty PYTHONPATH has the working folder beside it: see rules/boot_environment.py.
+        sys.path.insert(_at, os.getcwd())
 
 # Taken out, and kept alive: this module is still being executed.
 _self = sys.modules.pop("sitecustomize", None)
