@@ -60,7 +60,8 @@ def test_what_hydra_resolved_first_stays_in_the_journal(workplace: Workplace) ->
     hydra_project(workplace)
     workplace.record(PYTHON, "train.py", "optim.lr=0.5", env={"LAB": "lab3"})
     (folder,) = workplace.run_folders()
-    first = next(line for line in (folder / "main.jsonl").read_text().splitlines() if '"when":"during"' in line)
+    lines = (folder / "main.jsonl").read_text().splitlines()
+    first = next(line for line in lines if '"config.resolved"' in line and '"when":"during"' in line)
     assert '"optim":{"lr":0.5,"decay":0.5}' in first
     assert '"optim.lr":"command_line"' in first
 
@@ -183,6 +184,87 @@ def test_seeds_that_code_sets_are_recorded_with_value_and_place(workplace: Workp
         "torch.use_deterministic_algorithms": (True, "declared", "seeds.py:13"),
         "torch.backends.cudnn.deterministic": (True, "declared", None),
     }
+
+
+JAX = """\
+class Traced:
+    dtype, shape = "int32", ()
+def PRNGKey(seed, *, impl=None): return seed
+def key(seed, *, impl=None): return seed
+"""
+
+OTHERS = {
+    "jax": ("jax__random", JAX, "import jax.random as r\nr.PRNGKey(5)\nr.key(r.Traced())\n", "jax.random.PRNGKey"),
+    "TensorFlow": (
+        "tensorflow__python__framework__random_seed",
+        "def set_seed(seed): pass\ndef set_random_seed(seed): pass\n",
+        "from tensorflow.python.framework.random_seed import set_seed\nset_seed(5)\n",
+        "tensorflow.random.set_seed",
+    ),
+    "Keras": (
+        "keras__src__utils__rng_utils",
+        "def set_random_seed(seed): pass\n",
+        "from keras.src.utils.rng_utils import set_random_seed\nset_random_seed(5)\n",
+        "keras.utils.set_random_seed",
+    ),
+    "Lightning": (
+        "lightning__fabric__utilities__seed",
+        "def seed_everything(seed=None, workers=False, verbose=True): return 5\n",
+        "from lightning.fabric.utilities.seed import seed_everything\nseed_everything()\n",
+        "lightning.seed_everything",
+    ),
+}
+"""Of the same API as far as it is used: the true ones are too large for a test."""
+
+
+@pytest.mark.parametrize("framework", OTHERS)
+def test_seeds_of_a_framework_are_recorded_with_value_and_place(framework: str, workplace: Workplace) -> None:
+    module, body, program, name = OTHERS[framework]
+    parts = module.split("__")
+    for count in range(1, len(parts)):
+        workplace.write("/".join(["lib/site-packages", *parts[:count], "__init__.py"]))
+    workplace.write("/".join(["lib/site-packages", *parts]) + ".py", body)
+    workplace.script("seeds.py", program)
+    env = {"PYTHONPATH": str(workplace.path / "lib/site-packages")}
+    seeds: list[Any] = workplace.record(PYTHON, "seeds.py", env=env)["config"]["seeds"]
+    assert [(seed["name"], seed["value"], seed["place"]) for seed in seeds] == [(name, 5, "seeds.py:2")]
+
+
+MIXIN = """\
+import inspect
+def save_hyperparameters(obj, *args, ignore=None, frame=None, given_hparams=None):
+    given = {name: value for name, value in frame.f_locals.items() if name not in ("self", "__class__")}
+    obj._hparams = given
+class HyperparametersMixin:
+    def save_hyperparameters(self, *args, ignore=None, frame=None, logger=True):
+        save_hyperparameters(self, *args, ignore=ignore, frame=frame or inspect.currentframe().f_back)
+    @property
+    def hparams(self): return self._hparams
+"""
+"""Of the same API as far as it is used: the true one needs torch."""
+
+
+def test_hyperparameters_that_an_object_saves_are_configuration_and_keep_the_origin_of_what_was_parsed(
+    workplace: Workplace,
+) -> None:
+    folder = "lib/site-packages/lightning/pytorch/core/mixins"
+    for name in ("lightning", "lightning/pytorch", "lightning/pytorch/core", "lightning/pytorch/core/mixins"):
+        workplace.write(f"lib/site-packages/{name}/__init__.py")
+    workplace.write(f"{folder}/hparams_mixin.py", MIXIN)
+    workplace.script(
+        "train.py",
+        "import argparse\nfrom lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin\n"
+        "class Model(HyperparametersMixin):\n"
+        "    def __init__(self, lr, depth):\n        self.save_hyperparameters()\n"
+        "parser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float)\n"
+        "model = Model(parser.parse_args().lr, depth=3)\nmodel.hparams['depth'] = 4\n",
+    )
+    env = {"PYTHONPATH": str(workplace.path / "lib/site-packages")}
+    config = workplace.record(PYTHON, "train.py", "--lr", "0.5", env=env)["config"]
+    assert (config["values"], config["origins"]) == (
+        {"lr": 0.5, "depth": 4},
+        {"lr": "command_line", "depth": "generated"},
+    )
 
 
 def test_a_generator_that_a_dependency_seeds_for_itself_is_not_the_programs(workplace: Workplace) -> None:

@@ -161,6 +161,17 @@ from omegaconf import OmegaConf
 config = OmegaConf.merge({"depth": 2}, OmegaConf.load("base.yaml"), OmegaConf.from_cli())
 """
 
+GIN = """\
+import gin, pathlib, sys
+@gin.configurable
+def train(lr=1, depth=2, name=None, other=4): pass
+pathlib.Path("a.gin").write_text("train.lr = 0.1\\nrate = 3\\nscope/train.depth = %rate\\n")
+words = [word.partition("=")[2] for word in sys.argv[1:]]
+gin.parse_config_files_and_bindings(["a.gin"], words, finalize_config=False)
+gin.parse_config("b/train.lr = 5")
+gin.bind_parameter("train.lr", 0.5)
+"""
+
 CASES: dict[str, tuple[str, list[str], dict[str, Any], dict[str, str]]] = {
     "argparse": (
         ARGPARSE,
@@ -252,6 +263,18 @@ CASES: dict[str, tuple[str, list[str], dict[str, Any], dict[str, str]]] = {
         ["optim.lr=0.5"],
         {"depth": 2, "optim": {"lr": 0.5, "momentum": 0.9}},
         {"depth": "default", "optim.lr": "command_line", "optim.momentum": "file"},
+    ),
+    "gin": (
+        GIN,
+        ["--gin=train.name='x'"],
+        {"train": {"lr": 0.5, "name": "x"}, "rate": 3, "scope/train": {"depth": "%rate"}, "b/train": {"lr": 5}},
+        {
+            "train.lr": "generated",
+            "train.name": "command_line",
+            "rate": "file",
+            "scope/train.depth": "file",
+            "b/train.lr": "declared",
+        },
     ),
 }  # fmt: skip
 """By its name: a program, its arguments, the values in the record, and their origins."""

@@ -101,28 +101,29 @@ def test_the_folder_is_removed_when_the_front_was_killed(workplace: Workplace) -
 WAITS = "import os, time\nopen('up', 'w')\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
 
 
-def in_the_journal(workplace: Workplace, word: str) -> list[Any]:
-    """Events with a word that a living run's journal has by now."""
+def told_so_far(workplace: Workplace) -> list[Any]:
+    """What a living run's journal has by now of what programs told."""
     texts = [(folder / "main.jsonl").read_text() for folder in workplace.run_folders()]
     lines = [line for text in texts for line in text.rpartition("\n")[0].splitlines()]
-    return [json.loads(line) for line in lines if word in line]
+    told = [json.loads(line) for line in lines if '"kind":"config.resolved"' in line]
+    return [event for event in told if event["config"]["when"] == "during"]
 
 
 def test_the_configuration_is_in_the_record_while_the_program_runs(workplace: Workplace) -> None:
     workplace.script("program.py", PARSE.format(name="lr", value=1) + WAITS)
     process = workplace.start_whence("run", "--", PYTHON, "program.py", stderr=-3)
-    (line,) = wait_until(lambda: in_the_journal(workplace, '"when":"during"'), what="the configuration")
+    (line,) = wait_until(lambda: told_so_far(workplace), what="the configuration")
     assert line["config"]["values"] == workplace.show()["config"]["values"] == {"lr": "1"}
     workplace.write("go")
     assert process.wait(LIMIT) == 0
     assert workplace.show()["config"]["values"] == {"lr": "1"}
-    assert len(in_the_journal(workplace, '"when":"during"')) == 1
+    assert len(told_so_far(workplace)) == 1
 
 
 def test_the_configuration_of_a_run_whose_recorder_was_killed_is_in_its_record(workplace: Workplace) -> None:
     workplace.script("program.py", PARSE.format(name="lr", value=1) + WAITS)
     process = workplace.start_whence("run", "--", PYTHON, "program.py", stderr=-3)
-    wait_until(lambda: in_the_journal(workplace, '"when":"during"'), what="the configuration")
+    wait_until(lambda: told_so_far(workplace), what="the configuration")
     os.kill(wait_until(lambda: children(process.pid), what="the recorder")[0], 9)
     workplace.write("go")
     process.wait(LIMIT)

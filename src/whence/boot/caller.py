@@ -26,6 +26,7 @@ PARSERS = frozenset(
         "argparse", "click", "typer", "hydra", "omegaconf", "absl", "fire", "jsonargparse", "tyro", "simple_parsing",
         "pydantic_settings", "pydantic", "transformers.hf_argparser", "trl.scripts.utils", "rich_click", "cloup",
         "asyncclick", "lightning.pytorch.cli", "pytorch_lightning.cli", "torchtune.config", "tap", "argh",
+        "gin", "lightning.pytorch.core.mixins", "pytorch_lightning.core.mixins",
         "contextlib", "functools", "runpy", "importlib", "_whence_boot",
     )
 )  # fmt: skip

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 WATCHED = frozenset(
     (
-        "argparse", "click.core", "typer._click.core", "hydra.core.utils", "omegaconf.omegaconf",
-        "absl.flags._flagvalues", "fire.core", "jsonargparse._core", "jsonargparse.core", "tyro._cli",
-        "simple_parsing.parsing", "pydantic_settings.main", "transformers.hf_argparser", "random", "numpy.random",
-        "torch", "torch.utils.tensorboard.writer", "tensorboardX.writer", "wandb.sdk.wandb_run",
-        "wandb.sdk.lib.noop_run", "mlflow.tracking.client", "trackio.run", "aim.sdk.run",
+        "argparse", "simple_parsing.parsing", "transformers.hf_argparser", "jsonargparse._core", "jsonargparse.core",
+        "click.core", "typer._click.core", "hydra.core.utils", "omegaconf.omegaconf", "absl.flags._flagvalues",
+        "fire.core", "tyro._cli", "pydantic_settings.main", "gin.config", "lightning.pytorch.core.mixins.hparams_mixin",
+        "pytorch_lightning.core.mixins.hparams_mixin", "random", "numpy.random", "torch", "jax.random",
+        "tensorflow.python.framework.random_seed", "keras.src.utils.rng_utils", "lightning.fabric.utilities.seed",
+        "lightning_fabric.utilities.seed", "torch.utils.tensorboard.writer", "tensorboardX.writer",
+        "wandb.sdk.wandb_run", "wandb.sdk.lib.noop_run", "mlflow.tracking.client", "trackio.run", "aim.sdk.run",
         "lightning.pytorch.loggers.csv_logs", "pytorch_lightning.loggers.csv_logs", "keras.src.callbacks.history",
     )
 )  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 
 from .caller import caller_of, calling_frame
 from .guard import Guard
+from .plain import is_dict
 from .table import Notes, replace
 
 TYPE_CHECKING = False
@@ -43,6 +44,38 @@ def adapt_torch(module: ModuleType, notes: Notes) -> None:
         module.random.manual_seed = module.manual_seed
     name = "use_deterministic_algorithms"
     replace(module, name, lambda original: _seeding(original, "torch." + name, notes))
+
+
+def adapt_jax(module: ModuleType, notes: Notes) -> None:
+    """Of `jax.random`: keys that the program's own code makes of a number."""
+    for name in ("PRNGKey", "key"):
+        replace(module, name, lambda original, name=name: _seeding(original, "jax.random." + name, notes, own=True))
+
+
+def adapt_tensorflow(module: ModuleType, notes: Notes) -> None:
+    """Of `tensorflow.python.framework.random_seed`: `tf.random.set_seed`, and what it was called before."""
+    for name, known in (("set_seed", "tensorflow.random.set_seed"), ("set_random_seed", "tensorflow.set_random_seed")):
+        replace(module, name, lambda original, known=known: _seeding(original, known, notes))
+
+
+def adapt_keras(module: ModuleType, notes: Notes) -> None:
+    """Of `keras.src.utils.rng_utils`."""
+    replace(module, "set_random_seed", lambda original: _seeding(original, "keras.utils.set_random_seed", notes))
+
+
+def adapt_lightning(module: ModuleType, notes: Notes) -> None:
+    """`seed_everything`, which gives the seed: it may have been in the environment."""
+    replace(module, "seed_everything", lambda original: _giving(original, "lightning.seed_everything", notes))
+
+
+def _giving(original: Any, name: str, notes: Notes) -> Any:
+    def seed(*args: Any, **named: Any) -> Any:
+        value = original(*args, **named)
+        with Guard("seeds"):
+            _see(notes, name, value, calling_frame(1), own=False)
+        return value
+
+    return seed
 
 
 def _seeding(original: Any, name: str, notes: Notes, own: bool = False) -> Any:
@@ -80,7 +113,9 @@ def _see(notes: Notes, name: str, value: Any, frame: FrameType | None, own: bool
     if own and caller.whose is None:
         _times[key][2] = ""
         return
-    notes.report.note("seeded", name=name, value=_value(value), place=caller.place)
+    told = _value(value)
+    if not (own and is_dict(told)):  # Within a function that JAX traces there is no number yet.
+        notes.report.note("seeded", name=name, value=told, place=caller.place)
 
 
 def _value(value: Any) -> Any:

@@ -213,8 +213,8 @@ def _program(
     origins: dict[str, str] = {}
     changed: dict[str, Any] = {}
     for note in parsed:
+        origins |= _better(note, values, origins)
         values |= note.values
-        origins |= note.origins
     ids = {note.id for note in parsed}
     for note in looked:
         if note.id not in ids:
@@ -224,7 +224,7 @@ def _program(
                 values[name] = value
                 origins[name] = "generated"
             else:
-                changed[name] = value
+                changed[name] = _differing(values.get(name), value)
     flat = origins_of(values, origins)
     return Program(
         name=next((note.program for note in parsed if note.program), None) or _name(process),
@@ -243,6 +243,28 @@ def _program(
         seeds=[*_hash_seed(process), *_seeds(seeded, find_seeds(values, flat), process.cwd)],
         changed=changed,
     )
+
+
+def _differing(old: Any, new: Any) -> Any:
+    """Of two nested values what is another one in the later."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+    return {
+        key: _differing(before.get(key), value)
+        for key, value in after.items()
+        if key not in before or before[key] != value
+    }
+
+
+def _better(note: Parsed, values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    """The origins that a note tells: code that declares a value which was parsed before does not say whence it is."""
+    same = {name for name, value in note.values.items() if name in values and values[name] == value}
+    return {
+        name: origin
+        for name, origin in note.origins.items()
+        if origin != "declared" or name not in known or name.partition(".")[0] not in same
+    }
 
 
 def _name(process: Process) -> str:
