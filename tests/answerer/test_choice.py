@@ -15,6 +15,7 @@ from observed import SUPERVISE
 from whence.answerer.privileged import capable, needs_privileges
 from whence.recorder import choosing
 from whence.recorder.choosing import Choice, choose, kernel
+from whence.recorder.hooked import NOBODY, ONLY_PYTHON
 
 PYTHON = [sys.executable, "-I", "-c"]
 
@@ -63,14 +64,14 @@ class TestWhereTheCallIsRefused:
         assert (told["mechanism"], told["because"], told["gaps"]) == ("strace", f"seccomp: {because}", [])
         assert observed.ops(observed.work / "out") == ["create"]
 
-    def test_nothing_sees_it_where_there_is_no_strace(
+    def test_only_python_programs_see_it_where_there_is_no_strace(
         self, observed: Any, error: int, because: str, tmp_path: Path
     ) -> None:
         observed.environ["PATH"] = without_strace(tmp_path / "bin")
         self.run(observed, error)
         told = observed.observation
         said = f"seccomp: {because}; strace: there is no strace on PATH"
-        assert (told["mechanism"], told["because"]) == ("none", said)
+        assert (told["mechanism"], told["because"], told["gaps"]) == ("python", said, [ONLY_PYTHON, NOBODY])
 
 
 def test_under_an_observed_run_another_one_runs_without_stopping_every_call(observed: Any, tmp_path: Path) -> None:
@@ -142,6 +143,9 @@ def test_off_is_off_and_auto_says_what_stood_in_the_way(monkeypatch: pytest.Monk
     assert choose("strace", None) == Choice("none", "strace: there is no strace on PATH")
     monkeypatch.setattr(choosing, "OLDEST", (99, 0))
     assert choose("seccomp", None) == Choice("none", f"seccomp: Linux {os.uname().release} is older than 99.0")
+    barred = {"python": "observe_python is off"}
+    assert choose("python", None, barred) == Choice("none", "python: observe_python is off")
+    assert choose("python", None) == Choice("python")
     monkeypatch.setattr(choosing, "MECHANISMS", {"one": lambda program: "not here", "two": lambda program: ""})
     assert choose("auto", None) == Choice("two", "one: not here")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,8 +85,8 @@ class Observed:
         )
 
     def forget(self) -> None:
-        for name in self.folder.iterdir():
-            name.unlink()
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
 
     @property
     def seen(self) -> list[Seen]:

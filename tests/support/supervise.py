@@ -14,12 +14,14 @@ from typing import Any
 
 import msgspec
 
+from whence.recorder.boot_folder import SITE
 from whence.recorder.choosing import choose
 from whence.recorder.command import run_command
 from whence.recorder.observing import Observation, Observer
 from whence.records.encoding import encode
 from whence.records.events import Event, RunEnded, RunStarted
 from whence.records.run import Process
+from whence.rules.boot_environment import with_boot
 from whence.system.descriptors import hold_standard_descriptors
 from whence.system.processes import find_program
 
@@ -75,12 +77,18 @@ def main() -> int:
     notes = Notes(folder)
     mode = os.environ.pop("OBSERVE", "off")
     program = find_program(sys.argv[2], os.environ)
-    observer = Observer(choice=choose(mode, program), take=notes.take, ended=notes.observed, program=program)
+    told_in = folder / "boot"
+    environ: dict[str, str] = dict(os.environ)
+    choice = choose(mode, program)
+    if choice.mechanism == "python":
+        told_in.mkdir()
+        environ = with_boot(environ, str(SITE), str(told_in))
+    observer = Observer(choice=choice, take=notes.take, ended=notes.observed, program=program, told_in=told_in)
     limit = int(os.environ.get("LIMIT", 64 << 20))
     return run_command(
         notes,
         sys.argv[2:],
-        environ=os.environ,
+        environ=environ,
         log=folder / "output.log",
         output_log_limit=limit,
         finish=notes.finish,

@@ -77,11 +77,12 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         beside.start()
         following.begin()
 
-    booted = make_boot_folder(launch)
+    booted = make_boot_folder(launch, opens=following.mechanism == "python")
     environ = around.environ if booted is None else booted.environ(around.environ)
-    hearing = None if booted is None else Hearing(launch, booted)
-    if booted is not None and hearing is not None:
+    hearing = None if booted is None or recording.writer != MAIN else Hearing(launch, booted)
+    if booted is not None:
         launch.ours = booted.ours
+    if hearing is not None:
         launch.before_seal = hearing.finish
     recording.when_started = begin
     recording.give_to_child()
@@ -96,7 +97,7 @@ def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
         mask=around.secrets.mask_text,
         unrecorded=lambda ended: _close_unrecorded(launch, ended),
         before_leaving=lambda: _leave(launch, report, told, booted),
-        observer=following.observer,
+        observer=following.observer(None if booted is None else booted.path),
         listen=lambda: _listen(launch, hearing),
     )
 

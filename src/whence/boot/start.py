@@ -31,9 +31,19 @@ def begin(folder: str) -> None:
     _file[0] = file = os.path.join(folder, f"{os.getpid()}.{time.monotonic_ns()}.jsonl")
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     _before[0] = frozenset(sys.modules)
+    with Guard("opens"):
+        _watch_opens(folder)
     hook.watch(_adapt)
     # What is registered first is called last.
     atexit.register(_end)
+
+
+def _watch_opens(folder: str) -> None:
+    """Where nothing beneath the program sees what it opens, the recorder asks for it by an empty file."""
+    if os.path.exists(os.path.join(folder, "opens")):
+        from . import opens
+
+        opens.watch(folder)
 
 
 def _adapt(name: str, module: ModuleType) -> None:

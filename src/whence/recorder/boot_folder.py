@@ -80,10 +80,15 @@ def _remove(folder: Path) -> None:
         return  # Gone, or a process has just told something more.
 
 
-def make_boot_folder(launch: Launch) -> BootFolder | None:
-    """Make it, unless policy says no, or this is a rank beside the first, which tells the same."""
+def make_boot_folder(launch: Launch, *, opens: bool = False) -> BootFolder | None:
+    """Make it, unless policy says no, or this is a rank beside the first, which tells the same.
+
+    `opens`: programs are to tell there what they open, and so those of a rank are.
+    """
     around, recording = launch.around, launch.recording
-    if "off" in (around.policy.observe_python, around.policy.values.get("observe")) or recording.writer != MAIN:
+    if "off" in (around.policy.observe_python, around.policy.values.get("observe")):
+        return None
+    if recording.writer != MAIN and not opens:
         return None
     place = Path(os.path.abspath(around.environ.get("TMPDIR") or "/tmp")) / f"whence-boot-{os.getuid()}"
     because = _hindrance()

@@ -27,6 +27,9 @@ TRIAL = 10.0
 """Seconds for strace to show that it works."""
 
 
+NOTHING: Mapping[str, str] = {}
+
+
 class Choice(msgspec.Struct, frozen=True):
     """How a command is observed; `because` says why not, or why not otherwise."""
 
@@ -34,16 +37,19 @@ class Choice(msgspec.Struct, frozen=True):
     because: str = ""
 
 
-def choose(mode: str, command: str | None) -> Choice:
-    """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given."""
+def choose(mode: str, command: str | None, barred: Mapping[str, str] = NOTHING) -> Choice:
+    """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given.
+
+    `barred` are mechanisms that something else rules out, with the reason.
+    """
     if mode == "off":
         return Choice("none", "it is switched off")
     if mode != "auto":
-        reason = ASKED_FOR[mode](command)
+        reason = barred.get(mode) or ASKED_FOR[mode](command)
         return Choice("none", f"{mode}: {reason}") if reason else Choice(mode)
     reasons: list[str] = []
     for name, find_reason in MECHANISMS.items():
-        reason = find_reason(command)
+        reason = barred.get(name) or find_reason(command)
         if not reason:
             return Choice(name, "; ".join(reasons))
         reasons.append(f"{name}: {reason}")
@@ -127,18 +133,19 @@ def why_strace_fails(strace: str) -> str:
     return "" if done.ok else f"it does not work here: {said[0] if said else f'exit code {done.code}'}"
 
 
-def _not_here(command: str | None) -> str:
-    return "this version does not have it"
+def _why_not_python(command: str | None) -> str:
+    """Any command may start a Python program."""
+    return ""
 
 
 Reason = Callable[[str | None], str]
 
 MECHANISMS: Mapping[str, Reason] = {
-    "seccomp": _why_not_seccomp, "strace": _why_not_strace,
+    "seccomp": _why_not_seccomp, "strace": _why_not_strace, "python": _why_not_python,
 }  # fmt: skip
 """In the order in which `auto` tries them; each says why it cannot be used, or nothing."""
 
-ASKED_FOR: Mapping[str, Reason] = {**MECHANISMS, "strace": _why_no_strace, "python": _not_here}
+ASKED_FOR: Mapping[str, Reason] = {**MECHANISMS, "strace": _why_no_strace}
 """Who asks for strace gets it also where it is slow."""
 
 

@@ -5,6 +5,7 @@ What folds the stream is imported in the keeper, while the command runs: no laun
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..records import events
@@ -23,13 +24,19 @@ class Following:
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
-        self._choice: Choice = choose(launch.around.policy.observe, launch.request.program)
+        policy = launch.around.policy
+        barred = {"python": "observe_python is off"} if policy.observe_python == "off" else {}
+        self._choice: Choice = choose(policy.observe, launch.request.program, barred)
         self._observed: Observed | None = None
 
     @property
-    def observer(self) -> Observer:
-        """Who is told what is seen."""
-        return Observer(choice=self._choice, take=self._take, ended=self._ended, program=self._launch.request.program)
+    def mechanism(self) -> str:
+        return self._choice.mechanism
+
+    def observer(self, told_in: Path | None) -> Observer:
+        """Who is told what is seen; `told_in` is where the Python programs of the command tell."""
+        program = self._launch.request.program
+        return Observer(choice=self._choice, take=self._take, ended=self._ended, program=program, told_in=told_in)
 
     def begin(self) -> None:
         """The command runs."""

@@ -54,6 +54,8 @@ class Observer(msgspec.Struct, frozen=True, kw_only=True):
     ended: Callable[[Observation], None]
     program: str | None = None
     """The file that will be executed."""
+    told_in: Path | None = None
+    """The folder in which the Python programs of the command tell, if there is one."""
 
 
 # What every mechanism has.
@@ -107,6 +109,10 @@ def watch(observer: Observer) -> Watch:
         from .tracing import Tracing
 
         return Tracing(observer)
+    if observer.choice.mechanism == "python":
+        from .hooked import Hooked
+
+        return Hooked(observer)
     return Listening(observer)
 
 

@@ -7,7 +7,7 @@ that names nothing, and would not create it, is a failing call and says nothing.
 from __future__ import annotations
 
 import stat
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -15,6 +15,8 @@ Op = Literal[
     "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
     "foreign",
 ]  # fmt: skip
+
+OPS: frozenset[str] = frozenset(get_args(Op))
 
 # The flags of open(2) that decide something; equal on x86-64 and aarch64 (asm-generic/fcntl.h).
 WRITE_ONLY = 0o1
