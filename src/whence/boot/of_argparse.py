@@ -74,7 +74,7 @@ def _wrapping(original: Any, notes: Notes) -> Any:
         asked = args  # A parser before this one may have given it back.
         if args is not None and type(args) is not str:
             args = list(args)  # As argparse does; of an iterator there is one look only.
-        words: list[str] = [args] if type(args) is str else sys.argv[1:] if args is None else args
+        words: list[str] = sys.argv[1:] if args is None else [args] if isinstance(args, str) else args
         before: set[str] = set(attributes(namespace)) if hasattr(namespace, "__dict__") else set()
         parsing = _parsing[thread] = _Parsing()
         try:

@@ -38,7 +38,7 @@ def adapt(module: ModuleType, notes: Notes) -> None:
 
 def _making(original: Any, notes: Notes) -> Any:
     def make_context(self: Any, info_name: Any, args: Any, *more: Any, **named: Any) -> Any:
-        words = list(args) if isinstance(args, (list, tuple)) else []  # Of an iterator there is one look only.
+        words: list[str] = list(args) if hasattr(args, "__len__") else []  # Of an iterator there is one look only.
         context = original(self, info_name, args, *more, **named)
         with Guard("click"):
             _note(notes, context, words, calling_frame(1))
