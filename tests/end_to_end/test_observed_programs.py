@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +74,110 @@ def test_the_record_agrees_with_strace_and_with_the_folder(what: str, workplace:
     assert contents(workplace.path).keys() == after.keys()
 
 
+def packaged(package: str, name: str) -> str:
+    """A file that came with an installed package; its characters are its bytes."""
+    spec = find_spec(package)
+    assert spec is not None and spec.origin is not None
+    return (Path(spec.origin).parent / name).read_bytes().decode("latin-1")
+
+
+CELL = """
+import csv, matplotlib
+matplotlib.use("agg")
+from matplotlib import pyplot
+pyplot.plot([float(row[0]) for row in csv.reader(open("a.csv"))])
+pyplot.savefig("figure.png")
+"""
+NOTEBOOK = {
+    "cells": [{"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None, "outputs": [], "source": CELL}],
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python", "language": "python"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+SIMULATION = r"""
+#include <stdio.h>
+int main(void) {
+    double sum = 0, x;
+    FILE *in = fopen("a.csv", "r"), *out = fopen("sum.txt", "w"), *log = fopen("log.txt", "a");
+    while (fscanf(in, "%lf%*[^\n]", &x) == 1) sum += x;
+    fprintf(log, "done\n");
+    return fprintf(out, "%g\n", sum) < 0 || fclose(out);
+}
+"""
+FORTRAN = "subroutine add(a, b, c)\nreal, intent(in) :: a, b\nreal, intent(out) :: c\nc = a + b\nend subroutine\n"
+
+UNMODIFIED: dict[str, tuple[dict[str, str], list[str]]] = {
+    "a notebook with a figure, through nbconvert": (
+        {"a.csv": ROWS, "n.ipynb": json.dumps(NOTEBOOK)},
+        ["jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", "out.ipynb", "n.ipynb"],
+    ),
+    "the application that comes with Hydra": (
+        {
+            "app.py": packaged("hydra", "test_utils/example_app.py"),
+            "configs/db_conf.yaml": packaged("hydra", "test_utils/configs/db_conf.yaml"),
+            "configs/db/mysql.yaml": packaged("hydra", "test_utils/configs/db/mysql.yaml"),
+            "configs/db/postgresql.yaml": packaged("hydra", "test_utils/configs/db/postgresql.yaml"),
+        },
+        ["python", "app.py", "db=postgresql"],
+    ),
+    "fontTools, which makes a font smaller": (
+        {"in.ttf": packaged("matplotlib", "mpl-data/fonts/ttf/DejaVuSans.ttf"), "words.txt": "whence"},
+        ["pyftsubset", "in.ttf", "--text-file=words.txt", "--output-file=out.ttf"],
+    ),
+    "f2py, which wraps Fortran": ({"add.f90": FORTRAN}, ["f2py", "-m", "add", "add.f90"]),
+    "a simulation in C, built by make and run": (
+        {"a.csv": ROWS, "sim.c": SIMULATION, "log.txt": "begun\n", "Makefile": "CC = gcc\nall: sim\n\t./sim\n"},
+        ["make", "-s"],
+    ),
+}
+"""Programs as they are installed: what each has in its folder, and how it is run."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", UNMODIFIED)
+def test_an_unmodified_program_is_recorded_as_strace_sees_it(what: str, workplace: Workplace, tmp_path: Path) -> None:
+    files, command = UNMODIFIED[what]
+    for name, content in files.items():
+        workplace.write(name, content.encode("latin-1"))
+    before, log = contents(workplace.path), tmp_path / "log"
+    record = workplace.record(*straced.argv(log, *command))
+    calls, after = straced.calls(log, workplace.path), contents(workplace.path)
+
+    assert (record["status"], record["observation"]["complete"]) == ("succeeded", True)
+    read = {name for name in read_first(calls, workplace.path) & set(before) if not is_code(name)}
+    assert read or what.startswith("f2py")  # Which reads source code alone.
+    assert seen(record, "inputs") == read | elsewhere(calls, workplace)
+    assert seen(record, "artifacts") - {str(log)} == {name for name in after if after[name] != before.get(name)}
+    assert {one["path"]: one["role"] for one in record["artifacts"] if one["role"] == "intermediate"} == {}
+
+
+def elsewhere(calls: list[straced.Call], workplace: Workplace) -> set[str]:
+    """Files that were read, that are still there, and that are neither software nor the account's or machine's own."""
+    own = (
+        "/usr/",
+        "/lib",
+        "/bin/",
+        "/etc/",
+        "/proc/",
+        "/sys/",
+        "/dev/",
+        "/var/",
+        "/run/",
+        "/opt/",
+        f"{workplace.home}/",
+    )
+    own += (str(workplace.path), sys.prefix, sys.base_prefix, str(Path(__file__).parents[2] / "src"))
+    opened = {call.paths[0].decode() for call in calls if call.kind == "open" and call.done and call.told}
+    return {path for path in opened if not path.startswith(own) and Path(path).is_file()}
+
+
 def seen(record: dict[str, Any], part: str) -> set[str]:
     assert {item["how"] for item in record[part]} <= {"observed"}
     return {item["path"] for item in record[part]}
 
 
 def is_code(name: str) -> bool:
-    return name.endswith((".py", ".c", ".h")) or name == "Makefile"
+    return name.endswith((".py", ".c", ".h", ".f90", ".ipynb")) or name == "Makefile"
 
 
 def read_first(calls: list[straced.Call], folder: Path) -> set[str]:

@@ -24,6 +24,9 @@ FILES = ("config.yaml", "overrides.yaml", "hydra.yaml")
 MULTIRUN = ("MULTIRUN", 2)
 """How the mode of several jobs is written, as a text or as `RunMode`; before 1.2 there is none."""
 
+OURS = os.O_NOCTTY | os.O_SYNC
+"""Tells whoever watches the command that it is us who read: `whence.rules.seen`."""
+
 LARGEST = 4 << 20
 """Bytes of one of these files that are noted."""
 
@@ -112,7 +115,7 @@ def _file(folder: str, name: str) -> dict[str, str] | None:
     """Noted now: a program may move its folder before the end."""
     path = os.path.join(folder, name)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | OURS)
     except OSError:
         return None
     try:

@@ -6,6 +6,7 @@ The rules of the fold:
 - What the run read before it wrote it came from outside. What it read after it wrote it came from itself.
 - A file that was opened for writing, and at the end is what it was before, was not written. One that was empty before
   had nothing that could be changed: a shell makes it so for `> file`.
+- What our own part inside a command reads (it notes the files that Hydra wrote) was not read by the command.
 - A call that names nothing and creates nothing has failed, and says nothing. So has one that insists on creating what
   is there. Folders and devices are not files.
 
@@ -241,7 +242,11 @@ def _fate(track: Track, now: Identity | None) -> Fate:
 
 
 def _read(files: Files, seen: Seen) -> bytes | None:
-    if seen.flags & calls.PATH_ONLY or (seen.identity is None and not seen.because):
+    if (
+        seen.flags & calls.PATH_ONLY
+        or seen.flags & calls.OURS == calls.OURS
+        or (seen.identity is None and not seen.because)
+    ):
         return None
     if seen.identity is not None and not seen.identity.is_file:
         return None

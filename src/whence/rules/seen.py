@@ -27,6 +27,10 @@ EXCLUSIVE = 0o200
 TRUNCATE = 0o1000
 PATH_ONLY = 0o10000000
 
+OURS = 0o4010400
+"""O_SYNC and O_NOCTTY, which say nothing where a file is read: with both, what is ours inside a command marks that it
+is us who look at a file of the command's."""
+
 EXCHANGE = 2
 """Of renameat2(2): both names stay, their files change places."""
 

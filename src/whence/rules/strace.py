@@ -82,7 +82,8 @@ _SOCKET = re.compile(rf'sun_path=(@?)"{_HEX}"')
 
 _FLAGS = {
     "O_WRONLY": calls.WRITE_ONLY, "O_RDWR": calls.READ_WRITE, "O_CREAT": calls.CREATE, "O_EXCL": calls.EXCLUSIVE,
-    "O_TRUNC": calls.TRUNCATE, "O_PATH": calls.PATH_ONLY, "RENAME_EXCHANGE": calls.EXCHANGE,
+    "O_TRUNC": calls.TRUNCATE, "O_PATH": calls.PATH_ONLY, "O_NOCTTY": 0o400, "O_SYNC": 0o4010000,
+    "RENAME_EXCHANGE": calls.EXCHANGE,
 }  # fmt: skip
 
 
