@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiling import compiled, needs_compiler
 from observed import SUPERVISE
 
 from whence.answerer.privileged import capable, needs_privileges
@@ -126,6 +127,22 @@ class TestWithoutPrivileges:
         done = self.run(nobody, "sh", "-c", "echo x > out; cat out; grep NoNewPrivs /proc/self/status")
         assert (done.returncode, done.stdout, done.stderr) == (0, b"x\nNoNewPrivs:\t1\n", b"")
         assert nobody.ops(nobody.work / "out") == ["create", "read"]
+
+    @needs_compiler
+    def test_a_program_that_may_not_be_looked_at_is_told_by_its_name(self, nobody: Any) -> None:
+        (nobody.work / "file").write_text("content")
+        source = """
+        #include <fcntl.h>
+        #include <sys/prctl.h>
+        int main(void) {
+            prctl(PR_SET_DUMPABLE, 0);
+            return open("file", O_RDONLY) < 0 || open("out", O_WRONLY | O_CREAT, 0600) < 0;
+        }
+        """
+        done = self.run(nobody, compiled(nobody.work, source))
+        assert (done.returncode, done.stderr) == (0, b"")
+        hidden = [(one.op, one.because) for one in nobody.seen if not one.path]
+        assert hidden == [("read", "program: Permission denied")] * 2
 
     def test_a_program_that_lives_from_privileges_keeps_them(self, nobody: Any) -> None:
         program = nobody.work / "mine"

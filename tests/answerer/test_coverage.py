@@ -11,17 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiling import compiled, needs_compiler
 
 PYTHON = [sys.executable, "-I", "-c"]
 
-needs_compiler = pytest.mark.skipif(not shutil.which("gcc"), reason="no C compiler")
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may do that")
-
-
-def compiled(folder: Path, source: str, *options: str) -> str:
-    (folder / "program.c").write_text(source)
-    subprocess.run(["gcc", "-O1", *options, "-o", folder / "program", folder / "program.c"], check=True)
-    return str(folder / "program")
 
 
 @pytest.fixture
@@ -203,6 +197,45 @@ def test_removing_and_renaming_look_at_the_link_itself(observed: Any, file: Path
     expected = identity(observed.work / "link", follow=False)
     observed.run("sh", "-c", "mv link other; rm other")
     assert [one.identity[:4] for one in observed.of(observed.work / "other")] == [expected[:4]] * 2
+
+
+DEEP = """
+import os
+for _ in range(50):
+    os.mkdir('n' * 100); os.chdir('n' * 100)
+open('deep.csv', 'w').write('x'); open('deep.csv').read()
+os.remove('deep.csv')
+for _ in range(50):
+    os.chdir('..'); os.rmdir('n' * 100)
+open('file').read()
+"""
+"""Works in a folder whose path is longer than any that the kernel takes, or tells."""
+
+
+def test_a_call_whose_path_cannot_be_learned_is_told_as_such(observed: Any, file: Path) -> None:
+    done = observed.run(*PYTHON, DEEP)
+    assert (done.returncode, done.stderr) == (0, b"")
+    hidden = [(one.op, one.identity, one.because) for one in observed.seen if not one.path]
+    name = Path(sys.executable).name[:15]
+    assert hidden == [(op, None, f"{name}: File name too long") for op in ("read", "read", "unlink")]
+    assert observed.ops(file) == ["read"]
+
+
+def test_a_caller_that_is_killed_in_its_call_tells_nothing(observed: Any, file: Path) -> None:
+    script = """
+import os, threading
+def work():
+    while True: os.close(os.open('file', os.O_RDONLY))
+for _ in range(60):
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(3): threading.Thread(target=work).start()
+        for _ in range(20): os.close(os.open('file', os.O_RDONLY))
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+    assert observed.run(*PYTHON, script).returncode == 0
+    assert [one for one in observed.seen if not one.path] == []
 
 
 def test_nothing_there_is_not_the_same_as_unknown(observed: Any) -> None:

@@ -41,6 +41,12 @@ def look(world: World, path: Path | str, *, follow: bool = True) -> places.Look:
     return world.look(os.fsencode(path), time.monotonic(), follow=follow)
 
 
+def test_a_path_that_is_too_long_is_not_one_where_nothing_is(world: World, tmp_path: Path) -> None:
+    deep = bytes(tmp_path) + b"/n" * 2048
+    assert look(world, os.fsdecode(deep + b"/file")) == (None, False, "File name too long")
+    assert look(world, tmp_path / ("n" * 256)) == NOTHING
+
+
 def test_every_way_to_a_file_leads_to_it(world: World, tmp_path: Path, other: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").write_text("here")

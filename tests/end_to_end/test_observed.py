@@ -83,6 +83,16 @@ def test_a_session_at_a_terminal_that_nobody_ended_has_its_end_and_what_it_read(
     assert said["inputs"]["because"] == "1 were seen to be read, and not declared: cohort.csv"
 
 
+def test_a_call_whose_path_cannot_be_learned_is_a_gap_and_no_file(workplace: Workplace) -> None:
+    go_down = "for _ in range(50): os.mkdir('n' * 100); os.chdir('n' * 100)"
+    go_up = "for _ in range(50): os.chdir('..'); os.rmdir('n' * 100)"
+    use = "open('deep.csv', 'w').write('x'); open('deep.csv').read(); os.remove('deep.csv')"
+    record = workplace.record("python", "-c", f"import os\n{go_down}\n{use}\n{go_up}\n")
+    assert (inputs(record), artifacts(record), record["observation"]["complete"]) == ({}, {}, False)
+    hidden = "calls of a process that could not be looked at (python: File name too long): 3"
+    assert record["observation"]["gaps"] == [hidden]
+
+
 def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace: Workplace) -> None:
     workplace.script("s.py", "open('.out.tmp', 'w').write('result')\nimport os; os.replace('.out.tmp', 'out.csv')\n")
     record = workplace.record("python", "s.py")

@@ -14,7 +14,7 @@ from stage import Stage
 
 from whence.capture.observed import look
 from whence.rules.observation import Files, FileUse
-from whence.rules.seen import CREATE, EXCHANGE, READ_WRITE, TRUNCATE, WRITE_ONLY, Identity, Seen, seen
+from whence.rules.seen import CREATE, EXCHANGE, READ_WRITE, TRUNCATE, WRITE_ONLY, Identity, Op, Seen, seen
 
 
 @pytest.fixture
@@ -63,6 +63,13 @@ def test_an_open_that_fails_says_nothing(stage: Stage) -> None:
     stage.open("there", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     stage.open("no/folder", os.O_WRONLY | os.O_CREAT)
     assert {path: fate for path, fate in fates(stage).items() if fate != "temporary"} == {}
+
+
+@pytest.mark.parametrize("op", ["read", "write", "update", "create", "truncate", "rename", "link", "unlink"])
+def test_a_call_that_names_nothing_is_of_no_file(op: Op) -> None:
+    files = Files()
+    assert files.take(Seen(0, 0.0, 1, op, b"", because="gpg: Permission denied")) is None
+    assert list(files.uses(lambda path: None)) == []
 
 
 def test_folders_and_devices_are_not_files(stage: Stage) -> None:

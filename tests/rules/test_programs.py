@@ -7,7 +7,7 @@ from stat import S_IFDIR, S_IFREG
 import pytest
 from msgspec.structs import replace
 
-from whence.rules.programs import Programs, host_and_port, is_notable, is_shared_library, version_of
+from whence.rules.programs import MOST_HIDDEN, Programs, host_and_port, is_notable, is_shared_library, version_of
 from whence.rules.seen import Identity, Op, Seen
 
 PROGRAM = Identity(1, 1, S_IFREG | 0o755, 9, 1, 1)
@@ -55,6 +55,24 @@ def test_work_that_is_handed_to_a_server_is_a_gap() -> None:
 
 def test_other_ways_to_the_kernel_are_gaps() -> None:
     assert len(told(("io_uring", "", None), ("io_uring", "", None), ("foreign", "", None)).gaps) == 2
+
+
+def test_calls_of_who_may_not_be_looked_at_are_counted_by_program() -> None:
+    programs = Programs()
+    calls: list[tuple[Op, str]] = [("read", "gpg"), ("execute", "gpg"), ("connect", "agent"), ("rename", "gpg")]
+    for op, name in calls:
+        programs.take(Seen(0, 0.0, 1, op, b"", because=f"{name}: Permission denied"))
+    assert programs.all_gaps() == [
+        "calls of a process that could not be looked at (gpg: Permission denied): 3",
+        "calls of a process that could not be looked at (agent: Permission denied): 1",
+    ]
+
+
+def test_the_gaps_of_hidden_programs_are_no_more_than_a_person_reads() -> None:
+    programs = Programs()
+    for number in range(1000):
+        programs.take(Seen(number, 0.0, 1, "read", b"", because=f"{number}: Permission denied"))
+    assert len(programs.all_gaps()) == MOST_HIDDEN + 1
 
 
 def test_an_address_is_read() -> None:

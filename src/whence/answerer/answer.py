@@ -15,7 +15,7 @@ import select
 import time
 from collections.abc import Callable
 
-from .calls import Arguments, Calls
+from .calls import Arguments, Calls, Record
 from .native import Native
 from .notifications import (
     CONTINUE,
@@ -72,9 +72,15 @@ class Answerer:
                 if not waits(post.listener, id):
                     post.ring.lose()
                 elif record := self._calls.record(thread, number, architecture, arguments):
-                    post.ring.put(record, id)
+                    self._note(record, id)
         finally:
             let_go_on(post.listener, id)
+
+    def _note(self, record: Record, id: int) -> None:
+        """Put what has no path only while its caller waits: of one that was killed nothing can be learned, and its call
+        is not done either."""
+        if record[3] or waits(self._post.listener, id):
+            self._post.ring.put(record, id)
 
     def _first(self) -> None:
         """The first call of all is the command's process asking whether it is seen."""
@@ -99,7 +105,10 @@ class Answerer:
             try:
                 record = record_of(thread, number, architecture, (a, b, c, d, e, f))
                 if record is not None:
-                    put(record, id)
+                    if record[3]:
+                        put(record, id)
+                    else:
+                        self._note(record, id)
             finally:
                 try:
                     ioctl(listener, SEND, pack(id, 0, 0, CONTINUE))

@@ -117,6 +117,21 @@ class Callers:
         self._unsettled = self._clock() + LASTS
 
 
+def name_of(thread: int) -> str:
+    """What the program calls itself, which anybody may read: `python3`; a word for it where it is gone."""
+    try:
+        fd = os.open(b"/proc/%d/comm" % thread, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return "a process"
+    try:
+        name = os.read(fd, 64).rstrip(b"\n").decode(errors="replace")
+    except OSError:
+        return "a process"
+    finally:
+        os.close(fd)
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def _process_of(thread: int) -> int:
     fd = os.open(b"/proc/%d/status" % thread, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from .callers import Caller, Callers
+from .callers import Caller, Callers, name_of
 from .native import Native
 from .places import NOTHING, Elsewhere, Look, World, Worlds
 from .syscalls import X32_BIT, Machine
@@ -51,18 +51,21 @@ class Calls:
         self._ops = {number: _OPS[name] for name, number in machine.calls.items() if name in _OPS}
 
     def record(self, thread: int, number: int, architecture: int, arguments: Arguments) -> Record | None:
-        """What this call asks for. What cannot be learned, because the caller may not be looked at, is said."""
+        """What this call asks for. Of a caller that may not be looked at the path is empty, and `because` has its name:
+        that is nothing to tell where it has been killed meanwhile, which the listener knows."""
         now = self._now = self._clock()
         process = thread
+        foreign = architecture != self._audit or number & X32_BIT
         try:
             caller = self._callers.get(thread, now)
             process = caller.process
-            if architecture != self._audit or number & X32_BIT:
+            if foreign:
                 return now, process, "foreign", b"", b"", number & ~X32_BIT, None, False, "a 32-bit program"
             asked = self._readers[number](self, caller, arguments)
         except OSError as error:
-            op = self._ops.get(number)
-            return (now, process, op, b"", b"", 0, None, False, f"the caller: {error.strerror}") if op else None
+            op = "foreign" if foreign else self._ops.get(number)
+            because = f"{name_of(thread)}: {error.strerror}"
+            return (now, process, op, b"", b"", 0, None, False, because) if op else None
         if asked is None:
             return None
         op, path, other, flags, (identity, late, because) = asked

@@ -54,6 +54,10 @@ MOST_LINKS = 40
 
 MOST_WORLDS = 16
 
+PATH_MAX = 4096
+"""Bytes of a path that the kernel takes, its end included. The name of a file may be longer: who stands in its folder
+opens it by a short one."""
+
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
@@ -144,7 +148,7 @@ class World:
             return self._at(path, 0, follow)
         except OSError as error:
             if error.errno != errno.EXDEV:
-                return _missing(error)
+                return _missing(error, path)
         except Elsewhere as elsewhere:
             return None, True, str(elsewhere)
         return self._by_steps(path, follow) or self._anew(path, follow)
@@ -172,7 +176,7 @@ class World:
         try:
             return self._at(self._follow(path) if follow else self.plain(path), NO_LINKS, False)
         except OSError as error:
-            return None if error.errno == errno.EXDEV else _missing(error)
+            return None if error.errno == errno.EXDEV else _missing(error, path)
         except Elsewhere as elsewhere:
             return None, True, str(elsewhere)
 
@@ -299,9 +303,11 @@ def _lies_in(path: bytes, point: bytes) -> bool:
     return point == b"/" or path == point or path.startswith(point + b"/")
 
 
-def _missing(error: OSError) -> Look:
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+def _missing(error: OSError, path: bytes) -> Look:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
         return NOTHING
+    if error.errno == errno.ENAMETOOLONG and len(path) < PATH_MAX:
+        return NOTHING  # No file has such a name.
     return None, False, os.strerror(error.errno or errno.EIO)
 
 

@@ -60,7 +60,7 @@ class Observed:
             path = self.files.take(call)
             if path is not None and call.identity is not None:
                 self._was_read(path, call.identity)
-            if call.op in _NAMING:
+            if call.op in _NAMING and call.path:
                 self._was_named(call.other or call.path)
 
     def _was_read(self, path: bytes, opened: Identity) -> None:
@@ -106,7 +106,7 @@ class Observed:
 
     def all_gaps(self) -> Sequence[str]:
         """Everything that makes the observation incomplete."""
-        gaps = [*self.gaps, *self.programs.gaps]
+        gaps = [*self.gaps, *self.programs.all_gaps()]
         if self.files.beyond:
             gaps.append(f"more than {self.files.count} files: {self.files.beyond} calls on others were only counted")
         return gaps

@@ -91,7 +91,7 @@ class Files:
     def take(self, seen: Seen) -> bytes | None:
         """Add one call; the path of a file that was read for the first time, as it is known here."""
         handler = _HANDLERS.get(seen.op)
-        return handler(self, seen) if handler is not None else None
+        return handler(self, seen) if handler is not None and seen.path else None
 
     # What the handlers need.
 

@@ -12,6 +12,9 @@ from .seen import Identity, Seen
 
 EXECUTABLE = 0o111
 
+MOST_HIDDEN = 20
+"""Programs that are named of those that could not be looked at."""
+
 LEAVES: Mapping[str, str] = {
     "srun": "what it started on other nodes was not seen",
     "mpirun": "what it started on other nodes was not seen",
@@ -74,9 +77,16 @@ class Programs:
         self.gaps: dict[str, None] = {}
         """What could not be followed, in the order in which it was met."""
         self._most = most
+        self._hidden: dict[str, int] = {}
+
+    def all_gaps(self) -> list[str]:
+        """With those whose number is known at the end."""
+        return [*self.gaps, *(_hidden(because, times) for because, times in self._hidden.items())]
 
     def take(self, seen: Seen) -> None:
-        if seen.op == "execute":
+        if not seen.path and seen.because and seen.op != "foreign":
+            self._hide(seen.because)
+        elif seen.op == "execute":
             self._execute(seen)
         elif seen.op == "connect":
             self._connect(seen)
@@ -84,6 +94,12 @@ class Programs:
             self._gap("a program used io_uring: what it opened through it was not seen")
         elif seen.op == "foreign":
             self._gap("a 32-bit program ran: what it opened was not seen")
+
+    def _hide(self, because: str) -> None:
+        """A call of a process that may not be looked at."""
+        if because not in self._hidden and len(self._hidden) >= MOST_HIDDEN:
+            because = "others"
+        self._hidden[because] = self._hidden.get(because, 0) + 1
 
     def _execute(self, seen: Seen) -> None:
         there = seen.identity
@@ -117,6 +133,10 @@ class Programs:
 
     def _gap(self, what: str) -> None:
         self.gaps[what] = None
+
+
+def _hidden(because: str, times: int) -> str:
+    return f"calls of a process that could not be looked at ({because}): {times}"
 
 
 def text(path: bytes) -> str:

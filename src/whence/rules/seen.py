@@ -74,7 +74,8 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     """The process, in our pid namespace; the thread where that is not known."""
     op: Op
     path: bytes
-    """Absolute, symbolic links not followed; of a connection its address: `inet:192.0.2.1:443`, `unix:/run/x`."""
+    """Absolute, symbolic links not followed; of a connection its address: `inet:192.0.2.1:443`, `unix:/run/x`. Empty
+    where the call names none, and where its caller may not be looked at: then `because` says who that is."""
     other: bytes = b""
     """The second path of a rename or link."""
     flags: int = 0
