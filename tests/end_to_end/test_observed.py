@@ -358,3 +358,48 @@ def test_a_source_file_that_a_run_writes_stays_part_of_the_program(workplace: Wo
     first = workplace.record("true")["code"]["id"]
     workplace.write("t.py", "x = 2\n")
     assert workplace.record("true")["code"]["id"] != first
+
+
+SERVED = """
+import ctypes, os, struct, sys, threading
+place = os.path.abspath('mounted')
+os.mkdir(place)
+fuse = os.open('/dev/fuse', os.O_RDWR)
+options = b'fd=%d,rootmode=40000,user_id=0,group_id=0' % fuse
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.mount(b'none', place.encode(), b'fuse.test', 0, options) == 0
+DATA = b'a,b'
+def attributes(node):
+    mode, size = (0o40755, 0) if node == 1 else (0o100644, len(DATA))
+    return struct.pack('QQQQQQIIIIIIIIII', node, size, 1, *[0] * 6, mode, 1, 0, 0, 0, 4096, 0)
+def answer(kind, node, body):
+    if kind == 26: return 0, struct.pack('IIIIHHI', 7, 12, 0, 0, 0, 0, 4096)
+    if kind == 1 and body == b'data.csv\\0': return 0, struct.pack('QQQQII', 2, 0, 0, 0, 0, 0) + attributes(2)
+    if kind == 3: return 0, struct.pack('QII', 0, 0, 0) + attributes(node)
+    if kind in (14, 27): return 0, struct.pack('QII', 0, 0, 0)
+    if kind == 15: return 0, DATA[struct.unpack_from('Q', body, 8)[0]:]
+    return (0, b'') if kind in (18, 25, 29) else (-2 if kind == 1 else -38, b'')
+def serve():
+    while True:
+        asked = os.read(fuse, 1 << 20)
+        _, kind, unique, node = struct.unpack_from('IIQQ', asked)
+        if kind in (2, 36, 42): continue
+        print('z' * 200_000, flush=True)        # More than any pipe holds: nobody who reads it may wait for us.
+        error, body = answer(kind, node, asked[40:])
+        os.write(fuse, struct.pack('IiQ', 16 + len(body), error, unique) + body)
+threading.Thread(target=serve, daemon=True).start()
+if os.fork() == 0:
+    os._exit(open(place + '/data.csv').read() != 'a,b')
+sys.stderr.write(str(os.wait()[1]))
+"""
+"""Serves a file system and prints at each request, as `sshfs -d` and `rclone -vv` do; a process of its own reads."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="needs root and FUSE")
+def test_a_file_system_that_the_command_serves_and_talks_about_holds_up_nobody(workplace: Workplace) -> None:
+    workplace.script("served.py", SERVED)
+    whence = shutil.which("whence", path=workplace.environ["PATH"])
+    assert whence is not None
+    done = workplace.run(["unshare", "--mount", whence, "run", "--", "python", "served.py"])
+    assert (done.code, done.err.splitlines()[-1]) == (0, "0")
+    assert "mounted/data.csv" in inputs(workplace.show())

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import select
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Protocol
 
 from ..records.events import Event, OutputCaptured, RunEnded
@@ -97,6 +99,8 @@ class Keeper:
         self._began = time.monotonic()
         self._ended: Ended | None = None
         self._refused: int | None = None
+        self._heard = False
+        """Nothing more of what is printed is recorded."""
         self._over_at = float("inf")
         self._sample_at = float("inf")
         self._beat_at = self._began + HEARTBEAT
@@ -252,7 +256,7 @@ class Keeper:
     # What is printed.
 
     def _take(self, channel: Channel, data: bytes) -> None:
-        if self._over_at == float("inf") or channel.owed + len(data) > 0:
+        if not self._heard and (self._over_at == float("inf") or channel.owed + len(data) > 0):
             self.log.write(channel.stream, data, terminal=channel.terminal)
             self._remember(channel.stream, data)
 
@@ -283,6 +287,39 @@ class Keeper:
 
     def _complete(self) -> None:
         self.recording.end(self._ending())
+        with self._relaying_on():
+            self._state_rest()
+
+    @contextmanager
+    def _relaying_on(self) -> Generator[None]:
+        """What stays of the command may print meanwhile, and may serve the very file system that is to be read."""
+        self._heard = True
+        if self.relay.idle:
+            yield
+            return
+        over, end = os.pipe()
+        beside = threading.Thread(target=self._relay_until, args=(over,), name="whence-relay", daemon=True)
+        beside.start()
+        try:
+            yield
+        finally:
+            os.close(end)
+            beside.join()
+            os.close(over)
+
+    def _relay_until(self, over: int) -> None:
+        """Relay until the other end of a pipe is closed."""
+        while True:
+            poll = select.poll()
+            poll.register(over, select.POLLIN)
+            for fd, events in self.relay.interest():
+                poll.register(fd, events)
+            ready = dict(poll.poll())
+            if over in ready:
+                return
+            self._relay(ready)
+
+    def _state_rest(self) -> None:
         if self._watch:
             self._watch.finish()
             self._watch = None

@@ -1,7 +1,8 @@
 """What a watched command does, folded while it runs; files that it reads are digested beside it.
 
 Lives in the keeper. `take` gets the stream's records; `settling` says at the end what became of them. Nothing here is
-imported before the command has started.
+imported before the command has started. What looks at a file system is done in threads: it may be served by the
+command itself, which may be waiting for the keeper to relay what it prints.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 from ..capture.hashing import Measured
@@ -25,6 +27,9 @@ from .so_far import SoFar
 
 _NAMING = frozenset({"create", "rename", "link"})
 """Calls that give written bytes a name."""
+
+MOST_WAITING = 1_000_000
+"""Records that may wait to be folded, while a file system does not answer; those beyond are counted."""
 
 GENTLE = 10
 """The niceness of digesting beside the command, of which only the idle processors are asked."""
@@ -45,23 +50,26 @@ class Observed:
         """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
         self._handed: set[tuple[int, int]] = set()
+        self._folding = _Folding(self._fold)
         self._so_far = SoFar(self)
         self._digests = _Beside(self.cache, self._so_far.state)
         launch.recording.state(events.ObservationStarted(mechanism=mechanism, because=because))
 
-    def take(self, records: Iterable[tuple[Any, ...]]) -> None:
-        """Add records of the stream, in the order of their numbers."""
-        for record in records:
-            call = seen(record)
-            self.count += 1
-            self.programs.take(call)
-            if call.pid == 0 and call.identity is not None:
-                self._handed.add(call.identity.key)
-            path = self.files.take(call)
-            if path is not None and call.identity is not None:
-                self._was_read(path, call.identity)
-            if call.op in _NAMING and call.path:
-                self._was_named(call.other or call.path)
+    def take(self, records: Sequence[tuple[Any, ...]]) -> None:
+        """Add records of the stream, in the order of their numbers. Waits for nobody."""
+        self._folding.add(records)
+
+    def _fold(self, record: tuple[Any, ...]) -> None:
+        call = seen(record)
+        self.count += 1
+        self.programs.take(call)
+        if call.pid == 0 and call.identity is not None:
+            self._handed.add(call.identity.key)
+        path = self.files.take(call)
+        if path is not None and call.identity is not None:
+            self._was_read(path, call.identity)
+        if call.op in _NAMING and call.path:
+            self._was_named(call.other or call.path)
 
     def _was_read(self, path: bytes, opened: Identity) -> None:
         found = self.classes.of(os.fsdecode(path))
@@ -88,7 +96,9 @@ class Observed:
         self.gaps[what] = None
 
     def stop(self) -> None:
-        """No digest is taken beside the command any more."""
+        """The stream has ended: fold what is left of it. No digest is taken beside the command any more."""
+        if left := self._folding.finish():
+            self.gap(f"calls that could not be followed: {left}")
         self._digests.stop()
 
     def measured(self, opened: Identity | None) -> Measured | None:
@@ -110,6 +120,41 @@ class Observed:
         if self.files.beyond:
             gaps.append(f"more than {self.files.count} files: {self.files.beyond} calls on others were only counted")
         return gaps
+
+
+class _Folding:
+    """A thread that takes the records, one by one: to know the real place of a file may need its file system."""
+
+    def __init__(self, fold: Callable[[tuple[Any, ...]], None]) -> None:
+        self._fold = fold
+        self._todo: SimpleQueue[Sequence[tuple[Any, ...]] | None] = SimpleQueue()
+        self._given = 0
+        self._done = 0
+        self._left_out = 0
+        self._thread: threading.Thread | None = None
+
+    def add(self, records: Sequence[tuple[Any, ...]]) -> None:
+        self._given += len(records)
+        if self._given - self._done - self._left_out > MOST_WAITING:
+            self._left_out += len(records)
+            return
+        self._todo.put(records)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="whence-folding", daemon=True)
+            self._thread.start()
+
+    def finish(self) -> int:
+        """Wait for the last of them; how many were not folded."""
+        self._todo.put(None)
+        if self._thread is not None:
+            self._thread.join()
+        return self._given - self._done
+
+    def _work(self) -> None:
+        while (records := self._todo.get()) is not None:
+            for record in records:
+                self._fold(record)
+            self._done += len(records)
 
 
 class _Beside:
