@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from ..recorder.closing import attempt, finish
 from ..recorder.command import run_command
 from ..recorder.following import Following
 from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
+from ..recorder.observing import VARIABLE as VARIABLE_OF_WATCH
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
 from ..recorder.request import Request, Surroundings
@@ -34,6 +36,9 @@ from ..store.seal import RECORD, SEAL
 from ..system.processes import find_program
 from .summary import summary
 
+if TYPE_CHECKING:
+    from ..recorder.outer_run import OuterRun
+
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
@@ -47,6 +52,7 @@ def run(request: Request, around: Surroundings, report: Path | None, told: Told 
 
     Raises RefusedError after the refusal is recorded and sealed, StoreError when nothing can be recorded.
     """
+    watching = _run_that_watches(around.environ)
     outer = find_outer(around.environ)
     seat = take_seat(world_of(around, around.environ, request.argv))
     asked = replace(
@@ -61,7 +67,7 @@ def run(request: Request, around: Surroundings, report: Path | None, told: Told 
     launch = join(asked, around) if seat.joins else create(asked, around)
     try:
         capture_beside(launch) if seat.joins else capture(launch)
-        return _start(launch, report, told)
+        return _start(launch, report, told, watching)
     except RefusedError as refusal:
         refuse(launch, refusal)
         finish(launch)
@@ -69,9 +75,18 @@ def run(request: Request, around: Surroundings, report: Path | None, told: Told 
         raise
 
 
-def _start(launch: Launch, report: Path | None, told: Told | None) -> int:
+def _run_that_watches(environ: Mapping[str, str]) -> OuterRun | None:
+    """Before anything is captured: what we read for that is no part of what the run around us does."""
+    if VARIABLE_OF_WATCH not in environ:
+        return None
+    from ..recorder.outer_run import find_outer_run  # only inside another run
+
+    return find_outer_run(environ)
+
+
+def _start(launch: Launch, report: Path | None, told: Told | None, watching: OuterRun | None) -> int:
     recording, around = launch.recording, launch.around
-    beside, following = Beside(launch), Following(launch)
+    beside, following = Beside(launch), Following(launch, watching)
 
     def begin() -> None:
         beside.start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from .kin import Kin, family_of
 from .places import World
 
 LASTS = 0.1
@@ -30,12 +31,12 @@ PAGE = 4096
 class Caller:
     """One thread that is held in a call."""
 
-    __slots__ = ("_memory", "namespace", "process", "root", "thread", "until", "world")
+    __slots__ = ("_memory", "namespace", "parent", "process", "root", "thread", "until", "world")
 
     def __init__(self, thread: int, until: float) -> None:
         self.thread = thread
         self.until = until
-        self.process = _process_of(thread)
+        self.process, self.parent = family_of(thread)
         self.root = os.readlink(b"/proc/%d/root" % thread)
         self.namespace = os.readlink(b"/proc/%d/ns/mnt" % thread)
         self.world: World | None = None
@@ -80,8 +81,9 @@ class Caller:
 class Callers:
     """The threads that called lately."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], kin: Kin) -> None:
         self._clock = clock
+        self._kin = kin
         self._known: dict[int, Caller] = {}
         self._unsettled = 0.0
 
@@ -97,6 +99,7 @@ class Callers:
         if len(self._known) >= MOST:
             self.forget(next(iter(self._known)))
         caller = Caller(thread, now + LASTS if now >= self._unsettled else now)
+        self._kin.meet(caller.process, caller.parent, now)
         self._known[thread] = caller
         return caller
 
@@ -130,13 +133,3 @@ def name_of(thread: int) -> str:
     finally:
         os.close(fd)
     return "".join(letter if letter.isprintable() else "?" for letter in name)
-
-
-def _process_of(thread: int) -> int:
-    fd = os.open(b"/proc/%d/status" % thread, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = os.read(fd, 1024)
-    finally:
-        os.close(fd)
-    at = text.index(b"\nTgid:")
-    return int(text[at + 6 : text.index(b"\n", at + 6)])

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 
 from .callers import Caller, Callers, name_of
+from .kin import Kin
 from .native import Native
 from .places import NOTHING, Elsewhere, Look, World, Worlds
 from .syscalls import X32_BIT, Machine
@@ -41,8 +42,8 @@ Asked = tuple[str, bytes, bytes, int, Look]
 class Calls:
     """Reads held calls, one after the other."""
 
-    def __init__(self, native: Native, machine: Machine, clock: Callable[[], float]) -> None:
-        self._callers = Callers(clock)
+    def __init__(self, native: Native, machine: Machine, clock: Callable[[], float], kin: Kin) -> None:
+        self._callers = Callers(clock, kin)
         self._worlds = Worlds(native)
         self._clock = clock
         self._now = 0.0

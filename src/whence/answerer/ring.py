@@ -8,6 +8,7 @@ them. It is there once `HEAD` has passed it; who takes over from a writer that d
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import marshal
 import mmap
 import os
@@ -15,8 +16,9 @@ import struct
 import zlib
 from typing import Any
 
-HEAD, TAIL, SEQ, LOST, SLEEPING, PENDING_ID, PENDING_HEAD, PENDING_SEQ, TESTED, DEATHS = range(10)
-"""Words of the control page. `TESTED`: the process whose known call was seen. `DEATHS`: answerers that died."""
+HEAD, TAIL, SEQ, LOST, SLEEPING, PENDING_ID, PENDING_HEAD, PENDING_SEQ, TESTED, DEATHS, KIN = range(11)
+"""Words of the control page. `TESTED`: the process whose known call was seen. `DEATHS`: answerers that died. `KIN`: not
+zero while it is to be told who comes of whom; another number asks for all of it anew."""
 
 PAGE = 4096
 SIZE = 16 << 20
@@ -35,12 +37,15 @@ Fields = tuple[Any, ...]
 class Ring:
     """Made before the processes part; each then uses its own side."""
 
-    def __init__(self, size: int = SIZE, *, checked: bool = not _ORDERED) -> None:
-        self._memory = mmap.mmap(-1, PAGE + size)
+    def __init__(
+        self, size: int = SIZE, *, checked: bool = not _ORDERED, memory: int = -1, wake: int | None = None
+    ) -> None:
+        """`memory` and `wake` are descriptors of a ring that another process has made (`shareable_memory`)."""
+        self._memory = mmap.mmap(memory, PAGE + size)
         self._size = size
         self._checked = checked
         self.words = memoryview(self._memory)[:PAGE].cast("Q")
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) if wake is None else wake
 
     @property
     def wake(self) -> int:
@@ -76,10 +81,10 @@ class Ring:
         words[HEAD] = head + need
         words[SEQ] = seq + 1
 
-    def lose(self) -> None:
-        """Count a record that cannot be put."""
-        self.words[LOST] += 1
-        self.words[SEQ] += 1
+    def lose(self, count: int = 1) -> None:
+        """Count records that cannot be put."""
+        self.words[LOST] += count
+        self.words[SEQ] += count
 
     def wake_reader(self) -> None:
         """Wake a reader that sleeps. Called after a system call, which orders it after what was put."""
@@ -89,6 +94,11 @@ class Ring:
                 os.eventfd_write(self._wake, 1)
             except OSError:
                 return  # It is full, so the reader has enough reason to look.
+
+    def wake_whoever_reads(self) -> None:
+        """Wake the reader, also one that is about to sleep: for a writer that makes no system call after it has put."""
+        self.words[SLEEPING] = 1
+        self.wake_reader()
 
     def holds(self, id: int) -> bool:
         """For a successor: whether the record of this call was put before the writer died. Mends the counter."""
@@ -134,6 +144,23 @@ class Ring:
     def seen(self) -> int:
         """Records that were put, lost ones included."""
         return self.words[SEQ]
+
+
+def shareable_memory(size: int = SIZE) -> int:
+    """A descriptor of memory for a ring that unrelated processes share; nobody can take it from under the other."""
+    memory = os.memfd_create("whence-ring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(memory, PAGE + size)
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return memory
+
+
+def is_whole(memory: int, size: int = SIZE) -> bool:
+    """Whether a descriptor that somebody sent is memory that stays: who has it mapped is killed where it is cut off."""
+    try:
+        seals = fcntl.fcntl(memory, fcntl.F_GET_SEALS)
+    except OSError:
+        return False  # It is no such memory.
+    return bool(seals & fcntl.F_SEAL_SHRINK) and os.fstat(memory).st_size == PAGE + size
 
 
 def _check(data: bytes, position: int) -> int:

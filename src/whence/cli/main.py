@@ -47,6 +47,7 @@ VARIABLES: dict[str, str] = {
     "WHENCE_STORE": "the store's folder, instead of the nearest .whence",
     "WHENCE_POLICY_<KEY>": "a policy key, for instance WHENCE_POLICY_DIRTY=refuse",
     "WHENCE_RUN": "set for the command of a run: names it, so that scripts attach to it",
+    "WHENCE_WATCH": "set for a command that is watched: where runs inside it learn what their own commands do",
     "WHENCE_IN_CONTAINER": "`true`: the four below count although no container is observed",
     "WHENCE_IMAGE_NAME, WHENCE_IMAGE_DIGEST": "the container's image, as declared",
     "WHENCE_GIT_COMMIT, WHENCE_VERSION": "the code in the image, as declared",

@@ -23,6 +23,9 @@ from ..system.processes import ProgramError, find_program, run
 OLDEST = (5, 19)
 """The first kernel whose callers cannot be interrupted by their own timers while they are held."""
 
+VIA_OUTER = "seccomp via outer"
+"""The mechanism of a run that the run around it tells what its command does."""
+
 TRIAL = 10.0
 """Seconds for strace to show that it works."""
 
@@ -37,13 +40,16 @@ class Choice(msgspec.Struct, frozen=True):
     because: str = ""
 
 
-def choose(mode: str, command: str | None, barred: Mapping[str, str] = NOTHING) -> Choice:
+def choose(mode: str, command: str | None, barred: Mapping[str, str] = NOTHING, *, inside: bool = False) -> Choice:
     """`auto` takes the first mechanism of the table that can be used here; a named one is taken or the reason given.
 
-    `barred` are mechanisms that something else rules out, with the reason.
+    `barred` are mechanisms that something else rules out, with the reason. `inside`: a run around this one watches, and
+    nobody else can.
     """
     if mode == "off":
         return Choice("none", "it is switched off")
+    if inside and mode in ("auto", "seccomp"):
+        return Choice(VIA_OUTER)
     if mode != "auto":
         reason = barred.get(mode) or ASKED_FOR[mode](command)
         return Choice("none", f"{mode}: {reason}") if reason else Choice(mode)

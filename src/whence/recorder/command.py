@@ -16,7 +16,7 @@ import sys
 from _socket import socketpair
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import RefusedError
 from ..records.events import RunEnded
@@ -29,6 +29,9 @@ from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
 from .terminal import RawMode
 from .witness import witness
+
+if TYPE_CHECKING:
+    from .outer_run import OuterRun
 
 
 def run_command(
@@ -58,10 +61,14 @@ def run_command(
     """
     descriptors = _prepare()
     mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
-    job = Job(
-        argv=[*argv], environ=environ, descriptors=descriptors, group=os.getpgrp(), mask={int(n) for n in mask_before}
-    )
     watched, finish = _observed(observer, finish)
+    job = Job(
+        argv=[*argv],
+        environ={**environ, **watched.environ} if watched else environ,
+        descriptors=descriptors,
+        group=os.getpgrp(),
+        mask={int(n) for n in mask_before},
+    )
     raw = RawMode(0) if descriptors.interactive else None
     reports = os.pipe(), os.pipe()
     life = os.pipe()
@@ -77,7 +84,7 @@ def run_command(
         _keep(
             recording, job, reports=(reports[0][0], reports[0][1], reports[1][1]), life=life, front=theirs.detach(),
             log=OutputLog(log, output_log_limit), raw=raw, mask=mask, finish=finish,
-            watch=watched, listen=listen,
+            watch=watched, outer=observer and observer.outer, listen=listen,
         )  # fmt: skip
     theirs.close()
     if watched:
@@ -119,6 +126,7 @@ def _keep(
     mask: Callable[[str], str],
     finish: Callable[[bool], None],
     watch: Watch | None,
+    outer: OuterRun | None,
     listen: Callable[[], None],
 ) -> NoReturn:
     """The keeper, from the fork to its end. A fault of ours ends it alone: the front then relays on."""
@@ -128,7 +136,7 @@ def _keep(
         if fork_or_report(reports[1:]) == 0:
             os.close(front)
             os.close(life[1])
-            parent(job, reports[1:], life[0], watch.part() if watch else None)
+            parent(job, reports[1:], life[0], watch.part() if watch else outer and outer.apart())
         for fd in (*reports[1:], life[0]):
             os.close(fd)
         if watch:

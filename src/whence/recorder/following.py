@@ -17,16 +17,18 @@ from .observing import Observer, Records
 
 if TYPE_CHECKING:
     from .observed import Observed
+    from .outer_run import OuterRun
 
 
 class Following:
     """One command's observation, as the keeper has it."""
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, outer: OuterRun | None = None) -> None:
         self._launch = launch
         policy = launch.around.policy
         barred = {"python": "observe_python is off"} if policy.observe_python == "off" else {}
-        self._choice: Choice = choose(policy.observe, launch.request.program, barred)
+        self._outer = outer
+        self._choice: Choice = choose(policy.observe, launch.request.program, barred, inside=outer is not None)
         self._observed: Observed | None = None
 
     @property
@@ -35,8 +37,14 @@ class Following:
 
     def observer(self, told_in: Path | None) -> Observer:
         """Who is told what is seen; `told_in` is where the Python programs of the command tell."""
-        program = self._launch.request.program
-        return Observer(choice=self._choice, take=self._take, ended=self._ended, program=program, told_in=told_in)
+        return Observer(
+            choice=self._choice,
+            take=self._take,
+            ended=self._ended,
+            program=self._launch.request.program,
+            told_in=told_in,
+            outer=self._outer,
+        )
 
     def begin(self) -> None:
         """The command runs."""

@@ -14,7 +14,7 @@ from typing import Any
 from ..boot.opens import SUFFIX, WANTED
 from ..errors import FormatError
 from ..rules.hooked import read_line
-from .observing import Observation, Observer, Records, inherited
+from .observing import Observation, Observer, Records, Watch, inherited
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -26,7 +26,7 @@ NOBODY = "no Python program told what it opened"
 UNREAD = "lines that could not be read"
 
 
-class Hooked:
+class Hooked(Watch):
     """One command's observation by its Python programs."""
 
     def __init__(self, observer: Observer) -> None:

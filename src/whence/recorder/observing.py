@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -24,13 +24,20 @@ from ..answerer.privileged import TRACE, capable, needs_privileges
 from ..answerer.ring import Ring
 from ..answerer.standby import part
 from ..answerer.syscalls import MACHINES
-from .choosing import Choice
+from .choosing import VIA_OUTER, Choice
+from .inner_runs import OUTLIVED, InnerRuns, NoInnerRuns
+
+if TYPE_CHECKING:
+    from .outer_run import OuterRun
 
 PAUSE = 0.05
 """Seconds between two looks into the ring while the command opens files; then the recorder sleeps until woken."""
 
 SETTLE = 0.25
 """Seconds after the command's end in which all that it started is expected to be gone."""
+
+VARIABLE = "WHENCE_WATCH"
+"""Names, in a watched command's environment, where a run inside it asks to be told what its own command does."""
 
 Records = list[tuple[Any, ...]]
 
@@ -56,6 +63,8 @@ class Observer(msgspec.Struct, frozen=True, kw_only=True):
     """The file that will be executed."""
     told_in: Path | None = None
     """The folder in which the Python programs of the command tell, if there is one."""
+    outer: OuterRun | None = None
+    """The run around this one, if it watches."""
 
 
 # What every mechanism has.
@@ -63,6 +72,11 @@ class Observer(msgspec.Struct, frozen=True, kw_only=True):
 
 class Watch(Protocol):
     """One command's observation, from before the forks. The keeper calls `turn` after each poll."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the command's environment needs, so that runs inside it find us."""
+        return {}
 
     def part(self) -> Watched | None:
         """In the process that becomes the command's parent: make those that watch; nothing when that failed."""
@@ -102,6 +116,19 @@ class Watched(Protocol):
         """In the process that becomes the command; false when it has to be made anew, and not watched."""
         ...
 
+    @property
+    def keeps(self) -> list[int]:
+        """Descriptors that the parent needs until the end."""
+        return []
+
+    @property
+    def adopts(self) -> bool:
+        """Whether orphans of the command come to the parent, and are its own to collect."""
+        return False
+
+    def ended(self) -> None:
+        """The command has ended: who watches sees by itself when nobody is left, unless it is told here."""
+
 
 def watch(observer: Observer) -> Watch:
     """Get ready for the mechanism that was chosen. Raises OSError, ImportError where this Python lacks ctypes."""
@@ -113,24 +140,33 @@ def watch(observer: Observer) -> Watch:
         from .hooked import Hooked
 
         return Hooked(observer)
+    if observer.choice.mechanism == VIA_OUTER and observer.outer is not None:
+        from .outer_run import ViaOuter
+
+        return ViaOuter(observer, observer.outer)
     return Listening(observer)
 
 
 # Listening to a filter.
 
 
-class Listening:
+class Listening(Watch):
     """By the records that the answerer puts into a ring."""
 
     def __init__(self, observer: Observer) -> None:
         """Raises OSError, and ImportError where this Python was built without ctypes."""
-        self._observer = observer
         self._machine = os.uname().machine
         # Here, and not where it is needed: who is killed between the forks below leaves the command unstarted.
         self._native = Native(MACHINES[self._machine])
-        self._ring = Ring()
+        ring = Ring()
+        self._inner_runs: InnerRuns | NoInnerRuns = InnerRuns(ring, self._drain)
         self._news, theirs = os.pipe()
-        self._post = Post(MACHINES[self._machine], self._ring, theirs)
+        self._post = Post(MACHINES[self._machine], ring, theirs)
+        self._start(observer, ring)
+
+    def _start(self, observer: Observer, ring: Ring) -> None:
+        self._observer = observer
+        self._ring = ring
         self._look_at = 0.0
         self._rest = b""
         self._watching = False
@@ -140,10 +176,15 @@ class Listening:
         for record in inherited():
             self._ring.put(record)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        return {VARIABLE: self._inner_runs.name} if self._inner_runs.name else {}
+
     # In the process that becomes standby, answerer, and the command's parent.
 
-    def part(self) -> Listened | None:
+    def part(self) -> Watched | None:
         """Returns in the parent only; nothing when no process could be made."""
+        self._inner_runs.close()
         try:
             part(self._post, self._native, reap=_only_those_above_may_look())
         except OSError as error:
@@ -161,12 +202,16 @@ class Listening:
 
     def close(self) -> None:
         """In the front, which has no part in it."""
+        self._inner_runs.close()
         self._post.close()
         os.close(self._news)
         os.close(self._ring.wake)
 
     def interest(self) -> list[int]:
         """Descriptors to poll for reading."""
+        return [*self._interest(), *self._inner_runs.interest()]
+
+    def _interest(self) -> list[int]:
         asleep = self._look_at == float("inf")
         return [fd for fd in (self._news, self._ring.wake if asleep else -1) if fd >= 0]
 
@@ -178,6 +223,7 @@ class Listening:
     def turn(self, ready: Mapping[int, int]) -> None:
         if self._news >= 0 and ready.get(self._news):
             self._hear()
+        self._inner_runs.turn(ready)  # Before the records: who has gone by now has no claim to them.
         if ready.get(self._ring.wake) or time.monotonic() >= self._look_at:
             self._look()
 
@@ -187,14 +233,18 @@ class Listening:
 
     def finish(self) -> None:
         """The command has ended: take what is left, and tell the observer what was seen and what was not."""
+        self._drain()
+        self._inner_runs.close()
+        self._observer.ended(self._outcome())
+
+    def _drain(self) -> None:
         while self._look():
             continue
-        self._observer.ended(self._outcome())
 
     def _look(self) -> bool:
         taken = self._ring.take()
         if taken:
-            self._observer.take(taken)
+            self._observer.take(self._inner_runs.sort(taken))
             self._look_at = time.monotonic() + PAUSE
         else:
             self._look_at = float("inf") if self._ring.sleep() else 0.0
@@ -218,6 +268,7 @@ class Listening:
             self._unwatched = line.removeprefix(words.UNWATCHED).strip()
         elif line not in self._gaps:
             self._gaps.append(line)
+            self._inner_runs.say(line)
 
     def _outcome(self) -> Observation:
         lost = self._ring.lost
@@ -225,18 +276,21 @@ class Listening:
         if lost:
             gaps.append(f"calls that were not noted: {lost}")
         if self._unwatched or not self._watching:
-            because = self._unwatched or "the processes that watch were killed before the command began"
+            because = self._unwatched or f"{self._left()} before the command began"
             return Observation(mechanism="none", because=because, seen=self._ring.seen, lost=lost, gaps=gaps)
         if not self._hung_up:
-            gaps.append(
-                "the processes that watch were killed" if self._news < 0 else "descendants outlived the command"
-            )
+            gaps.append(self._left())
+        choice = self._observer.choice
         return Observation(
-            mechanism="seccomp", because=self._observer.choice.because, seen=self._ring.seen, lost=lost, gaps=gaps
+            mechanism=choice.mechanism, because=choice.because, seen=self._ring.seen, lost=lost, gaps=gaps
         )
 
+    def _left(self) -> str:
+        """Why it is not known that nobody is left."""
+        return "the processes that watch were killed" if self._news < 0 else OUTLIVED
 
-class Listened:
+
+class Listened(Watched):
     """The way under the filter."""
 
     def __init__(self, post: Post, native: Native, machine: str, program: str | None) -> None:

@@ -114,16 +114,18 @@ def parent(job: Job, reports: Sequence[int], life: int, watched: Watched | None 
         pid, refusal = _start(job, reports, ignored, None)
     start = start_time(pid)
     floor = resident(os.getpid())
-    keep_only([life, *reports])
+    keep_only([life, *reports, *(watched.keeps if watched else ())])
     if refusal:
         os.waitpid(pid, 0)
         _report(reports, f"failed {refusal.decode()}")
     else:
         _report(reports, f"started {pid} {start or 0} {began!r}")
-        _see_to_its_end(pid, reports, floor)
+        _see_to_its_end(pid, reports, floor, adopts=watched is not None and watched.adopts)
+    for fd in reports:
+        os.close(fd)
+    if watched:
+        watched.ended()
     if job.descriptors.interactive:
-        for fd in reports:
-            os.close(fd)
         os.read(life, 1)
     os._exit(0)
 
@@ -160,9 +162,9 @@ def _report(reports: Sequence[int], line: str) -> None:
             continue  # That one is gone; the other one is not.
 
 
-def _see_to_its_end(pid: int, reports: Sequence[int], floor: int) -> None:
+def _see_to_its_end(pid: int, reports: Sequence[int], floor: int, *, adopts: bool) -> None:
     while True:
-        moved = _wait_without_reaping(pid)
+        moved = _wait_without_reaping(pid, adopts=adopts)
         _, status, usage = os.wait4(pid, os.WUNTRACED | os.WCONTINUED)
         if os.WIFSTOPPED(status):
             _report(reports, f"stopped {os.WSTOPSIG(status)}")
@@ -184,11 +186,14 @@ def _see_to_its_end(pid: int, reports: Sequence[int], floor: int) -> None:
     _report(reports, ended.line())
 
 
-def _wait_without_reaping(pid: int) -> tuple[int, int] | None:
+def _wait_without_reaping(pid: int, *, adopts: bool) -> tuple[int, int] | None:
     """Wait for a change; while an ended process is not reaped, /proc still has its counters."""
     if not hasattr(os, "waitid"):
         return None
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOWAIT)
+    changes = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOWAIT
+    while adopts and (other := os.waitid(os.P_ALL, 0, changes)) and other.si_pid != pid:
+        os.waitpid(other.si_pid, os.WUNTRACED | os.WCONTINUED)  # An orphan, of which nobody else would hear.
+    os.waitid(os.P_PID, pid, changes)
     return transferred(pid)
 
 

@@ -24,7 +24,7 @@ from ..rules import seen as calls
 from ..rules.seen import Identity
 from ..rules.strace import NAMES, Did, Trace
 from .choosing import find_strace, stops_every_call
-from .observing import SETTLE, Observation, Observer, Records, inherited
+from .observing import SETTLE, Observation, Observer, Records, Watch, Watched, inherited
 from .sources import TICK
 
 PAUSE = 0.05
@@ -41,7 +41,7 @@ GONE_BEFORE = "it was gone before it was looked at"
 CHANGED_BEFORE = "it was changed, or put there, before it was looked at"
 
 
-class Tracing:
+class Tracing(Watch):
     """One command's observation by strace."""
 
     def __init__(self, observer: Observer) -> None:
@@ -174,7 +174,7 @@ class Tracing:
         return gaps
 
 
-class Traced:
+class Traced(Watched):
     """The way under strace."""
 
     def __init__(self, tracer: Tracer, native: Native) -> None:
