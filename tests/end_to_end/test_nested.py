@@ -150,7 +150,6 @@ def test_a_name_of_nobody_changes_nothing(place: Workplace) -> None:
 
 def test_an_inner_run_that_is_not_watched_is_no_part_of_what_the_outer_command_read(place: Workplace) -> None:
     """What our own processes open to capture and to digest is nobody's input."""
-    place.write("whence.toml", "")
     inner = f"{RUN} --name inner --policy observe=off --input e.csv --output x.csv -- sh -c 'echo 1 > x.csv'"
     outer = place.record("sh", "-c", inner)
     assert (read(outer), written(outer)) == (set(), {"x.csv": "output"})

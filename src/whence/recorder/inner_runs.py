@@ -154,6 +154,7 @@ class InnerRuns:
             self._tell(fd, member, data)
 
     def _join(self, member: Member) -> None:
+        self._drain()  # What it did before is told of it as of any program.
         if not self._heads:
             self._asked += 1
             self._ring.words[KIN] = self._asked
