@@ -91,3 +91,21 @@ def test_a_commit_that_has_the_newest_version_gets_no_second_one(repository: Wor
     assert repository.git("tag") == "v0.1.0"
     repository.commit("more")
     assert bump(repository.path, "patch", repository.environ).tag == "v0.1.1"
+
+
+def test_a_renamed_file_is_named_as_it_was_and_as_it_is(repository: Workplace) -> None:
+    repository.git("mv", "train.py", "fit.py")
+    repository.write("notes/a b.txt", "new\n")
+    with pytest.raises(WhenceError) as caught:
+        bump(repository.path, "patch", repository.environ)
+    assert caught.value.message == f"{repository.path}: found uncommitted changes: train.py -> fit.py, notes/a b.txt"
+
+
+def test_results_of_runs_and_what_policy_excludes_are_no_change_of_the_code(repository: Workplace) -> None:
+    repository.write("out/fig.txt", "old\n")
+    repository.commit("a figure")
+    repository.record("sh", "-c", "echo new > out/fig.txt; echo more > out/more.txt", options=("--output", "out"))
+    repository.write("notes/today.txt", "\n")
+    assert "uncommitted changes: notes/today.txt\n" in repository.whence("bump", "patch").err
+    repository.whence("bump", "patch", env={"WHENCE_POLICY_CODE_EXCLUDE": "notes/"}).ok()
+    assert repository.git("tag") == "v0.1.0"

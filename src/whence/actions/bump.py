@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from ..capture.captured_code import no_result
+from ..capture.git_listings import Status, parse_status
 from ..errors import WhenceError
+from ..records.code import DirtyPath
 from ..rules.remotes import without_credentials
+from ..rules.snapshot import is_excluded
 from ..system.processes import Done, ProgramError, run
 
 Part = Literal["patch", "minor", "major"]
@@ -48,15 +52,24 @@ def next_version(tags: list[str], part: Part) -> tuple[str | None, str]:
     return last[0], last["prefix"] + ".".join(map(str, after))
 
 
-def bump(folder: Path, part: Part, environ: Mapping[str, str], *, plan: bool = False) -> Bumped:
+def bump(
+    folder: Path,
+    part: Part,
+    environ: Mapping[str, str],
+    *,
+    plan: bool = False,
+    is_result: Callable[[str], bool] = no_result,
+    code_exclude: Sequence[str] = (),
+) -> Bumped:
     """Tag the commit of the folder with the next version and push the tag; with `plan`, only say which.
 
     Raises WhenceError when the folder has uncommitted changes or no commit, when the commit has the newest version
-    already, and when git fails; a tag that could not be pushed is taken back, so that the step happens wholly or not
-    at all.
+    already, and when git fails. What `is_result` says of an absolute path, or `code_exclude` matches, is no change of
+    the code, as for policy `dirty`. A tag that could not be pushed is taken back, so that the step happens wholly or
+    not at all.
     """
     commit = _commit(folder, environ)
-    _refuse_dirty(folder, environ)
+    _refuse_dirty(folder, environ, is_result, code_exclude)
     remote = _remote(folder, environ)
     if remote is not None and not plan:
         _git(folder, environ, "fetch", "--quiet", "--tags", remote)
@@ -90,14 +103,32 @@ def _refuse_named(folder: Path, environ: Mapping[str, str], version: str, commit
         )
 
 
-def _refuse_dirty(folder: Path, environ: Mapping[str, str]) -> None:
-    changed = _git(folder, environ, "status", "--porcelain", "-z").split("\0")[:-1]
+def _refuse_dirty(
+    folder: Path, environ: Mapping[str, str], is_result: Callable[[str], bool], code_exclude: Sequence[str]
+) -> None:
+    root = _git(folder, environ, "rev-parse", "--show-toplevel").removesuffix("\n")
+    status = _git(folder, environ, "status", "--porcelain=v2", "-z", "--untracked-files=all")
+    changed = [
+        words
+        for path, words in _changes(parse_status(os.fsencode(status)))
+        if not is_result(f"{root}/{path}") and not is_excluded(path, code_exclude)
+    ]
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise WhenceError(
-            f"{folder}: found uncommitted changes: {', '.join(line[3:] for line in changed[:3])}{more}",
+            f"{folder}: found uncommitted changes: {', '.join(changed[:3])}{more}",
             hint="commit them, or stash or ignore them; a version names a commit",
         )
+
+
+def _changes(status: Status) -> list[tuple[str, str]]:
+    """(path from the root, words) of all that differs from the commit."""
+    tracked = [(dirty.path, _words(dirty)) for dirty in status.changed.values()]
+    return tracked + [(path, path) for path in (*status.untracked, *status.nested)]
+
+
+def _words(dirty: DirtyPath) -> str:
+    return dirty.path if dirty.before is None else f"{dirty.before} -> {dirty.path}"
 
 
 def _remote(folder: Path, environ: Mapping[str, str]) -> str | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..actions.bump import bump
-from ..wiring import setting
+from ..capture.captured_code import no_result
+from ..store.layout import open_store
+from ..store.results import results_judge
+from ..wiring import load_policy, setting, store_path
 from .arguments import CommandParser
 from .output import json_document, say
 
@@ -14,8 +17,8 @@ def parser() -> CommandParser:
     parser = CommandParser(
         "bump",
         "Fetch the tags, tag the commit with the next version, and push the tag, in one step. Refused, with exit"
-        " code 1, in a dirty folder and where the commit has the newest version"
-        " already. Without a remote the tag is made and not pushed; without any tag v0.1.0 is the first.",
+        " code 1, where the folder differs from its commit, results of runs aside, and where the commit has the newest"
+        " version already. Without a remote the tag is made and not pushed; without any tag v0.1.0 is the first.",
         examples=("whence bump patch", "whence bump minor --plan"),
     )
     parser.add_argument("part", choices=("patch", "minor", "major"))
@@ -26,7 +29,16 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     where = setting()
-    bumped = bump(where.cwd, options.part, where.environ, plan=options.plan)
+    policy = load_policy(where)
+    store = store_path(where, policy)
+    bumped = bump(
+        where.cwd,
+        options.part,
+        where.environ,
+        plan=options.plan,
+        is_result=results_judge(open_store(store)) if store.exists() else no_result,
+        code_exclude=policy.code_exclude,
+    )
     if options.json:
         json_document(
             {
