@@ -19,7 +19,8 @@ def open(path: str | os.PathLike[str] | None = None) -> StoreView:
     Raises StoreError when there is none.
     """
     where = setting()
-    store = open_store(where.cwd / path) if path is not None else existing_store(where, store_policy(where))
+    named = None if path is None else where.cwd / path
+    store = existing_store(where, store_policy(where, wrong=_warn)) if named is None else open_store(named)
     return StoreView(
         store,
         cwd=where.cwd,

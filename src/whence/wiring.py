@@ -65,28 +65,50 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     table: Mapping[str, Any]
 
 
-def find_policy_file(start: Path) -> PolicyFile:
-    """The nearest `whence.toml`, or `pyproject.toml` with a table `[tool.whence]`, upwards."""
+def find_policy_file(start: Path, *, wrong: Callable[[UsageError], None] | None = None) -> PolicyFile:
+    """The nearest `whence.toml`, or `pyproject.toml` with a table `[tool.whence]`, upwards.
+
+    Raises UsageError for one that cannot be read; with `wrong` it is told there, and counts as empty.
+    """
     for folder in (start, *start.parents):
         own = folder / "whence.toml"
         if own.is_file():
-            return PolicyFile(path=own, table=_toml(own))
+            return PolicyFile(path=own, table=_toml(own, wrong) or {})
         project = folder / "pyproject.toml"
         # Reading TOML costs 10 ms of import: a file that does not mention us is not parsed.
-        if project.is_file() and b"tool.whence" in project.read_bytes():
-            table = _toml(project).get("tool", {}).get("whence")
+        if project.is_file() and b"tool.whence" in _bytes(project, wrong):
+            whole = _toml(project, wrong)
+            if whole is None:
+                return PolicyFile(path=project, table={})
+            table = whole.get("tool", {}).get("whence")
             if table is not None:
                 return PolicyFile(path=project, table=table)
     return PolicyFile(path=None, table={})
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _bytes(path: Path, wrong: Callable[[UsageError], None] | None) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        _fault(UsageError(f"{path}: cannot be read: {error.strerror}", hint="make it readable"), wrong)
+        return b""
+
+
+def _toml(path: Path, wrong: Callable[[UsageError], None] | None) -> dict[str, Any] | None:
+    """What the file says; nothing when it is no TOML."""
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_bytes(path, wrong).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away") from None
+        _fault(UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away"), wrong)
+        return None
+
+
+def _fault(error: UsageError, wrong: Callable[[UsageError], None] | None) -> None:
+    if wrong is None:
+        raise error from None
+    wrong(error)
 
 
 def load_policy(
@@ -95,18 +117,18 @@ def load_policy(
     """The policy that holds here. Raises UsageError for an unknown key or a wrong value, naming its source; with
     `wrong` they are told there and left out, for those who record nothing.
     """
-    file = find_policy_file(where.cwd)
+    file = find_policy_file(where.cwd, wrong=wrong)
     return resolve(flags=flags, environ=where.environ, file=file.table, where=str(file.path or ""), wrong=wrong)
 
 
-def store_policy(where: Setting) -> Policy:
+def store_policy(where: Setting, *, wrong: Callable[[UsageError], None]) -> Policy:
     """What says where the store is, and no other key: what is read must not depend on what a run would be refused for.
 
-    Raises UsageError as `load_policy` does.
+    A file that cannot be read is told to `wrong`. Raises UsageError for a store that is no path.
     """
     variable = "WHENCE_POLICY_STORE"
     environ = {variable: where.environ[variable]} if variable in where.environ else {}
-    file = find_policy_file(where.cwd)
+    file = find_policy_file(where.cwd, wrong=wrong)
     named = {"store": file.table["store"]} if "store" in file.table else {}
     return resolve(environ=environ, file=named, where=str(file.path or ""))
 
@@ -116,7 +138,7 @@ def store_path(where: Setting, policy: Policy) -> Path:
     if where.environ.get("WHENCE_STORE"):
         return where.cwd / where.environ["WHENCE_STORE"]
     if policy.store:
-        file = find_policy_file(where.cwd).path
+        file = find_policy_file(where.cwd, wrong=lambda error: None).path
         return (file.parent if file else where.cwd) / cast("str", policy.store)
     found = find_store(where.cwd)
     if found is not None:

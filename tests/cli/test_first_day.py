@@ -198,6 +198,33 @@ def test_a_broken_policy_does_not_hide_what_was_recorded(workplace: Workplace) -
     assert "unknown policy key 'drity'; it does not count here" in audit.err
 
 
+HALF_EDITED = {"whence.toml": "dirty = \n", "pyproject.toml": "[tool.whence]\ndirty = \n"}
+
+
+@pytest.mark.parametrize("name", HALF_EDITED)
+def test_a_half_edited_policy_file_stops_who_records_and_no_reader(name: str, workplace: Workplace) -> None:
+    run = workplace.record("true", options=("--input", workplace.write("in.csv")))["id"]
+    file = workplace.write(name, HALF_EDITED[name])
+    said = f"whence: {file}: not valid TOML: "
+    for words in (["log"], ["show"], ["verify"], ["audit", run], ["cat", "@:log"], ["note", "@", "so be it"]):
+        done = workplace.whence(*words).ok()
+        assert done.err.startswith(said)
+        assert done.err.count("it does not count here") == 1
+    assert file.name in workplace.python("-c", "import whence; whence.open().run('@').note('x')").ok().err
+    [check] = [one for one in workplace.whence("doctor", "--json").json()["checks"] if one["name"] == "policy"]
+    assert (check["level"], check["fix"]) == ("bad", "mend the file, or move it away")
+    assert check["found"].startswith(str(file))
+    for command in (["run", "--", "true"], ["status"]):
+        _refused(workplace.whence(*command), str(file), "not valid TOML")
+    assert len(workplace.run_folders()) == 1
+
+
+def test_a_wrong_declaration_of_a_field_names_its_file(workplace: Workplace) -> None:
+    file = workplace.write("whence.toml", "[fields.batch]\ntipe = 'str'\n")
+    _refused(workplace.whence("run", "--", "true"), f"{file}: [fields] batch: unknown key 'tipe'", "known keys: type")
+    assert not workplace.store.exists()
+
+
 def test_a_configuration_that_cannot_be_parsed_is_said_at_launch(workplace: Workplace) -> None:
     workplace.write("bad.json", "{")
     done = workplace.whence("run", "--config", "bad.json", "--", "true").ok()
@@ -213,6 +240,12 @@ def _on_terminal(place: Workplace, columns: int, *words: str) -> list[str]:
     """The lines that whence prints on a terminal of that width."""
     done = place.python("-c", TERMINAL, "whence", *words, env={"COLUMNS": str(columns), "NO_COLOR": "1"}).ok()
     return done.out.splitlines()
+
+
+def test_a_terminal_that_does_not_say_its_width_has_80_columns(repository: Workplace) -> None:
+    repository.record("true")
+    silent = repository.python("-c", TERMINAL, "whence", "log").ok().out
+    assert silent.splitlines() == _on_terminal(repository, 80, "log")
 
 
 def test_a_terminal_of_80_columns_shows_the_command(repository: Workplace) -> None:
@@ -247,7 +280,7 @@ def test_columns_without_anything_in_them_are_left_out_on_a_terminal(workplace: 
 
 def test_a_short_run_took_milliseconds_and_a_running_one_what_it_took_so_far(workplace: Workplace) -> None:
     workplace.record("true")
-    assert " ms" in workplace.whence("log").ok().out
+    assert re.search(r"succeeded +(\d+ ms|\d+(\.\d)?s)  ", workplace.whence("log").ok().out)
     workplace.start_whence("run", "--", "sleep", "600", stdout=-3, stderr=-3)
     took = re.compile(r"running +\d+(\.\ds| ms)")
     wait_until(lambda: took.search(workplace.whence("log", "--limit", "1").ok().out), what="what it took so far")

@@ -79,13 +79,17 @@ class Place:
 
     def __init__(self) -> None:
         self.setting: Setting = setting()
-        self.store: Store = existing_store(self.setting, store_policy(self.setting))
+        self._told: set[str] = set()
+        self.store: Store = existing_store(self.setting, store_policy(self.setting, wrong=self._wrong))
         for fault in unreadable_archives(self.store):
             complain(f"runs were skipped: {fault}", "`whence verify` names all that is damaged")
 
     @property
     def policy(self) -> Policy:
         """The whole policy, as far as it can be read; what is wrong in it is said, and stops only who records."""
-        return load_policy(
-            self.setting, wrong=lambda error: complain(f"{error.message}; it does not count here", error.hint)
-        )
+        return load_policy(self.setting, wrong=self._wrong)
+
+    def _wrong(self, error: UsageError) -> None:
+        if error.message not in self._told:
+            self._told.add(error.message)
+            complain(f"{error.message}; it does not count here", error.hint)

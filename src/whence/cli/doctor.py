@@ -36,8 +36,8 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     where = setting()
-    path = store_path(where, store_policy(where))
     checks = [*installation(where.environ), *_policy_checks(where)]
+    path = store_path(where, store_policy(where, wrong=lambda error: None))
     closed: list[Closed] = []
     if not path.exists():
         checks.append(Check(name="store", level="note", found=f"{path} is not there yet: the first run makes it"))

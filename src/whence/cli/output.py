@@ -113,7 +113,12 @@ def width() -> int | None:
     """Columns of the terminal; nothing when stdout is none, and lines are then never cut."""
     if not sys.stdout.isatty():
         return None
-    return columns_asked() or os.get_terminal_size(sys.stdout.fileno()).columns
+    # One of no columns has not said how wide it is, as those that `script` and `expect` make.
+    return columns_asked() or os.get_terminal_size(sys.stdout.fileno()).columns or UNSAID
+
+
+UNSAID = 80
+"""Columns of a terminal that does not say how many it has."""
 
 
 def columns_asked() -> int | None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from ..errors import UsageError
+from .fields import read_fields
 from .variables import ALLOWED
 
 ANSWERS = ("allow", "warn", "refuse")
@@ -228,6 +229,8 @@ def _read(key: Key, value: Any, source: str) -> Any:
         return _READERS[key.kind](key, value)
     except ValueError as error:
         raise UsageError(f"{source}: {key.name} = {value!r}: expected {error}", hint=key.sentence) from None
+    except UsageError as error:
+        raise UsageError(f"{source}: {error.message}", hint=error.hint) from None
 
 
 def _choice(key: Key, value: Any) -> str:
@@ -274,6 +277,7 @@ def _text(_: Key, value: Any) -> str:
 def _fields(_: Key, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a table of fields, in the policy file")
+    read_fields(cast("dict[str, Any]", value))
     return cast("dict[str, Any]", value)
 
 
