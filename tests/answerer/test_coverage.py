@@ -78,6 +78,54 @@ def test_threads_are_told_as_their_process(observed: Any, file: Path) -> None:
     assert len({one.pid for one in observed.of(file)}) == 1
 
 
+EXECUTED_BESIDE = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char name[20], first[1 << 16], second[1 << 16];
+
+static int execute(void *nothing) {
+    usleep(2000);
+    execl("/bin/cat", "cat", name, (char *)0);
+    _exit(1);
+}
+
+static int call(void *nothing) {
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    if (clone(execute, second + sizeof second, flags, 0) < 0) _exit(2);
+    for (;;) close(syscall(SYS_openat, AT_FDCWD, "file", O_RDONLY));
+}
+
+int main(void) {
+    for (int round = 0; round < 25; round++) {
+        int status = 0;
+        sprintf(name, "data.%d", round);
+        int child = clone(call, first + sizeof first, SIGCHLD, 0);
+        if (child < 0 || waitpid(child, &status, 0) < 0 || status) return 1;
+    }
+    return 0;
+}
+"""
+"""The first thread of a process calls without pause, and another one executes a program."""
+
+
+@needs_compiler
+def test_what_a_program_opens_that_another_thread_executed_is_seen(observed: Any, file: Path) -> None:
+    places = [observed.work / f"data.{number}" for number in range(25)]
+    for place in places:
+        place.write_text("x")
+    done = observed.run(compiled(observed.work, EXECUTED_BESIDE))
+    assert (done.returncode, done.stdout) == (0, b"x" * len(places))
+    assert [observed.ops(place) for place in places] == [["read"]] * len(places)
+    assert [one for one in observed.seen if not one.path] == []
+
+
 def test_a_ring_of_the_kernel_is_told(observed: Any) -> None:
     observed.run(*PYTHON, "import ctypes; ctypes.CDLL(None).syscall(425, 8, bytes(120))")
     assert [one.op for one in observed.seen if one.op == "io_uring"] == ["io_uring"]

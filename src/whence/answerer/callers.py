@@ -2,11 +2,13 @@
 
 What was learned of a thread holds for a tenth of a second: too short for its number to be given to another one, and a
 change of root or namespace (which is notified) is waited for. A descriptor of memory belongs to the program that ran
-when it was opened, so it is dropped when the process executes another one.
+when it was opened, so it is dropped when the process executes another one. When that happens is not told, only that it
+will: of a program with threads, others call meanwhile, and the number of one of them is then the new program's.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 
@@ -60,11 +62,18 @@ class Caller:
     def read(self, address: int, count: int) -> bytes:
         """Bytes of its memory, as many as are there. Raises PermissionError, ProcessLookupError."""
         if self._memory < 0:
-            self._memory = os.open(b"/proc/%d/mem" % self.thread, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.pread(self._memory, count, address)
-        except (OSError, OverflowError):
-            return b""  # An address that is none.
+            self._memory = self._open_memory()
+        found = _read(self._memory, count, address)
+        if found is None:  # Of the program that ran before.
+            self.close()
+            self._memory = self._open_memory()
+            found = _read(self._memory, count, address)
+        if found is None:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        return found
+
+    def _open_memory(self) -> int:
+        return os.open(b"/proc/%d/mem" % self.thread, os.O_RDONLY | os.O_CLOEXEC)
 
     def folder(self, descriptor: int) -> bytes:
         """Where a descriptor of its leads; -100 is the working folder. Raises OSError."""
@@ -86,6 +95,8 @@ class Callers:
         self._kin = kin
         self._known: dict[int, Caller] = {}
         self._unsettled = 0.0
+        self._executing: dict[int, float] = {}
+        """By process: until when nothing is remembered of it."""
 
     def get(self, thread: int, now: float) -> Caller:
         """Raises OSError when it is gone, or may not be looked at."""
@@ -99,6 +110,8 @@ class Callers:
         if len(self._known) >= MOST:
             self.forget(next(iter(self._known)))
         caller = Caller(thread, now + LASTS if now >= self._unsettled else now)
+        if self._executing and self._is_executing(caller.process, now):
+            caller.until = now
         self._kin.meet(caller.process, caller.parent, now)
         self._known[thread] = caller
         return caller
@@ -108,16 +121,35 @@ class Callers:
         if known is not None:
             known.close()
 
-    def forget_process(self, process: int) -> None:
-        """It is about to execute another program."""
-        for caller in [one for one in self._known.values() if one.process == process]:
+    def _is_executing(self, process: int, now: float) -> bool:
+        until = self._executing.get(process, now)
+        if now >= until:
+            self._executing.pop(process, None)
+        return now < until
+
+    def forget_process(self, executing: Caller) -> None:
+        """It is about to execute another program. Where that is not its first thread, which may go on calling, nothing
+        is remembered until that has happened."""
+        for caller in [one for one in self._known.values() if one.process == executing.process]:
             self.forget(caller.thread)
+        if executing.thread != executing.process:
+            if len(self._executing) >= MOST:
+                self._executing.clear()
+            self._executing[executing.process] = self._clock() + LASTS
 
     def forget_all(self) -> None:
         """Roots and mounts are about to change; until that has happened nothing is remembered."""
         for thread in [*self._known]:
             self.forget(thread)
         self._unsettled = self._clock() + LASTS
+
+
+def _read(memory: int, count: int, address: int) -> bytes | None:
+    """None where the memory itself is gone; no bytes where the address is none."""
+    try:
+        return os.pread(memory, count, address) or (None if count else b"")
+    except (OSError, OverflowError):
+        return b""
 
 
 def name_of(thread: int) -> str:

@@ -144,7 +144,7 @@ class Calls:
 
     def _execute(self, caller: Caller, folder: int, address: int) -> Asked | None:
         asked = self._one("execute", caller, folder, address, empty=True)
-        self._callers.forget_process(caller.process)
+        self._callers.forget_process(caller)
         return asked
 
     # The rest.
