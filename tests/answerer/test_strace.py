@@ -117,7 +117,7 @@ def tracer_of(pid: int) -> int:
 
 
 def test_the_command_inherits_nothing_of_ours(traced: Observed) -> None:
-    script = "ls -l /proc/$$/fd; grep -E '^(SigBlk|SigIgn|SigCgt)' /proc/$$/status; ps -o pgid=,sid= -p $$"
+    script = "ls -l /proc/$$/fd; grep -E '^(SigBlk|SigIgn|SigCgt)' /proc/self/status; ps -o pgid=,sid= -p $$"
     done = traced.run("sh", "-c", script)
     traced.environ["OBSERVE"] = "off"
     plain = traced.run("sh", "-c", script)

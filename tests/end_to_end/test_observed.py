@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Workplace, wait_until
+from workplace import WHENCE, Workplace, wait_until
 
 Record = dict[str, Any]
 
@@ -403,3 +403,17 @@ def test_a_file_system_that_the_command_serves_and_talks_about_holds_up_nobody(w
     done = workplace.run(["unshare", "--mount", whence, "run", "--", "python", "served.py"])
     assert (done.code, done.err.splitlines()[-1]) == (0, "0")
     assert "mounted/data.csv" in inputs(workplace.show())
+
+
+UNPRIVILEGED = ("setpriv", "--bounding-set=-sys_admin") if os.geteuid() == 0 else ()
+"""As root: without the right that keeps a watched program's privileges."""
+
+
+def test_a_setuid_program_in_the_middle_is_named_with_a_way_out(workplace: Workplace) -> None:
+    mine = workplace.path / "mine"
+    shutil.copy("/bin/true", mine)
+    mine.chmod(0o4755)
+    workplace.run([*UNPRIVILEGED, *WHENCE, "run", "--", "sh", "-c", "./mine; echo 1 > out.csv"]).ok()
+    seen = workplace.show()["observation"]
+    assert (seen["mechanism"], seen["complete"]) == ("seccomp", False)
+    assert ["mine (setuid)" in gap and "--observe off" in gap for gap in seen["gaps"]] == [True]

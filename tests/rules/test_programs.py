@@ -37,6 +37,18 @@ def test_work_that_leaves_the_tree_is_a_gap(name: str) -> None:
     assert [gap.split(" ran:")[0] for gap in told(("execute", f"/usr/bin/{name}", PROGRAM)).gaps] == [name]
 
 
+def test_a_program_that_lost_its_privileges_to_the_watching_is_a_gap_with_a_way_out() -> None:
+    setuid = replace(PROGRAM, mode=S_IFREG | 0o4755)
+    assert not told(("execute", "/usr/bin/mount", setuid)).gaps
+    programs = Programs(held_down=True)
+    programs.take(Seen(0, 0.0, 1, "execute", b"/usr/bin/mount", identity=setuid))
+    programs.take(Seen(1, 0.0, 1, "execute", b"/usr/bin/make", identity=PROGRAM))
+    assert [gap.split(",")[0] for gap in programs.gaps] == [
+        "mount (setuid) ran without the privileges that its file gives"
+    ]
+    assert all("--observe off" in gap for gap in programs.gaps)
+
+
 def test_hosts_are_counted_and_local_sockets_are_not_hosts() -> None:
     programs = told(
         ("connect", "inet:192.0.2.1:443", None),

@@ -26,6 +26,9 @@ OLDEST = (5, 19)
 VIA_OUTER = "seccomp via outer"
 """The mechanism of a run that the run around it tells what its command does."""
 
+KERNELS = ("seccomp", VIA_OUTER, "strace")
+"""Mechanisms by which the kernel tells."""
+
 TRIAL = 10.0
 """Seconds for strace to show that it works."""
 
@@ -75,6 +78,12 @@ def _why_not_seccomp(command: str | None) -> str:
     if command is not None and not capable(_text("/proc/self/status"), ADMIN):
         because = needs_privileges(command)
     return because or why_no_listener()
+
+
+def holds_down(mechanism: str) -> bool:
+    """Whether what is watched in this way cannot gain privileges (no_new_privs; or strace, as anybody)."""
+    status = _text("/proc/self/status")
+    return b"\nNoNewPrivs:\t1" in status or (mechanism in KERNELS and not capable(status, ADMIN))
 
 
 def _why_no_filters() -> str:

@@ -22,6 +22,7 @@ from ..rules.observation import Files
 from ..rules.programs import Programs
 from ..rules.seen import Identity, seen
 from ..store.digest_cache import DigestCache
+from .choosing import holds_down
 from .launch import Launch
 from .so_far import SoFar
 
@@ -42,7 +43,7 @@ class Observed:
         self.launch = launch
         self.mechanism = mechanism
         self.files = Files(_real_folder)
-        self.programs = Programs()
+        self.programs = Programs(held_down=holds_down(mechanism))
         self.classes = Classes(_place(launch))
         self.cache = DigestCache(launch.around.store.cache)
         self.count = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -11,6 +12,14 @@ import msgspec
 from .seen import Identity, Seen
 
 EXECUTABLE = 0o111
+
+GAINS = stat.S_ISUID | stat.S_ISGID
+"""The program's file gives it another user or group."""
+
+WITHOUT_PRIVILEGES = (
+    "ran without the privileges that its file gives, because it was watched: if it failed for that, record it with"
+    " `--observe off` or as root, or do that step outside of the run"
+)
 
 MOST_HIDDEN = 20
 """Programs that are named of those that could not be looked at."""
@@ -69,9 +78,10 @@ class Connected(msgspec.Struct):
 
 
 class Programs:
-    """What the stream says of programs and hosts."""
+    """What the stream says of programs and hosts. `held_down`: watching keeps programs from gaining privileges."""
 
-    def __init__(self, most: int = 10_000) -> None:
+    def __init__(self, most: int = 10_000, *, held_down: bool = False) -> None:
+        self._held_down = held_down
         self.executed: dict[bytes, Executed] = {}
         self.connected: dict[bytes, Connected] = {}
         self.gaps: dict[str, None] = {}
@@ -108,6 +118,8 @@ class Programs:
         name = text(seen.path.rpartition(b"/")[2])
         if name in LEAVES:
             self._gap(f"{name} ran: {LEAVES[name]}")
+        if self._held_down and there.mode & GAINS:
+            self._gap(f"{name} (setuid) {WITHOUT_PRIVILEGES}")
         known = self.executed.get(seen.path)
         if known is not None:
             known.times += 1
