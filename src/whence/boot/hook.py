@@ -24,11 +24,13 @@ WATCHED = frozenset(
         "argparse", "simple_parsing.parsing", "transformers.hf_argparser", "jsonargparse._core", "jsonargparse.core",
         "click.core", "typer._click.core", "hydra.core.utils", "omegaconf.omegaconf", "absl.flags._flagvalues",
         "fire.core", "tyro._cli", "pydantic_settings.main", "gin.config", "lightning.pytorch.core.mixins.hparams_mixin",
-        "pytorch_lightning.core.mixins.hparams_mixin", "random", "numpy.random", "torch", "jax.random",
-        "tensorflow.python.framework.random_seed", "keras.src.utils.rng_utils", "lightning.fabric.utilities.seed",
-        "lightning_fabric.utilities.seed", "torch.utils.tensorboard.writer", "tensorboardX.writer",
-        "wandb.sdk.wandb_run", "wandb.sdk.lib.noop_run", "mlflow.tracking.client", "trackio.run", "aim.sdk.run",
-        "lightning.pytorch.loggers.csv_logs", "pytorch_lightning.loggers.csv_logs", "keras.src.callbacks.history",
+        "pytorch_lightning.core.mixins.hparams_mixin", "urllib.request", "requests.sessions", "urllib3.connectionpool",
+        "aiohttp.client", "httpx._client", "httpx2._client", "huggingface_hub.file_download", "random", "numpy.random",
+        "torch", "jax.random", "tensorflow.python.framework.random_seed", "keras.src.utils.rng_utils",
+        "lightning.fabric.utilities.seed", "lightning_fabric.utilities.seed", "torch.utils.tensorboard.writer",
+        "tensorboardX.writer", "wandb.sdk.wandb_run", "wandb.sdk.lib.noop_run", "mlflow.tracking.client", "trackio.run",
+        "aim.sdk.run", "lightning.pytorch.loggers.csv_logs", "pytorch_lightning.loggers.csv_logs",
+        "keras.src.callbacks.history",
     )
 )  # fmt: skip
 """The rows of `table.ROWS`; a test holds the two equal. Here, so that the table is only loaded when it is needed."""

@@ -54,6 +54,8 @@ class Telling:
             _state_sources(launch, found, enough)
         if found.installed:
             _state_imported(launch, found)
+        if found.fetched:
+            _state_fetched(launch, found)
 
     def _state_configuration(self, found: Told, when: When) -> None:
         if found.main is None:
@@ -108,6 +110,17 @@ def _state_imported(launch: Launch, found: Told) -> None:
             libraries={name: word for one in reversed(found.installed) for name, word in one.libraries.items()},
         )
     )
+
+
+def _state_fetched(launch: Launch, found: Told) -> None:
+    from ..rules.fetched import fetched_inputs  # With `urllib.parse`.
+
+    secrets = launch.around.secrets
+    inputs = fetched_inputs(found.fetched, secrets.mask_pair, secrets.mask_text)
+    for one in inputs[:MOST]:
+        launch.recording.state(events.InputObserved(input=one))
+    if len(inputs) > MOST:
+        _miss(launch, "inputs", f"{len(inputs) - MOST} more addresses were read over the network")
 
 
 def _miss(launch: Launch, what: str, because: str) -> None:

@@ -99,6 +99,15 @@ class Installed(Note, frozen=True, tag="installed", kw_only=True):
     libraries: dict[str, str] = {}
 
 
+class Fetched(Note, frozen=True, tag="fetched", kw_only=True):
+    """A read over the network, with the address as it was asked for."""
+
+    url: str
+    etag: str | None = None
+    version: str | None = None
+    size: int | None = None
+
+
 class Fault(Note, frozen=True, tag="fault", kw_only=True):
     """Something of ours failed inside the program."""
 
@@ -106,7 +115,7 @@ class Fault(Note, frozen=True, tag="fault", kw_only=True):
     because: str
 
 
-AnyNote = Process | Parsed | Looked | Seeded | Sources | Installed | Fault
+AnyNote = Process | Parsed | Looked | Seeded | Sources | Installed | Fetched | Fault
 
 
 def read_note(line: bytes, where: str) -> AnyNote:
@@ -144,6 +153,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """With the number of processes that resolved the same."""
     sources: list[tuple[str, str, int, int]] = []
     installed: list[Installed] = []
+    fetched: list[Fetched] = []
     faults: list[Fault] = []
 
 
@@ -159,6 +169,7 @@ def told(processes: Iterable[Sequence[AnyNote]], command: int | None) -> Told:
         others=_distinct(main, rest),
         sources=sorted({entry for notes in every for one in notes if isinstance(one, Sources) for entry in one.files}),
         installed=[one for notes in every for one in notes if isinstance(one, Installed)],
+        fetched=sorted((one for notes in every for one in notes if isinstance(one, Fetched)), key=lambda one: one.at),
         faults=[one for notes in every for one in notes if isinstance(one, Fault)],
     )
 
