@@ -88,3 +88,32 @@ def test_a_run_in_process_loads_nothing_that_only_rare_runs_need(workplace: Work
     assert loaded & NOT_FOR_A_RUN == set()
     ours = {name.removeprefix("whence.") for name in loaded}
     assert ours & READERS_AND_RARE == set()
+
+
+COMMAND = """\
+sys.modules["typing_extensions"] = None
+from whence.cli.main import main
+assert main(["run", *{options}, "--", "true"]) == 0
+sys.stdout = open("{file}", "w")  # Its own is given up when the command has closed it.
+"""
+
+NOT_FOR_A_COMMAND = {"_hashlib", "ast", "dataclasses", "hashlib", "hmac", "inspect", "logging", "shutil",
+                     "subprocess", "tempfile", "tomllib", "traceback"}  # fmt: skip
+"""Of the standard library: what the process that the shell waits for needs in rare cases only."""
+
+WATCHING = {"answerer.filter", "answerer.native", "answerer.post", "answerer.ring", "answerer.standby",
+            "recorder.hooked", "recorder.inner_runs", "recorder.listening", "recorder.tracing"}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [[], ["--observe", "off"]], ids=["observed", "not observed"])
+def test_a_command_loads_nothing_that_only_rare_commands_need(options: list[str], workplace: Workplace) -> None:
+    told = workplace.home / "loaded"
+    workplace.repository(**{"launch.py": LOADED.format(work=COMMAND.format(options=options, file=told))})
+    workplace.python("-I", "launch.py").ok()
+    workplace.python("-I", "launch.py").ok()
+    loaded = set(told.read_text().split())
+    assert "whence.recorder.command" in loaded
+    assert loaded & NOT_FOR_A_COMMAND == set()
+    if options:
+        assert {name.removeprefix("whence.") for name in loaded} & WATCHING == set()
+        assert "socket" not in loaded

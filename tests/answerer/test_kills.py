@@ -167,8 +167,8 @@ def test_a_ring_that_is_full_keeps_nobody_waiting_and_is_said(observed: Any) -> 
     patch = """
 import time
 from whence.answerer import ring
-from whence.recorder import observing
-observing.Ring = lambda: ring.Ring(4096)
+from whence.recorder import listening
+listening.Ring = lambda: ring.Ring(4096)
 supervise.Notes.take = lambda self, records: time.sleep(0.2)
 """
     done = observed.run_patched(patch, sys.executable, "-c", "for n in range(3000): open('file').close()")

@@ -13,10 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..answerer.filter import why_not
-from ..answerer.native import Native
 from ..answerer.privileged import ADMIN, capable, needs_privileges
-from ..answerer.program import FOLDER, program
 from ..answerer.syscalls import MACHINES
 from ..system.processes import ProgramError, find_program, run
 
@@ -98,6 +95,10 @@ def why_no_listener() -> str:
     """What somebody else's filter, if we are under one, says to ours; asked once."""
     if b"\nSeccomp:\t0\n" in _text("/proc/self/status"):
         return ""
+    from ..answerer.filter import why_not  # with what it needs, where it has to be tried
+    from ..answerer.native import Native
+    from ..answerer.program import FOLDER, program
+
     machine = os.uname().machine
     try:
         return why_not(Native(MACHINES[machine]), program(MACHINES[machine], FOLDER[machine]))

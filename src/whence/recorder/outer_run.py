@@ -24,7 +24,8 @@ from ..answerer.post import KNOWN
 from ..answerer.ring import Ring, shareable_memory
 from ..answerer.syscalls import MACHINES
 from .inner_runs import APART, COMMAND, ENDED, OURS, OUTLIVED, OVER, SEEN, YES, NoInnerRuns
-from .observing import SETTLE, VARIABLE, Listening, Observer, Watched
+from .listening import Listening
+from .observing import SETTLE, VARIABLE, Observer, Watched
 
 PATIENCE = 10.0
 """Seconds that we wait for the outer keeper, which is a busy process, before we go on without it."""
