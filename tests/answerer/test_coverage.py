@@ -131,6 +131,33 @@ def test_a_ring_of_the_kernel_is_told(observed: Any) -> None:
     assert [one.op for one in observed.seen if one.op == "io_uring"] == ["io_uring"]
 
 
+BY_HANDLE = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int main(void) {
+    struct file_handle *handle = malloc(sizeof *handle + MAX_HANDLE_SZ);
+    int mount, here = open(".", O_RDONLY | O_DIRECTORY);
+    handle->handle_bytes = MAX_HANDLE_SZ;
+    int given = !name_to_handle_at(AT_FDCWD, "file", handle, &mount, 0);
+    int place = open_by_handle_at(here, handle, O_PATH), file = open_by_handle_at(here, handle, O_RDONLY);
+    char letter;
+    return given && (place < 0 || file < 0 || read(file, &letter, 1) != 1);
+}
+"""
+
+
+@needs_compiler
+@needs_root
+def test_a_file_that_is_opened_by_its_handle_is_told_to_be_unknown(observed: Any, file: Path) -> None:
+    done = observed.run(compiled(observed.work, BY_HANDLE))
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = [(one.path, one.because) for one in observed.seen if one.op == "handle"]
+    assert told == [(b"", "program")]
+
+
 def test_connections_are_told_with_their_address(observed: Any) -> None:
     server, other = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
     other.bind(str(observed.work / "socket"))

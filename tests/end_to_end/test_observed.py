@@ -93,6 +93,14 @@ def test_a_call_whose_path_cannot_be_learned_is_a_gap_and_no_file(workplace: Wor
     assert record["observation"]["gaps"] == [hidden]
 
 
+def test_a_file_that_is_opened_by_its_handle_is_a_gap(workplace: Workplace) -> None:
+    numbers = {"x86_64": 304, "aarch64": 265}
+    call = f"import ctypes; ctypes.CDLL(None).syscall({numbers[os.uname().machine]}, -1, 0, 0)"
+    observation = workplace.record("python", "-c", call)["observation"]
+    gap = "python opened files by their handles: which they are was not seen"
+    assert (observation["complete"], observation["gaps"]) == (False, [gap])
+
+
 def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace: Workplace) -> None:
     workplace.script("s.py", "open('.out.tmp', 'w').write('result')\nimport os; os.replace('.out.tmp', 'out.csv')\n")
     record = workplace.record("python", "s.py")

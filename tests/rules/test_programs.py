@@ -66,7 +66,20 @@ def test_work_that_is_handed_to_a_server_is_a_gap() -> None:
 
 
 def test_other_ways_to_the_kernel_are_gaps() -> None:
-    assert len(told(("io_uring", "", None), ("io_uring", "", None), ("foreign", "", None)).gaps) == 2
+    assert list(
+        told(("io_uring", "", None), ("io_uring", "", None), ("foreign", "", None), ("handle", "", None)).gaps
+    ) == [
+        "a program used io_uring: what it opened through it was not seen",
+        "a 32-bit program ran: what it opened was not seen",
+        "a program opened files by their handles: which they are was not seen",
+    ]
+
+
+def test_who_was_the_first_to_leave_is_named() -> None:
+    programs = Programs()
+    for name in ("xfsdump", "criu"):
+        programs.take(Seen(0, 0.0, 1, "handle", b"", because=name))
+    assert programs.all_gaps() == ["xfsdump opened files by their handles: which they are was not seen"]
 
 
 def test_calls_of_who_may_not_be_looked_at_are_counted_by_program() -> None:

@@ -156,6 +156,10 @@ class Calls:
     def io_uring_setup(self, caller: Caller, a: Arguments) -> Asked | None:
         return "io_uring", b"", b"", 0, NOTHING
 
+    def open_by_handle_at(self, caller: Caller, a: Arguments) -> Asked | None:
+        """By what the kernel once gave out for a file, which says nothing of where it lies."""
+        return "handle", b"", b"", 0, (None, False, name_of(caller.thread))
+
     def change_of_world(self, caller: Caller, a: Arguments) -> Asked | None:
         """Roots or mounts are about to change: nothing that is remembered holds, and nothing may be held open."""
         self._callers.forget_all()
@@ -225,6 +229,7 @@ _READERS: dict[str, Callable[[Calls, Caller, Arguments], Asked | None]] = {
     "execveat": Calls.execveat,
     "connect": Calls.connect,
     "io_uring_setup": Calls.io_uring_setup,
+    "open_by_handle_at": Calls.open_by_handle_at,
     "chroot": Calls.change_of_world,
     "pivot_root": Calls.change_of_world,
     "unshare": Calls.change_of_world,
@@ -238,7 +243,7 @@ _OPS = {
     "open": "read", "openat": "read", "openat2": "read", "creat": "create", "rename": "rename", "renameat": "rename",
     "renameat2": "rename", "link": "link", "linkat": "link", "unlink": "unlink", "unlinkat": "unlink",
     "truncate": "truncate", "execve": "execute", "execveat": "execute", "connect": "connect",
-    "io_uring_setup": "io_uring",
+    "io_uring_setup": "io_uring", "open_by_handle_at": "handle",
 }  # fmt: skip
 """What stands in the record of a call whose caller may not be looked at."""
 

@@ -33,7 +33,7 @@ FOLDER = {"x86_64": 0o200000, "aarch64": 0o40000}
 NAMELESS = 0o20000000
 """The bit that makes O_TMPFILE of O_DIRECTORY."""
 
-FLAGS_OF = {"open": 1, "openat": 2}
+FLAGS_OF = {"open": 1, "openat": 2, "open_by_handle_at": 2}
 """Which argument has the flags of an open; those of openat2 lie in memory, where a filter cannot look."""
 
 

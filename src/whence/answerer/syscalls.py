@@ -15,12 +15,12 @@ X86_64 = {
     "open": 2, "connect": 42, "execve": 59, "truncate": 76, "rename": 82, "creat": 85, "link": 86, "unlink": 87,
     "pivot_root": 155, "chroot": 161, "mount": 165, "umount2": 166, "openat": 257, "unlinkat": 263, "renameat": 264,
     "linkat": 265, "unshare": 272, "setns": 308, "renameat2": 316, "execveat": 322, "io_uring_setup": 425,
-    "move_mount": 429, "openat2": 437,
+    "move_mount": 429, "openat2": 437, "open_by_handle_at": 304,
 }  # fmt: skip
 AARCH64 = {
     "unlinkat": 35, "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45,
     "chroot": 51, "openat": 56, "unshare": 97, "connect": 203, "execve": 221, "setns": 268, "renameat2": 276,
-    "execveat": 281, "io_uring_setup": 425, "move_mount": 429, "openat2": 437,
+    "execveat": 281, "io_uring_setup": 425, "move_mount": 429, "openat2": 437, "open_by_handle_at": 265,
 }  # fmt: skip
 I386 = {"open": 5, "creat": 8, "execve": 11, "openat": 295, "execveat": 358, "openat2": 437}
 X32 = {"open": 2, "creat": 85, "openat": 257, "openat2": 437, "execve": 520, "execveat": 545}

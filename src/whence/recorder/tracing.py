@@ -199,7 +199,7 @@ Found = tuple[str, Identity | None, str]
 
 def found(did: Did) -> list[Found]:
     """One record for a call, or two; what it says of the file is found by looking now."""
-    if did.op in ("connect", "io_uring"):
+    if did.op in ("connect", "io_uring", "handle"):
         return [(did.op, None, "")]
     if did.op == "unlink":
         return [("unlink", None, GONE_BEFORE)]

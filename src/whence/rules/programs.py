@@ -59,6 +59,13 @@ NOTABLE = (
 )  # fmt: skip
 """Libraries that change a result, and are named also where they belong to an installed package."""
 
+_UNFOLLOWED: Mapping[str, str] = {
+    "io_uring": "a program used io_uring: what it opened through it was not seen",
+    "foreign": "a 32-bit program ran: what it opened was not seen",
+    "handle": "{} opened files by their handles: which they are was not seen",
+}
+"""Calls that say that something cannot be followed, by their op."""
+
 _SHARED = r"\.(so|dylib)(\.[0-9.]+)?$"
 _VERSION = r"(?:\.so\.|-)(\d+(?:\.\d+)*)(?:\.so|\.dylib|$)"
 
@@ -88,22 +95,27 @@ class Programs:
         """What could not be followed, in the order in which it was met."""
         self._most = most
         self._hidden: dict[str, int] = {}
+        self._unfollowed: set[str] = set()
 
     def all_gaps(self) -> list[str]:
         """With those whose number is known at the end."""
         return [*self.gaps, *(_hidden(because, times) for because, times in self._hidden.items())]
 
     def take(self, seen: Seen) -> None:
-        if not seen.path and seen.because and seen.op != "foreign":
+        if seen.op in _UNFOLLOWED:
+            self._leave(seen.op, seen.because)
+        elif not seen.path and seen.because:
             self._hide(seen.because)
         elif seen.op == "execute":
             self._execute(seen)
         elif seen.op == "connect":
             self._connect(seen)
-        elif seen.op == "io_uring":
-            self._gap("a program used io_uring: what it opened through it was not seen")
-        elif seen.op == "foreign":
-            self._gap("a 32-bit program ran: what it opened was not seen")
+
+    def _leave(self, op: str, because: str) -> None:
+        """Told once, with the program that was the first to do so."""
+        if op not in self._unfollowed:
+            self._unfollowed.add(op)
+            self._gap(_UNFOLLOWED[op].format(because or "a program"))
 
     def _hide(self, because: str) -> None:
         """A call of a process that may not be looked at."""

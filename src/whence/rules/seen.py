@@ -13,8 +13,9 @@ import msgspec
 
 Op = Literal[
     "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
-    "foreign",
+    "foreign", "handle",
 ]  # fmt: skip
+"""`foreign`: a program of another instruction set. `handle`: an open by a file handle, which names no path."""
 
 OPS: frozenset[str] = frozenset(get_args(Op))
 

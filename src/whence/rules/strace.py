@@ -16,12 +16,12 @@ import msgspec
 from . import seen as calls
 
 Op = Literal["read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect",
-             "io_uring"]  # fmt: skip
+             "io_uring", "handle"]  # fmt: skip
 
 NAMES = (
     "open", "openat", "openat2", "creat", "execve", "execveat", "rename", "renameat", "renameat2", "link", "linkat",
     "unlink", "unlinkat", "truncate", "connect", "io_uring_setup", "chroot", "pivot_root", "chdir", "fchdir", "clone",
-    "clone3", "fork", "vfork",
+    "clone3", "fork", "vfork", "open_by_handle_at",
 )  # fmt: skip
 """The calls that a trace must have; those that a machine lacks need not be there."""
 
@@ -294,6 +294,10 @@ def _io_uring(trace: Trace, call: _Call) -> Did | None:
     return _did(trace, call, "io_uring", b"") if call.done else None
 
 
+def _by_handle(trace: Trace, call: _Call) -> Did | None:
+    return _did(trace, call, "handle", b"") if call.done else None
+
+
 _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
     **dict.fromkeys(("open", "openat", "openat2", "creat"), _open),
     **dict.fromkeys(("execve", "execveat"), _execute),
@@ -303,6 +307,7 @@ _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
     "truncate": _one("truncate"),
     "connect": _connect,
     "io_uring_setup": _io_uring,
+    "open_by_handle_at": _by_handle,
     **dict.fromkeys(_MAKERS, Trace.made),
     **dict.fromkeys(("chdir", "fchdir"), Trace.moved),
     **dict.fromkeys(("chroot", "pivot_root"), Trace.rooted),
