@@ -347,7 +347,7 @@ def _resources(record: Record) -> Rows:
     if used.peak_memory or used.peak_memory_process:
         yield Row("memory", f"{size_text(used.peak_memory or used.peak_memory_process)} at most", "end")
     else:
-        yield Row("memory", "not measured: the run ended before it was looked at")
+        yield Row("memory", "not measured: the run ended before it was looked at often enough")
     if used.read_bytes is not None:
         yield Row("i/o", f"{size_text(used.read_bytes)} read, {size_text(used.written_bytes)} written", "end")
 

@@ -16,6 +16,9 @@ SLOWEST = 2.0
 SHARE = 0.01
 """Of one processor's time, the most that sampling may take."""
 
+ENOUGH = 3
+"""Looks after which the largest is taken for the peak: the first finds a program that has hardly begun."""
+
 
 class Usage:
     """Samples the command's tree: often at first, rarely later, never for more than a hundredth of the time."""
@@ -24,6 +27,7 @@ class Usage:
         self.peak = 0
         self.peak_process = 0
         self.processes = 1
+        self.looks = 0
         self.interval = FIRST_SAMPLE
         self._kills = out_of_memory_kills()
 
@@ -33,6 +37,7 @@ class Usage:
         self.peak = max(self.peak, total)
         self.peak_process = max(self.peak_process, largest)
         self.processes = max(self.processes, count)
+        self.looks += 1
         self.interval = max(min(self.interval * 1.3, SLOWEST), (clock() - began) / SHARE)
 
     def out_of_memory(self) -> str | None:
@@ -42,11 +47,13 @@ class Usage:
         # A process forked from ours had our size before its exec; below that the kernel's number says nothing.
         kernel = ended.peak if ended.peak > ended.floor * 1.1 else 0
         largest = max(kernel, self.peak_process)
+        if not kernel and self.looks < ENOUGH and self.peak <= ended.peak:
+            largest = 0
         return Resources(
             wall=wall,
             cpu_user=ended.cpu_user,
             cpu_system=ended.cpu_system,
-            peak_memory=max(self.peak, largest) or None,
+            peak_memory=max(self.peak, largest) if largest else None,
             peak_memory_process=largest or None,
             read_bytes=ended.read,
             written_bytes=ended.written,
