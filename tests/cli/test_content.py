@@ -178,3 +178,27 @@ def test_a_stopped_run_says_so(workplace: Workplace) -> None:
     assert (answer["status"], answer["signal"]) == ("killed", "SIGTERM")
     assert process.wait(60) == 128 + signal.SIGTERM
     assert workplace.whence("stop", "@").code == 1
+
+
+@pytest.mark.scenario("V6")
+def test_what_is_kept_by_reference_is_found_where_the_project_moved_to(workplace: Workplace) -> None:
+    inner = workplace.path / "before"
+    place = Workplace(inner, workplace.home)
+    place.write("data/big.bin", "1\n" * 1000)
+    place.write("big.bin", "others of that name\n")
+    (inner / "step").mkdir()
+    place.write("whence.toml", "untracked_limit = 100\n")
+    place.record("true", options=("--input", "data/big.bin", "--input", "data"))
+    place.record("true", options=("--input", "../data/big.bin"), cwd=inner / "step")
+    inner.rename(workplace.path / "after")
+    moved = Workplace(workplace.path / "after", workplace.home)
+    for run in ("@~1", "@"):
+        done = moved.whence("get", f"{run}:big.bin", f"../{run}").ok()
+        assert f"copied from {moved.path}/data/big.bin, which still holds these bytes" in done.err
+        assert moved.whence("cat", f"{run}:big.bin").ok().out == "1\n" * 1000
+    moved.whence("get", "@~1:data", "../data").ok()
+    assert (workplace.path / "data/big.bin").read_text() == "1\n" * 1000
+    moved.write("data/big.bin", "edited since\n")
+    done = moved.whence("get", "@~1:data/big.bin", "../none")
+    assert done.code == 3
+    assert f"it lay at {inner}/data/big.bin, where it is not any more" in done.err

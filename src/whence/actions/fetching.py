@@ -1,17 +1,19 @@
 """Writing content out of the store, verified.
 
-Bytes that were recorded by reference only are looked for where they lay, then in the run's snapshot; they count only if
-their digest agrees. `environ` is for git, which reads the snapshot.
+Bytes that were recorded by reference only are looked for where they lay, then at that place below the folder that
+holds the store, which may have moved with the project, then in the run's snapshot; they count only if their digest
+agrees. `environ` is for git, which reads the snapshot.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ..capture.hashing import NoCache, Work, measure_folder
 from ..digests import digest_of
@@ -21,7 +23,7 @@ from ..records.encoding import decode
 from ..store.layout import Store
 from ..store.objects import damaged, has, object_path, read_object
 from ..store.trees import Trees
-from ..system.files import copy_new, temporary_name, write_new
+from ..system.files import copy_new, hash_file, temporary_name, write_new
 from .content import Content, digest_of_path
 
 
@@ -55,6 +57,7 @@ def fetch(store: Store, content: Content, dest: Path, environ: Mapping[str, str]
         raise UsageError(
             f"{dest}: expected a folder at {dest.parent}", hint="make it; or a DEST that ends in / is made"
         )
+    content = _found_again(store, content)
     try:
         return _fetch_folder(store, content, dest) if content.folder else _fetch_file(store, content, dest, environ)
     except OSError as error:
@@ -96,6 +99,7 @@ def read_content(store: Store, content: Content, environ: Mapping[str, str]) -> 
     """The bytes, verified; of a folder the manifest. Raises as `fetch` does."""
     if has(store, content.digest):
         return Bytes(read_object(store, content.digest))
+    content = _found_again(store, content)
     try:
         source, _ = _source(store, content)
         data = source.read_bytes()
@@ -120,6 +124,34 @@ def _in_snapshot(store: Store, content: Content, environ: Mapping[str, str]) -> 
     return data if digest_of(data) == content.digest else None
 
 
+def _found_again(store: Store, content: Content) -> Content:
+    """The same with the place where the bytes are now, if the store has no copy and they do not lie where they lay."""
+    if content.path is None or (has(store, content.digest) and not content.folder):
+        return content
+    there = [path for path in _moved(store, content.path) if path.is_dir() == content.folder and path.exists()]
+    if not there or _holds(content.path, content):
+        return content
+    return replace(content, path=next((path for path in there if _holds(path, content)), content.path))
+
+
+def _moved(store: Store, path: Path) -> Iterator[Path]:
+    """Where a file may be after its project moved: its place below each folder above it, the outermost first, below the
+    folder that holds the store."""
+    base, parts = store.path.parent, Path(os.path.normpath(path)).parts
+    places = (base.joinpath(*parts[start:]) for start in range(1, len(parts)))
+    return (place for place in places if place != path)
+
+
+def _holds(path: Path, content: Content) -> bool:
+    """Whether the bytes lie there."""
+    try:
+        if content.folder:
+            return path.is_dir() and _manifest_of(path)[0] == content.digest
+        return path.is_file() and hash_file(path).digest == content.digest
+    except OSError:
+        return False
+
+
 def _source(store: Store, content: Content) -> tuple[Path, Path | None]:
     """The file to copy from; and again, if it is not the store's own."""
     if has(store, content.digest):
@@ -140,7 +172,7 @@ def _no_copy(content: Content) -> UnresolvedError:
 
 
 def _disagrees(store: Store, content: Content, source: Path, found: str, size: int) -> WhenceError:
-    if source == content.path:
+    if source != object_path(store, content.digest):
         return _changed(source, found, content)
     return damaged(store, content.digest, found, size)
 
@@ -222,11 +254,17 @@ def _manifest_there(content: Content) -> bytes:
     folder = content.path
     if folder is None or not folder.is_dir():
         raise _no_copy(content)
+    digest, manifest = _manifest_of(folder)
+    if digest != content.digest or manifest is None:
+        raise _changed(folder, digest, content)
+    return manifest
+
+
+def _manifest_of(folder: Path) -> tuple[str, bytes | None]:
+    """The digest and the manifest of a folder as it is now."""
     work = Work(measure_folder(str(folder), NoCache()))
     work.advance()
-    if work.result.digest != content.digest or work.result.manifest is None:
-        raise _changed(folder, work.result.digest, content)
-    return work.result.manifest
+    return work.result.digest, work.result.manifest
 
 
 def _link_target(store: Store, path: str, digest: str, origin: Path | None) -> str:
