@@ -139,6 +139,26 @@ print(begun, asked.count(journal))
     assert flushed.out.split() == ["1", "2"]
 
 
+WITHOUT_NAMES = {
+    "as other tools have it": ("'loss', 3", "'loss'", "run.log({'loss': 3})"),
+    "without a value": ("'loss'", "'loss'", "run.log({'loss': 0.5})"),
+    "a number": ("0.25", "0.25", 'run.log({"loss": 0.5})'),
+    "a list": ("[1, 2], 7", "a list", 'run.log({"loss": 7})'),
+    "with others that have one": ("'loss', 3, acc=1", "'loss'", "run.log({'loss': 3})"),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_NAMES)
+def test_a_metric_without_a_name_is_said_with_the_words_that_record_it(case: str, workplace: Workplace) -> None:
+    words, found, meant = WITHOUT_NAMES[case]
+    done = workplace.python("-c", f"import whence\nwith whence.start() as run: run.log({words})").ok()
+    said = f"log() was given {found}, expected values by name: {meant}"
+    assert f"whence: lost metrics: {said}; the run goes on\n" in done.err
+    record = workplace.show()
+    assert list(record["metrics"]) == (["acc"] if "acc" in words else [])
+    assert [loss["because"] for loss in record["losses"]] == [said]
+
+
 def test_threads_log_side_by_side(workplace: Workplace) -> None:
     record = script(
         workplace,

@@ -81,7 +81,7 @@ class Run:
         given = more if values is None else values
         both = bool(more) and given is not more
         if self._ended or both or not self.session.recording.log_plain(given, step):
-            self._say("metrics", lambda session: session.log({**given, **more} if both else given, step))
+            self._say("metrics", lambda session: session.log(given, step, more if both else {}))
 
     def note(self, text: str) -> None:
         """Say something in words."""

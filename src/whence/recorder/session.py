@@ -40,6 +40,13 @@ class Owed(msgspec.Struct, kw_only=True):
     stated: list[OutputDigest] = []
 
 
+def _without_names(values: Any, step: Any) -> str:
+    """`log("loss", 0.5)`, as it is in other tools, told as it is here."""
+    name, value = repr(values)[:60] if isinstance(values, str) else '"loss"', 0.5 if step is None else repr(step)[:60]
+    found = repr(values)[:60] if isinstance(values, str | int | float) else f"a {type(values).__name__}"
+    return f"log() was given {found}, expected values by name: run.log({{{name}: {value}}})"
+
+
 class Session:
     """One process's side of a run."""
 
@@ -67,8 +74,13 @@ class Session:
         self.lock = threading.Lock()
         """Around what is not one write: `given`, and a session's end."""
 
-    def log(self, values: Mapping[str, Any], step: Any) -> None:
-        """Record metrics; what is no number is lost by its name."""
+    def log(self, values: Any, step: Any, more: Mapping[str, Any]) -> None:
+        """Record metrics; what is no number is lost by its name, and what has no names as a whole."""
+        if not hasattr(values, "items"):
+            self.recording.lost("metrics", self.secrets.mask_text(_without_names(values, step)))
+            values, step = more, None
+        elif more:
+            values = {**values, **more}
         if not self._has_measured:
             self._has_measured = True
             _look_at_configuration()
