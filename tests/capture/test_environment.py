@@ -264,6 +264,40 @@ def test_the_nearest_lock_is_kept_and_held_against_the_environment(
     assert [other.path for other in captured.environment.locks] == ["sub/requirements.txt"]
 
 
+PINNED = {
+    "one that differs": ("numpy==1.0.0\n", False, ["numpy: locked 1.0.0, installed 2.4.6"], None),
+    "one that is not there": ("lightning==2.0\n", False, ["lightning: locked 2.0, not installed"], None),
+    "all agree": ("# by hand\nnumpy==2.4.6  # for the fit\ncolorama==0.4; sys_platform == 'win32'\n", True, [], None),
+    "some are ranges": (
+        "-c more.txt\nnumpy==2.4.6\npandas>=2  # tables\ntorch==2.*\nscipy==1.1,<2\nflask\n",
+        None,
+        [],
+        (
+            "what it pins agrees with what is installed;"
+            " not pinned to a version: pandas>=2, torch==2.*, scipy==1.1,<2 and 1 more"
+        ),
+    ),
+}
+
+
+@pytest.mark.scenario("S22")
+@pytest.mark.parametrize("case", PINNED)
+def test_pins_without_hashes_are_kept_and_held_against_the_environment(
+    case: str, capture: Capture, venv: Path, tmp_path: Path
+) -> None:
+    text, agrees, mismatches, because = PINNED[case]
+    (tmp_path / "requirements.txt").write_text(text)
+    (tmp_path / "requirements-dev.txt").write_text("pytest==1.0\n")
+    (tmp_path / "requirements-docs.txt").write_text("sphinx\n")
+    _install(venv, "numpy", "2.4.6")
+    captured = capture(str(venv / "bin/python"))
+    [lock, other] = [captured.environment.lock, *captured.environment.locks]
+    assert lock is not None and other is not None
+    assert (lock.path, lock.agrees, lock.mismatches, lock.because) == ("requirements.txt", agrees, mismatches, because)
+    assert captured.lock_bytes[lock.digest] == text.encode()
+    assert (other.path, other.agrees) == ("requirements-dev.txt", True)
+
+
 @pytest.mark.scenario("S22")
 def test_no_lock_is_no_fault_and_a_broken_one_says_why(capture: Capture, venv: Path, tmp_path: Path) -> None:
     assert capture(str(venv / "bin/python")).environment.lock is None

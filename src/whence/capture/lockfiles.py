@@ -16,6 +16,7 @@ from ..rules.locks import (
     compare,
     conda_platform,
     format_of,
+    has_hashes,
     is_requirements,
     preference,
     read_lock,
@@ -32,6 +33,9 @@ _ENTRIES = 4000
 
 _USUAL = ("uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "conda-lock.yml", "pylock.toml", "Pipfile.lock")
 _USUAL_REQUIREMENTS = ("requirements.txt", "requirements.lock", "requirements-dev.txt", "requirements-dev.lock")
+
+_WHOLE = ("requirements.txt", "requirements.lock")
+"""Without hashes: what must be installed. Others, for tests or documentation, are held against what is."""
 
 
 class Locks(msgspec.Struct, kw_only=True):
@@ -65,7 +69,7 @@ def _upwards(cwd: Path, root: Path) -> Iterator[Path]:
 
 def _candidates(folder: Path) -> list[tuple[Format, str]]:
     found: list[tuple[Format, str]] = [(kind, name) for name in _names(folder) if (kind := format_of(name))]
-    return sorted(found, key=lambda candidate: (preference(candidate[0]), candidate[1]))
+    return sorted(found, key=lambda one: (preference(one[0]), one[1] not in _WHOLE, one[1]))
 
 
 def _names(folder: Path) -> list[str]:
@@ -101,7 +105,18 @@ def _held_against(shown: str, kind: Format, text: bytes, kept: str, installed: S
         return replace(lock, because="no Python environment of the command was found to hold it against")
     uname = os.uname()
     try:
-        agreement = compare(read_lock(kind, text, conda_platform(uname.sysname, uname.machine)), installed)
+        locked = read_lock(kind, text, conda_platform(uname.sysname, uname.machine))
+        if kind == "requirements" and not has_hashes(text) and os.path.basename(shown) not in _WHOLE:
+            locked = replace(locked, needed=frozenset())
+        agreement = compare(locked, installed)
     except FAULTS as error:
         return replace(lock, because=f"it could not be read: {reason(error)}")
-    return replace(lock, agrees=not agreement.mismatches, mismatches=agreement.mismatches, unlocked=agreement.unlocked)
+    compared = replace(lock, mismatches=agreement.mismatches, unlocked=agreement.unlocked)
+    if locked.unpinned and not agreement.mismatches:
+        return replace(compared, because=_partly(locked.unpinned))
+    return replace(compared, agrees=not agreement.mismatches)
+
+
+def _partly(unpinned: Sequence[str]) -> str:
+    more = f" and {len(unpinned) - 3} more" if len(unpinned) > 3 else ""
+    return f"what it pins agrees with what is installed; not pinned to a version: {', '.join(unpinned[:3])}{more}"

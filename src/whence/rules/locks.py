@@ -59,6 +59,8 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """Every version that some entry of a name has."""
     needed: frozenset[str] = frozenset()
     """Names that must be installed whatever the platform, as far as that can be decided."""
+    unpinned: tuple[str, ...] = ()
+    """What it asks for without saying one version, in its words."""
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,19 +241,28 @@ def _read_pipfile(text: bytes, platform: str) -> Locked:
     return Locked(versions=_gather(pairs), needed=frozenset(needed))
 
 
-_REQUIREMENT = r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*={2,3}\s*([^\s;\\]+)\s*([^\\]*)"
+_REQUIREMENT = r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*={2,3}\s*([\w.!+-]+)(?=[\s;\\]|$)\s*([^\\]*)"
+"""One version: `==2.*` and `==2.1,<3` are ranges."""
 
 
 def is_requirements(text: bytes) -> bool:
-    """Whether a requirements file is a lock: its pins carry hashes."""
+    """Whether a requirements file is a lock: it pins something to one version, with hashes or without."""
+    return b"==" in text and any(re.match(_REQUIREMENT, line) for line in text.decode("utf-8", "replace").splitlines())
+
+
+def has_hashes(text: bytes) -> bool:
+    """Whether a requirements file was written by a program, as the list of all that is needed."""
     return b"--hash=" in text
 
 
 def _read_requirements(text: bytes, platform: str) -> Locked:
-    pins = [found for line in text.decode("utf-8").splitlines() if (found := re.match(_REQUIREMENT, line))]
+    lines = text.decode("utf-8").splitlines()
+    pins = [found for line in lines if (found := re.match(_REQUIREMENT, line))]
+    asked = (line for line in lines if line[:1].isalnum() and not re.match(_REQUIREMENT, line))
     return Locked(
         versions=_gather((pin[1], pin[2]) for pin in pins),
         needed=frozenset(normalise(pin[1]) for pin in pins if ";" not in pin[3]),
+        unpinned=tuple(line.partition(" #")[0].strip() for line in asked),
     )
 
 
