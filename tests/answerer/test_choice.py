@@ -116,7 +116,7 @@ class TestWithoutPrivileges:
                 above.chmod(above.stat().st_mode | 0o11)
         reached = subprocess.run([*self.NOBODY, *observed.argv("true")], capture_output=True, check=False)
         if reached.returncode:
-            pytest.skip("this checkout, or its interpreter, lies where another account may not go")
+            pytest.skip(f"this checkout, or its interpreter, lies where another account may not go: {reached.stderr!r}")
         return observed
 
     def run(self, observed: Any, *command: str) -> subprocess.CompletedProcess[bytes]:
@@ -143,6 +143,15 @@ class TestWithoutPrivileges:
         assert (done.returncode, done.stderr) == (0, b"")
         hidden = [(one.op, one.because) for one in nobody.seen if not one.path]
         assert hidden == [("read", "program: Permission denied")] * 2
+
+    def test_what_lies_in_a_folder_that_keeps_it_out_was_not_read(self, nobody: Any) -> None:
+        closed = nobody.work / "closed"
+        closed.mkdir(mode=0o700)
+        (closed / "there.csv").write_text("1\n")
+        done = self.run(nobody, "cat", str(closed / "there.csv"), str(closed / "never.csv"))
+        assert done.returncode == 1
+        seen = [one for name in ("there.csv", "never.csv") for one in nobody.of(closed / name)]
+        assert [(one.identity, one.because) for one in seen] == [(None, "")] * 2
 
     def test_a_program_that_lives_from_privileges_keeps_them(self, nobody: Any) -> None:
         program = nobody.work / "mine"

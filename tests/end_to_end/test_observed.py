@@ -112,6 +112,44 @@ def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace:
     assert (workplace.path / "back.csv").read_text() == "result"
 
 
+@pytest.mark.scenario("G4", "S23")
+def test_secrets_that_a_command_writes_are_named_and_not_kept(workplace: Workplace) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 4
+    files = {"id_ed25519": "KEY", ".netrc": "machine x", "log.txt": f"using {token[:40]}", "said.env": "A=KEY-said"}
+    script = "".join(f"open({name!r}, 'w').write({text!r})\n" for name, text in files.items())
+    workplace.script("s.py", script.replace(token[:40], "' + 'ghp_' + 'a1B2c3D4e5' * 3 + 'a1B2c3' + '"))
+    record = workplace.record("python", "s.py", options=("--output", "said.env"))
+    found = artifacts(record)
+    assert found.keys() == files.keys()
+    assert {name for name, item in found.items() if item["kept"] or item["digest"]} == {"said.env"}
+    assert found["id_ed25519"]["because"] == "not digested: a file named id_ed25519 holds secrets by custom"
+    assert found["log.txt"]["because"] == "not digested: it holds a token in the form of its issuer"
+    said = workplace.whence("audit", "@", "--json").json()["findings"]
+    assert {one["what"]: one["level"] for one in said}["artifacts.id_ed25519"] == "remark"
+
+
+@pytest.mark.scenario("S15")
+def test_what_a_run_prints_to_is_neither_its_code_nor_a_change(repository: Workplace) -> None:
+    repository.script("t.py", "print('epoch 1')\n")
+    repository.git("add", "t.py")
+    repository.commit("code")
+    records: list[Record] = []
+    for name in ("train-1.log", "train-2.log", "job.out", "job.out"):
+        with (repository.path / name).open("ab", buffering=0) as log:
+            if log.name.endswith("job.out"):
+                log.write(b"a batch system\n")
+            process = repository.start_whence("run", "--policy", "dirty=refuse", "--", "python", "t.py", stdout=log)
+            assert process.wait() == 0
+        records.append(repository.show())
+    assert len({record["code"]["id"] for record in records}) == 1
+    assert [record["code"]["dirty"] for record in records] == [False] * 4
+    assert [list(artifacts(record)) for record in records] == [["train-1.log"], ["train-2.log"], [], []]
+    assert (repository.path / "job.out").read_text() == "a batch system\nepoch 1\n" * 2
+    assert "job.out" not in [item["path"] for item in records[-1]["inputs"]]
+    repository.whence("restore", "@", repository.path.parent / "back").ok()
+    assert not (repository.path.parent / "back" / "job.out").exists()
+
+
 def test_any_program_is_seen_and_temporary_files_are_not_results(workplace: Workplace) -> None:
     workplace.write("b.txt", "2\n1\n")
     record = workplace.record(

@@ -308,6 +308,8 @@ def _missing(error: OSError, path: bytes) -> Look:
         return NOTHING
     if error.errno == errno.ENAMETOOLONG and len(path) < PATH_MAX:
         return NOTHING  # No file has such a name.
+    if error.errno == errno.EACCES and os.geteuid() != 0:
+        return NOTHING  # What keeps us out keeps out a caller of our account, who cannot have gained privileges.
     return None, False, os.strerror(error.errno or errno.EIO)
 
 

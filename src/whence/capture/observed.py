@@ -107,6 +107,10 @@ class ObservedFile(DigestingInput):
         if self.opened is not None and self._stands:
             self._keep(self.path, self.opened, keep)
 
+    def was_refused(self) -> bool:
+        """Whether its permissions, which nobody has touched since, keep out us, and so the command of our account."""
+        return self.opened is None and self._stands and not os.access(self.path, os.R_OK)
+
     def input(self, *, cwd: str, mounts: Mounts, when: When = "end") -> Input:
         """The input, as far as it is known."""
         use, opened = self._use, self.opened

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ..records.base import When
 from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
+from ..rules.data_findings import NOT_DIGESTED
 from ..rules.kinds import guess
 from ..system.files import stat_identity
 from .digesting import Digesting
@@ -99,11 +100,14 @@ class OutputDigest(Digesting):
         digest_before: str | None = None,
         some: Sequence[str] | None = None,
         whole: bool | None = None,
+        secret: str | None = None,
     ) -> None:
-        """`some`: of a folder, those of its files that count, by their names in it."""
-        readable = found.absolute is not None and found.stat is not None and found.kind != "special"
+        """`some`: of a folder, those of its files that count, by their names in it. `secret`: why it is a secret, of
+        which neither the bytes nor a digest may be recorded."""
+        readable = found.absolute is not None and found.stat is not None and found.kind != "special" and not secret
         steps = _begin(found.absolute, cache or NoCache(), some) if found.absolute and readable else None
-        super().__init__(steps, "it was there before the run and was not written" if untouched else found.because)
+        because = "it was there before the run and was not written" if untouched else found.because
+        super().__init__(steps, NOT_DIGESTED + secret if secret else because)
         self.found = found
         self.kind: ArtifactKind | None = kind
         """As declared; else it is guessed."""

@@ -128,7 +128,8 @@ def _outputs(launch: Launch, pending: list[Pending], enough: Callable[[], bool])
     artifacts = state_outputs(launch, outputs, pending)
     launch.written += [output.found.absolute for output in outputs if output.found.absolute]
     written = [artifact.path for artifact in artifacts if not artifact.missing]
-    add_results(launch.around.store, launch.cwd, written + [output.found.path for output in launch.stated])
+    written += [output.found.path for output in launch.stated]
+    add_results(launch.around.store, launch.cwd, written + [one.path for one in launch.printed])
     if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
         sync_objects(launch.around.store, stored)
 

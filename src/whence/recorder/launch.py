@@ -6,6 +6,7 @@ refusal (an input that is not there, policy) or a store that cannot be written; 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,11 +41,13 @@ from ..rules.container import masked, of_image
 from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
 from ..rules.plain import to_plain
+from ..rules.snapshot import Plan, without
 from ..store.collection import Terms, terms_of
 from ..store.digest_cache import DigestCache
 from ..store.objects import put_bytes
 from ..store.results import results_judge
 from ..store.snapshots import Snapshot, Snapshots
+from ..system.printing import Printed, printed_to
 from ..system.processes import identity
 from . import attach, recording
 from .keeping import Keeping
@@ -96,6 +99,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """Distributions that are installed to be edited in place, by the URL of their folder."""
     observed: Observed | None = None
     """What the command was seen to do, where it is watched."""
+    printed: tuple[Printed, ...] = ()
+    """The files that standard output and standard error are."""
     ours: tuple[str, ...] = ()
     """Folders of ours, links followed, that the command's programs read and write: no business of the record."""
     before_seal: Callable[[Callable[[], bool]], None] | None = None
@@ -144,6 +149,7 @@ def _launch(request: Request, around: Surroundings, recording: Recording, host: 
         mounts=Mounts(host.name),
         kept_inputs=Keeping.of(around.store, around.policy, "keep_inputs"),
         kept_outputs=Keeping.of(around.store, around.policy, "keep_outputs"),
+        printed=printed_to(),
     )
 
 
@@ -251,7 +257,7 @@ def _code(launch: Launch) -> None:
     _missing(launch, *captured.missing)
     if captured.plan is not None:
         launch.snapshot = launch.snapshots.take(
-            captured.plan, launch.recording.id, snapshot_terms(launch, captured.plan.root)
+            _without_printed(launch, captured.plan), launch.recording.id, snapshot_terms(launch, captured.plan.root)
         )
         launch.code = launch.snapshot.onto(captured.code)
         _missing(launch, *launch.snapshot.missing)
@@ -259,6 +265,12 @@ def _code(launch: Launch) -> None:
     shown = masked(around.environ, around.secrets.mask_pair)
     launch.code = of_image(launch.code, observe_container(shown, HostFiles()), shown)
     launch.recording.state(events.CodeCaptured(code=_shown(around, launch.code)))
+
+
+def _without_printed(launch: Launch, plan: Plan) -> Plan:
+    """What the run prints to is no code, and grows while it is read."""
+    root = os.path.realpath(plan.root)
+    return without(plan, {os.path.relpath(one.path, root) for one in launch.printed}) if launch.printed else plan
 
 
 def _shown(around: Surroundings, code: Code) -> Code:
@@ -284,7 +296,7 @@ def _is_result(launch: Launch) -> Callable[[str], bool]:
     """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this."""
     paths = [split_kind(spec)[1] for spec in launch.request.outputs]
     declared = [launch.cwd / path for spec in paths for path in (spec, spec.partition("=")[2]) if path]
-    return results_judge(launch.around.store, declared)
+    return results_judge(launch.around.store, [*declared, *(Path(one.path) for one in launch.printed)])
 
 
 def _environment(launch: Launch) -> None:

@@ -30,6 +30,17 @@ def why_secret(path: str, role: Role, secrets: Secrets) -> str | None:
     return file_is_secret(path, b"") if role == "data" else secrets.file_is_secret(path, _head(path))
 
 
+def why_secret_output(path: str) -> str | None:
+    """Why a file that a command wrote is a secret as a whole; a value in it that merely looks like one is no reason
+    to lose a result."""
+    return file_is_secret(path, _head(path))
+
+
+def is_named_as_secret(path: str) -> bool:
+    """Whether custom gives a file of secrets such a name."""
+    return file_is_secret(path, b"") is not None
+
+
 def without_digest(stated: Input, secret: str) -> Input:
     """A digest would let others try what the secret is."""
     return replace(stated, digest=None, digest_after=None, because=NOT_DIGESTED + secret)

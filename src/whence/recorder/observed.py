@@ -232,7 +232,7 @@ def _place(launch: Launch) -> Place:
         root=os.fspath(root or launch.cwd),
         home=os.fspath(around.home) if around.home else None,
         libraries=launch.libraries,
-        own=(os.fspath(around.store.path), *launch.ours),
+        own=(os.fspath(around.store.path), *launch.ours, *(one.path for one in launch.printed if one.size)),
         inputs=policy.inputs,
         outputs=policy.outputs,
         ignore=policy.ignore,

@@ -29,7 +29,7 @@ from ..store.objects import put_bytes, sync_objects
 from ..store.results import add_results
 from ..system.leases import is_written_to
 from .launch import Launch
-from .masking import masked, why_secret, without_digest
+from .masking import is_named_as_secret, masked, why_secret, why_secret_output, without_digest
 from .observed import Observed
 from .outputs import state_outputs
 from .source_keeping import SourceKeeping
@@ -210,7 +210,8 @@ class Settling:
             measured = self._observed.measured(use.opened)
             one = ObservedFile(use, role, cache=self._cache, measured=measured)
             one.advance(enough)
-            self._state_file(one, role, path)
+            if not one.was_refused():
+                self._state_file(one, role, path)
 
     def _state_file(self, one: ObservedFile, role: Role, path: str) -> None:
         launch = self._launch
@@ -255,8 +256,9 @@ class Settling:
             uses = {path: use for path, use in self._all(name).items() if use.now is not None}
             if said:
                 uses = {path: use for path, use in uses.items() if not is_at_or_below(os.path.realpath(path), said)}
-            gathered = self._gather(uses)
-            for path in gathered.files:
+            secrets = [path for path in uses if is_named_as_secret(path)]
+            gathered = self._gather({path: use for path, use in uses.items() if path not in secrets})
+            for path in (*secrets, *gathered.files):
                 yield from self._output(path, name, before=self._before(uses[path]))
             for entry in gathered.entries:
                 names = [path[len(entry.folder) + 1 :] for path in entry.files]
@@ -273,6 +275,7 @@ class Settling:
     ) -> Iterator[OutputDigest]:
         found = found_output(path, cwd=os.fspath(self._launch.cwd))
         if found is not None:
+            one_file = found.kind in ("file", "link")
             yield OutputDigest(
                 replace(found, name=self._said(found.name), path=self._said(found.path)),
                 cache=self._cache,
@@ -281,6 +284,7 @@ class Settling:
                 digest_before=before,
                 some=some,
                 whole=whole,
+                secret=why_secret_output(path) if one_file else None,
             )
 
     def _before(self, use: FileUse) -> str | None:

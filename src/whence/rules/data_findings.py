@@ -135,6 +135,9 @@ def _artifact(artifact: Artifact) -> Found:
             because="was declared and never written",
             fix=_unwritten_fix(artifact.path),
         )
+    elif artifact.digest is None and (artifact.because or "").startswith(NOT_DIGESTED):
+        fix = "nothing: secrets are not recorded; --output declares what is none"
+        yield Finding(level="remark", what=name, because=artifact.because or "", fix=fix)
     elif artifact.digest is None:
         yield Finding(
             level="missing",

@@ -6,7 +6,7 @@ Paths are relative to the root of the snapshot, with `/`, undecodable bytes as s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -86,12 +86,15 @@ def without_refused(plan: Plan, size: Callable[[str], int]) -> Plan:
         return plan
     because = "git refuses a name that some file systems take for `.git`"
     left_out = [LeftOut(path=path, size=size(path), digest=None, because=because) for path in sorted(refused)]
-    changes = plan.git_changes and tuple(path for path in plan.git_changes if path not in refused)
+    return msgspec.structs.replace(without(plan, refused), left_out=(*plan.left_out, *left_out))
+
+
+def without(plan: Plan, paths: Collection[str]) -> Plan:
+    """The plan without some of its untracked files."""
     return msgspec.structs.replace(
         plan,
-        entries=tuple(entry for entry in plan.entries if entry.path not in refused),
-        left_out=(*plan.left_out, *left_out),
-        git_changes=changes,
+        entries=tuple(entry for entry in plan.entries if entry.tracked or entry.path not in paths),
+        git_changes=plan.git_changes and tuple(path for path in plan.git_changes if path not in paths),
     )
 
 
