@@ -17,7 +17,7 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans below this process become its children, so that their times can be collected."""
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds to wait for what a program left running; a daemon that stays for longer is ended."""
 
 
@@ -29,6 +29,8 @@ class Cost:
     wall: float
     codes: tuple[int, ...]
     out: str
+    peak: int = 0
+    """KiB of memory, of the process that had most."""
 
     @property
     def failed(self) -> bool:
@@ -52,32 +54,34 @@ def cost(
             subprocess.Popen(list(map(os.fspath, argv)), cwd=cwd, env=environ, stdin=told, stdout=out, stderr=out)
             for _ in range(copies)
         ]
-        cpu, codes = _wait([process.pid for process in started])
+        cpu, codes, peak = _wait([process.pid for process in started])
         wall = time.perf_counter() - begun
         for process, code in zip(started, codes, strict=True):
             process.returncode = code
-        cpu += _collect_orphans()
+        left, most = _collect_orphans()
         out.seek(0)
-        return Cost(cpu, wall, tuple(codes), out.read().decode("utf-8", "replace"))
+        return Cost(cpu + left, wall, tuple(codes), out.read().decode("utf-8", "replace"), max(peak, most))
 
 
-def _wait(pids: Sequence[int]) -> tuple[float, list[int]]:
+def _wait(pids: Sequence[int]) -> tuple[float, list[int], int]:
     waited = [os.wait4(pid, 0) for pid in pids]
-    return sum(u.ru_utime + u.ru_stime for _, _, u in waited), [os.waitstatus_to_exitcode(s) for _, s, _ in waited]
+    cpu = sum(u.ru_utime + u.ru_stime for _, _, u in waited)
+    return cpu, [os.waitstatus_to_exitcode(s) for _, s, _ in waited], max(u.ru_maxrss for _, _, u in waited)
 
 
-def _collect_orphans() -> float:
-    """CPU seconds of what was left behind, once it has ended."""
-    cpu, deadline = 0.0, time.monotonic() + PATIENCE
+def _collect_orphans() -> tuple[float, int]:
+    """CPU seconds and most KiB of what was left behind, once it has ended."""
+    cpu, peak, deadline = 0.0, 0, time.monotonic() + PATIENCE
     with contextlib.suppress(ChildProcessError):
         while True:
             pid, _, usage = os.wait4(-1, os.WNOHANG)
             cpu += usage.ru_utime + usage.ru_stime if pid else 0.0
+            peak = max(peak, usage.ru_maxrss if pid else 0)
             if not pid:
                 time.sleep(0.01)
             if time.monotonic() > deadline:
                 _end_children()
-    return cpu
+    return cpu, peak
 
 
 def _end_children() -> None:

@@ -3,7 +3,7 @@
     python bench/run.py [--rows import,help,…] [--peers sacred,wandb,mlflow,dvc,roar] [--times 7] [--big MIB]
 
 Figures are CPU time of the whole process tree, background processes included, as medians; wall time where it says so.
-Needs Linux and a network for the first installation of the peers; takes some ten minutes.
+Needs Linux, gcc, make and a network for the first installation of the peers; takes some fifteen minutes.
 """
 
 from __future__ import annotations
@@ -16,27 +16,19 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+import watched
 from measure import Cost, adopt_orphans, cost, median
-from subjects import FLOOR, PEERS, PROGRAMS, REQUIREMENTS, ROOT, WHENCE, Subject, install
+from rows import Failed, Row, figure, ms, ratio
+from subjects import FLOOR, PEERS, PROGRAMS, REQUIREMENTS, ROOT, WATCHING, WHENCE, Subject, install
 
 FILES, FILE_SIZE = 10_000, 8192
 SETTLE = 3.0
 """Seconds between writing data and the first hash: caches rightly refuse what has just changed."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the results; `figures` are written out, by the name of the tool."""
-
-    what: str
-    unit: str
-    budget: str
-    figures: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,26 +69,6 @@ class Bench:
     def cpu(self, subject: Subject, argv: list[str], cwd: Path, *, times: int | None = None) -> float:
         """Median CPU seconds of a command that can be repeated."""
         return median(lambda: self.cost(subject, argv, cwd).cpu, times or self.times)
-
-
-class Failed(Exception):
-    """A tool did not do the work; its figure is `failed`."""
-
-
-def figure(measure: Callable[[], str]) -> str:
-    try:
-        return measure()
-    except Failed as failure:
-        print(failure, flush=True)
-        return "failed"
-
-
-def ms(seconds: float) -> str:
-    return f"{seconds * 1000:.1f}" if seconds < 0.1 else f"{seconds * 1000:.0f}"
-
-
-def ratio(value: float, floor: float) -> str:
-    return f"x{value / floor:.2f}" if floor > 0.0005 else ""
 
 
 # Start-up
@@ -329,7 +301,18 @@ def rows_big(bench: Bench) -> list[Row]:
     return data_rows(bench, f"a file of {bench.big / 1024:g} GiB", make, (floor, 0.0), (budget, "0.06 s"))
 
 
-ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
+# Being watched
+
+
+def rows_watched(bench: Bench) -> Iterator[Row]:
+    for name in WATCHING:
+        install(name)
+    place = watched.make_place(bench.scratch, bench.scratch / "home", bench.times)
+    yield from watched.rows(place)
+    yield watched.row_many(place)
+
+
+ROWS: dict[str, Callable[[Bench], Row | Iterable[Row]]] = {
     "import": row_import,
     "help": row_help,
     "trivial": row_trivial,
@@ -338,6 +321,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "many": row_many,
     "folder": rows_folder,
     "big": rows_big,
+    "watched": rows_watched,
 }
 
 
@@ -345,15 +329,10 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
 
 
 def report(rows: list[Row], bench: Bench) -> str:
-    tools = ["floor", "whence", *bench.peers]
-    head = ["what", "unit", "budget", *tools]
-    lines = [head, ["---"] * len(head)]
-    lines += [[r.what, r.unit, r.budget, *(r.figures.get(tool, "–") for tool in tools)] for r in rows]
     versions = ", ".join(spec for peer in bench.peers for spec in REQUIREMENTS[peer][:1])
     sources = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD:src"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"""# Results
 
 Written by `python bench/run.py` on {time.strftime("%Y-%m-%d", time.gmtime())}, whence with the sources of the git
@@ -362,9 +341,21 @@ tree {sources.stdout.strip()}. {machine()}. Peers: {versions}.
 Medians of {bench.times} (points, processes and hashing of 3, the peers' hashing once) of user and system time of the
 whole process tree, background processes included. “–” is not applicable, “failed” that the tool did not do the work.
 
-{table}
+{_table([row for row in rows if not row.watched], ["floor", "whence", *bench.peers])}
 
-{NOTES}"""
+{NOTES}
+## Being watched
+
+{_table([row for row in rows if row.watched], watched.WAYS)}
+
+{watched.NOTES}"""
+
+
+def _table(rows: Iterable[Row], tools: Iterable[str]) -> str:
+    head = ["what", "unit", "budget", *tools]
+    lines = [head, ["---"] * len(head)]
+    lines += [[r.what, r.unit, r.budget, *(r.figures.get(tool, "–") for tool in tools)] for r in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 NOTES = """\
@@ -406,7 +397,7 @@ def main() -> None:
         rows: list[Row] = []
         for name in told.rows:
             made = ROWS[name](bench)
-            for row in made if isinstance(made, list) else [made]:
+            for row in [made] if isinstance(made, Row) else made:
                 print(f"{row.what} ({row.unit}; budget {row.budget}): {row.figures}", flush=True)
                 rows.append(row)
     told.out.write_text(report(rows, bench), "utf-8")

@@ -22,6 +22,9 @@ REQUIREMENTS = {
 }
 """The versions of the peers stand in RESULTS.md too; sacred imports pkg_resources, which newer setuptools lack."""
 
+WATCHING = {"science": ["pandas", "pyarrow", "h5py", "numpy"], "reprozip": ["reprozip==1.3.2"]}
+"""For the rows on being watched: what a command imports there, and a peer that sees what it opens."""
+
 PEERS = tuple(name for name in REQUIREMENTS if name != "whence")
 
 ENVIRON = {
@@ -66,6 +69,8 @@ class Subject:
 
 FLOOR = Subject("floor")
 WHENCE = Subject("whence")
+SCIENCE = Subject("science")
+REPROZIP = Subject("reprozip")
 
 
 def install(name: str, *, fresh: bool = False) -> Subject:
@@ -78,5 +83,5 @@ def install(name: str, *, fresh: bool = False) -> Subject:
     if missing or fresh:
         how = ["--force-reinstall", "--no-deps"] if fresh and not missing else []
         pip = [str(subject.python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-        subprocess.run([*pip, *how, *REQUIREMENTS[name]], check=True)
+        subprocess.run([*pip, *how, *(REQUIREMENTS | WATCHING)[name]], check=True)
     return subject
