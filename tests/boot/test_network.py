@@ -126,6 +126,13 @@ def test_a_bucket_without_versions_tells_none(server: str, workplace: Workplace)
     assert (record["status"], one["version"], one["identifier"]["value"]) == ("killed", None, "abc")
 
 
+def test_what_a_tracker_asks_its_own_server_is_no_input(server: str, workplace: Workplace) -> None:
+    workplace.write("lib/site-packages/mlflow/__init__.py", CLIENTS["requests"])
+    workplace.script("program.py", f"import mlflow\nmlflow.get({server!r} + '/api')\n")
+    env = {"PYTHONPATH": str(workplace.path / "lib/site-packages")}
+    assert urls(workplace.record(PYTHON, "program.py", env=env)) == []
+
+
 HUB = """\
 import os
 def hf_hub_download(repo_id, filename, *, repo_type=None, revision=None):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from _thread import get_ident
 
+from .caller import calling_frame
 from .guard import Guard
 from .table import Notes, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
     Address = Callable[..., "str | None"]
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 """Reads that are noted in one process."""
+
+TRACKERS = frozenset(("mlflow", "wandb", "trackio", "aim", "comet_ml", "neptune", "clearml", "sentry_sdk"))
+"""Packages whose own requests are no data of the program's."""
+
+DEEPEST = 30
+"""Frames that are looked at for one."""
 
 VERSIONS = ("x-repo-commit", "x-amz-version-id", "x-goog-generation", "x-ms-version-id")
 """Headers that name the version of an object: Hugging Face, S3, Google Cloud Storage, Azure."""
@@ -71,10 +78,22 @@ def _calling(original: Any, address: Address, notes: Notes) -> Any:
                 _within.pop(thread, None)
         if not depth:
             with Guard("network"):
-                _note(notes, address(result, *args, **named), _headers(result))
+                if not _is_of_tracker(calling_frame(1)):
+                    _note(notes, address(result, *args, **named), _headers(result))
         return result
 
     return call
+
+
+def _is_of_tracker(frame: FrameType | None) -> bool:
+    """Whether a tracker or an exporter of errors asks, for itself."""
+    for _ in range(DEEPEST):
+        if frame is None:
+            return False
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in TRACKERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _awaiting(original: Any, address: Address, notes: Notes) -> Any:

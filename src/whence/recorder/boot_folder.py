@@ -142,12 +142,13 @@ class Hearing:
     def listen(self) -> None:
         """State what is new; costs a stat a file where nothing is. What grows is not read again for every line."""
         try:
-            size = sum(file.stat().st_size for file in self._folder.files())
+            sizes = {file: file.stat().st_size for file in self._folder.files()}
         except OSError:
             return  # The end says that the folder is gone.
+        size = sum(sizes.values())
         if size != self._heard and (size <= SMALL or size >= 2 * self._heard):
             self._heard = size
-            self._told().so_far(self._folder.files())
+            self._told().so_far([file for file, length in sizes.items() if length])
 
     def finish(self, enough: Callable[[], bool]) -> None:
         """State all that was told, and remove the folder."""
