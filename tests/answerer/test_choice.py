@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from compiling import compiled, needs_compiler
+from forbidding import forbidding, without_strace
 from observed import SUPERVISE
 
 from whence.answerer.privileged import capable, needs_privileges
@@ -18,19 +19,8 @@ from whence.recorder import choosing
 from whence.recorder.choosing import Choice, choose, kernel
 from whence.recorder.hooked import NOBODY, ONLY_PYTHON
 
-PYTHON = [sys.executable, "-I", "-c"]
-
-FORBID = """
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-number, error, *command = sys.argv[1:]
-steps = [(0x20, 0, 0, 0), (0x15, 0, 1, int(number)), (0x06, 0, 0, 0x50000 | int(error)), (0x06, 0, 0, 0x7FFF0000)]
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-filter = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code)))
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, filter) == 0
-os.execv(command[0], command)
-"""
-"""Run a command with one system call that gives an error, as a container may forbid it."""
+SECCOMP = 317
+"""seccomp(2) on x86-64."""
 
 REASONS = {
     "no seccomp at all": (38, "this kernel has no seccomp"),
@@ -39,22 +29,14 @@ REASONS = {
 }
 
 
-def without_strace(folder: Path) -> str:
-    """A PATH on which there is none."""
-    folder.mkdir()
-    for name in ("sh", "cat", "env"):
-        (folder / name).symlink_to(shutil.which(name) or name)
-    return str(folder)
-
-
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of seccomp(2)")
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="that number")
 @pytest.mark.parametrize(("error", "because"), REASONS.values(), ids=REASONS.keys())
 class TestWhereTheCallIsRefused:
     """The command runs, and the reason is named."""
 
     def run(self, observed: Any, error: int) -> None:
         command = observed.argv("sh", "-c", "echo fine > out; echo fine; exit 3")
-        argv = [*PYTHON, FORBID, "317", str(error), *command]
+        argv = forbidding(SECCOMP, error, *command)
         done = subprocess.run(argv, cwd=observed.work, env=observed.environ, capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
 

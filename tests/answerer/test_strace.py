@@ -199,6 +199,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw)
     assert int(done.stdout) < 10_000, "each call was stopped, twice"
 
 
+def test_a_filter_that_goes_before_it_is_a_gap(traced: Observed, tmp_path: Path) -> None:
+    begin(traced.work)
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    supervise = str(Path(straced.__file__).parent / "supervise.py")
+    done = traced.run("env", "OBSERVE=seccomp", sys.executable, supervise, str(inner), "cat", "a")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"content\n", b"")
+    assert (
+        "a program had its calls answered by another one: what it opened then was not seen"
+        in traced.observation["gaps"]
+    )
+
+
 def test_inside_another_watched_run_it_still_sees_where_it_is_asked_for(traced: Observed, tmp_path: Path) -> None:
     begin(traced.work)
     inner = tmp_path / "inner"

@@ -27,10 +27,11 @@ X32 = {"open": 2, "creat": 85, "openat": 257, "openat2": 437, "execve": 520, "ex
 ARM = {"open": 5, "creat": 8, "execve": 11, "openat": 322, "execveat": 387, "openat2": 437}
 
 MOVES = {
-    "x86_64": {"clone": 56, "fork": 57, "vfork": 58, "chdir": 80, "fchdir": 81, "clone3": 435},
-    "aarch64": {"chdir": 49, "fchdir": 50, "clone": 220, "clone3": 435},
+    "x86_64": {"seccomp": 317, "clone": 56, "fork": 57, "vfork": 58, "chdir": 80, "fchdir": 81, "clone3": 435},
+    "aarch64": {"seccomp": 277, "chdir": 49, "fchdir": 50, "clone": 220, "clone3": 435},
 }
-"""What a tracer must see as well, to know where a process is: it gets the paths as they were named."""
+"""What a tracer must see as well, to know where a process is, as it gets the paths as they were named, and whether a
+filter of others goes before it."""
 
 
 class Machine(NamedTuple):

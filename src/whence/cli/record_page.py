@@ -364,6 +364,8 @@ def _seen(record: Record) -> Rows:
     if record.observation.files:
         counts = ", ".join(f"{count} {name}" for name, count in record.observation.files.items())
         yield Row("files", f"{counts} ({record.observation.mechanism})")
+    if record.observation.because:
+        yield Row("watched", printable(f"by {record.observation.mechanism}: {record.observation.because}"))
 
 
 def _findings(found: Iterable[Finding]) -> list[Row]:

@@ -24,6 +24,8 @@ from .output import command_text, complain, counted, seconds_text
 REFUSED = 125
 
 
+OBSERVE = "how opened files are watched: auto, seccomp, strace, python or off (policy observe, for this run)"
+
 _REPEATED = (
     ("--tag", "K[=V]", "a tag"),
     ("--field", "K=V", "a field of the project, checked if policy declares any under [fields]"),
@@ -59,7 +61,7 @@ def parser() -> CommandParser:
     words.add_argument("--hypothesis", help="what the run is to support or refute")
     words.add_argument("--code-url", metavar="URL", help="where the code is from; recorded as declared")
     words.add_argument("--code-commit", metavar="ID", help="the commit it should be; recorded as declared, and checked")
-    words.add_argument("--observe", metavar="HOW", help="how opened files are watched: policy observe, for this run")
+    words.add_argument("--observe", metavar="HOW", help=OBSERVE)
     words.add_argument("--record-json", metavar="FILE", help="write the run's line of `log --json` to FILE at the end")
     words.add_argument("--dry-run", action="store_true", help="run the command and record nothing")
     return words

@@ -29,6 +29,8 @@ class Following:
         barred = {"python": "observe_python is off"} if policy.observe_python == "off" else {}
         self._outer = outer
         self._choice: Choice = choose(policy.observe, launch.request.program, barred, inside=outer is not None)
+        if self._choice.mechanism == "none" and policy.observe not in ("auto", "off"):
+            launch.around.say(f"the command is not watched: {self._choice.because}")
         self._observed: Observed | None = None
 
     @property

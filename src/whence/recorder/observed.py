@@ -42,6 +42,7 @@ class Observed:
     def __init__(self, launch: Launch, mechanism: str, because: str | None = None) -> None:
         self.launch = launch
         self.mechanism = mechanism
+        self.because = because
         self.files = Files(_real_folder)
         self.programs = Programs(held_down=holds_down(mechanism))
         self.classes = Classes(_place(launch))

@@ -326,6 +326,7 @@ class Settling:
         gaps = list(observed.all_gaps())
         observation = Observation(
             mechanism=observed.mechanism,
+            because=observed.because,
             complete=observed.complete and not gaps,
             events=observed.count,
             files=dict(sorted(self._counts.items())),

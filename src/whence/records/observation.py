@@ -10,6 +10,8 @@ class Observation(Struct, frozen=True, kw_only=True):
 
     mechanism: str = "declared"
     """`seccomp`, `strace`, `python`; `declared`: nothing was watched, what is listed was said."""
+    because: str | None = None
+    """Why by no better mechanism: what stood in the way of each."""
     complete: bool = False
     """Everything that the command and its descendants opened was seen. Never true where `gaps` has an entry."""
     events: int = 0

@@ -460,9 +460,9 @@ def _output(draft: _Draft, _: str, stated: Stated) -> None:
 
 
 def _observation_started(draft: _Draft, writer: str, stated: Stated) -> None:
-    mechanism = cast("events.ObservationStarted", stated.event).mechanism
+    event = cast("events.ObservationStarted", stated.event)
     unsaid = "what was seen has not been said: the run goes on, or its recorder was cut off"
-    draft.observations[writer] = Observation(mechanism=mechanism, gaps=[unsaid])
+    draft.observations[writer] = Observation(mechanism=event.mechanism, because=event.because, gaps=[unsaid])
 
 
 def _observation_so_far(draft: _Draft, writer: str, stated: Stated) -> None:

@@ -107,7 +107,8 @@ KEYS: dict[str, Key] = {
             kind="choice",
             default="auto",
             choices=("auto", "seccomp", "strace", "python", "off"),
-            sentence="How the files that a command opens are watched: `auto` takes the best that works here.",
+            sentence="How the files that a command opens are watched: `auto` takes the first of the next three that"
+            " works here, and the record says why; `python` sees Python programs only.",
         ),
         Key(
             name="inputs",

@@ -25,20 +25,24 @@ MOST_HIDDEN = 20
 """Programs that are named of those that could not be looked at."""
 
 LEAVES: Mapping[str, str] = {
-    "srun": "what it started on other nodes was not seen",
-    "mpirun": "what it started on other nodes was not seen",
-    "mpiexec": "what it started on other nodes was not seen",
-    "sbatch": "the job that it submitted was not seen",
-    "qsub": "the job that it submitted was not seen",
-    "bsub": "the job that it submitted was not seen",
-    "ssh": "what it ran on the other host was not seen",
-    "docker": "what ran in the container was not seen",
-    "podman": "what ran in the container was not seen",
-    "apptainer": "what ran in the container was not seen",
-    "singularity": "what ran in the container was not seen",
+    **dict.fromkeys(
+        ("srun", "mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "jsrun", "aprun", "pdsh"),
+        "what it started on other nodes was not seen",
+    ),
+    **dict.fromkeys(
+        ("sbatch", "qsub", "bsub", "condor_submit", "oarsub", "msub"), "the job that it submitted was not seen"
+    ),
+    **dict.fromkeys(("ssh", "rsh", "mosh"), "what it ran on the other host was not seen"),
+    **dict.fromkeys(
+        ("docker", "podman", "nerdctl", "apptainer", "singularity", "enroot", "sarus", "ch-run"),
+        "what ran in the container was not seen",
+    ),
+    **dict.fromkeys(("kubectl", "oc", "helm"), "what it ran in the cluster was not seen"),
     "systemd-run": "what it had started by systemd was not seen",
+    "machinectl": "what it had started by systemd was not seen",
     "at": "what it had started later was not seen",
-    "kubectl": "what it ran in the cluster was not seen",
+    "batch": "what it had started later was not seen",
+    "crontab": "what it had started later was not seen",
 }
 """Programs that hand work to where it is not watched."""
 

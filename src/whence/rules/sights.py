@@ -19,6 +19,7 @@ def together(seen: Mapping[str, Observation]) -> Observation:
             files[word] = files.get(word, 0) + count
     return Observation(
         mechanism=", ".join(dict.fromkeys(one.mechanism for one in seen.values())),
+        because="; ".join(dict.fromkeys(one.because for one in seen.values() if one.because)) or None,
         complete=all(one.complete for one in seen.values()),
         events=sum(one.events for one in seen.values()),
         files=dict(sorted(files.items())),

@@ -21,7 +21,7 @@ Op = Literal["read", "write", "update", "create", "truncate", "rename", "link", 
 NAMES = (
     "open", "openat", "openat2", "creat", "execve", "execveat", "rename", "renameat", "renameat2", "link", "linkat",
     "unlink", "unlinkat", "truncate", "connect", "io_uring_setup", "chroot", "pivot_root", "chdir", "fchdir", "clone",
-    "clone3", "fork", "vfork", "open_by_handle_at",
+    "clone3", "fork", "vfork", "seccomp", "open_by_handle_at",
 )  # fmt: skip
 """The calls that a trace must have; those that a machine lacks need not be there."""
 
@@ -178,6 +178,11 @@ class Trace:
         if call.done:
             self.gaps["a program changed its root: paths after that may be those of other files"] = None
 
+    def filtered(self, call: _Call) -> None:
+        """A filter that notifies goes before one that traces."""
+        if call.done and "NEW_LISTENER" in call.words:
+            self.gaps["a program had its calls answered by another one: what it opened then was not seen"] = None
+
     def paths(self, call: _Call) -> list[bytes]:
         """The paths that it names, absolute."""
         return list(self._paths(call))
@@ -310,6 +315,7 @@ _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
     "open_by_handle_at": _by_handle,
     **dict.fromkeys(_MAKERS, Trace.made),
     **dict.fromkeys(("chdir", "fchdir"), Trace.moved),
+    "seccomp": Trace.filtered,
     **dict.fromkeys(("chroot", "pivot_root"), Trace.rooted),
 }
 """What is made of each call."""
