@@ -162,6 +162,9 @@ def test_any_program_is_seen_and_temporary_files_are_not_results(workplace: Work
     }
     assert {Path(program["path"]).name for program in record["programs"]} >= {"sort", "cp", "mktemp", "rm"}
     assert all(program["digest"] for program in record["programs"])
+    packages = {Path(program["path"]).name: program["package"] for program in record["programs"]}
+    by_dpkg = Path("/var/lib/dpkg/info/coreutils.list").exists()
+    assert (packages["sort"] or {}).get("name") == ("coreutils" if by_dpkg else None)
 
 
 @pytest.mark.scenario("J11")

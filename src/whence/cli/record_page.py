@@ -355,6 +355,7 @@ def _resources(record: Record) -> Rows:
 def _seen(record: Record) -> Rows:
     for program in record.programs:
         words = [program.target or program.path, program.version or "", program.digest or program.because or ""]
+        words += [f"{program.package.name} {program.package.version or ''}".rstrip()] if program.package else []
         words += [f"{program.times} times"] if program.times > 1 else []
         words += ["CHANGED since"] if program.changed == "yes" else []
         yield Row(program.kind, printable("  ".join(filter(None, words))))

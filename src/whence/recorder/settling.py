@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from ..capture.hashing import Measured, Work, measure_file
 from ..capture.observed import ObservedFile, ObservedFolder, Role, list_folder, look
 from ..capture.outputs import OutputDigest, found_output
 from ..capture.outputs import Role as ArtifactRole
@@ -15,13 +14,13 @@ from ..capture.places import recorded_path
 from ..records import events
 from ..records.base import Missing
 from ..records.code import OutsideSource
-from ..records.observation import Connection, Observation, Program
+from ..records.observation import Connection, Observation
 from ..records.seal import Pending
 from ..rules.classes import Word, word
 from ..rules.folders import Gathered, at_and_above, gather, is_at_or_below
 from ..rules.kinds import is_result
 from ..rules.observation import FileUse
-from ..rules.programs import Executed, host_and_port, is_notable, is_shared_library, version_of
+from ..rules.programs import host_and_port, is_notable, is_shared_library
 from ..rules.snapshot import matches
 from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
@@ -34,6 +33,7 @@ from .observed import Observed
 from .outputs import state_outputs
 from .source_keeping import SourceKeeping
 from .sources import MOST, TICK
+from .used_programs import UsedPrograms
 
 BY = "opens"
 """How source code was seen: its files were opened."""
@@ -321,8 +321,8 @@ class Settling:
 
     def _state_end(self, enough: Callable[[], bool]) -> None:
         observed = self._observed
-        programs = [self._program(os.fsdecode(path), one, enough) for path, one in self._executed()]
-        programs += [self._library(path, enough) for path in sorted(self._libraries)]
+        used = UsedPrograms(self._launch, self._cache, enough)
+        programs = used.of(observed.programs.executed.items(), sorted(self._libraries))
         gaps = list(observed.all_gaps())
         observation = Observation(
             mechanism=observed.mechanism,
@@ -336,47 +336,6 @@ class Settling:
         self._launch.recording.state(
             events.ObservationEnded(observation=observation, programs=programs, network=network)
         )
-
-    def _executed(self) -> Iterable[tuple[bytes, Executed]]:
-        return self._observed.programs.executed.items()
-
-    def _program(self, path: str, executed: Executed, enough: Callable[[], bool]) -> Program:
-        now = look(os.fsencode(path))
-        same = now is not None and now.same_content(executed.identity)
-        measured, because = self._digest(path, enough) if same else (None, "it is another file now, or gone")
-        return Program(
-            path=self._said(path),
-            digest=measured.digest if measured else None,
-            size=executed.identity.size,
-            target=self._target(path),
-            times=executed.times,
-            changed="no" if same else "yes" if now is None or now.size != executed.identity.size else "unknown",
-            because=because,
-        )
-
-    def _library(self, path: str, enough: Callable[[], bool]) -> Program:
-        measured, because = self._digest(path, enough)
-        target = self._target(path)
-        return Program(
-            path=self._said(path),
-            kind="library",
-            digest=measured.digest if measured else None,
-            size=measured.size if measured else None,
-            target=target,
-            version=version_of((target or path).rpartition("/")[2]),
-            because=because,
-        )
-
-    def _digest(self, path: str, enough: Callable[[], bool]) -> tuple[Measured | None, str | None]:
-        work = Work(measure_file(path, self._cache))
-        try:
-            return (work.result, None) if work.advance(enough) else (None, "there was no time to digest it")
-        except OSError as error:
-            return None, f"it could not be read: {error.strerror or error}"
-
-    def _target(self, path: str) -> str | None:
-        real = os.path.realpath(path)
-        return self._said(real) if real != path else None
 
     def _said(self, path: str) -> str:
         """A path without what looks like a secret in it."""

@@ -22,6 +22,15 @@ class Observation(Struct, frozen=True, kw_only=True):
     """What was not seen, or not as it should be, for a person."""
 
 
+class Package(Struct, frozen=True, kw_only=True):
+    """Software that was installed as one."""
+
+    name: str
+    version: str | None = None
+    manager: str
+    """Whose list names the file: `dpkg`, `conda`."""
+
+
 class Program(Struct, frozen=True, kw_only=True):
     """A file that was executed, or a shared library that was loaded and belongs to no installed Python package."""
 
@@ -33,6 +42,8 @@ class Program(Struct, frozen=True, kw_only=True):
     target: str | None = None
     version: str | None = None
     """Of a library, where the name of its file says it."""
+    package: Package | None = None
+    """What it was installed by; null for what no list that whence reads names."""
     times: int = 1
     """How often it was executed; of a library 1."""
     changed: Literal["no", "yes", "unknown"] = "unknown"

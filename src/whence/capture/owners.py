@@ -1,0 +1,152 @@
+"""The installed package that a program or shared library belongs to: by the lists that package managers keep.
+
+No package manager is asked: its lists are read. What was found in those of dpkg is remembered as long as dpkg has
+changed nothing. A file that no list names belongs to nobody that is known here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from ..records.encoding import encode
+from ..records.observation import Package
+from ..system.files import write_whole
+
+DPKG = Path("/var/lib/dpkg")
+
+_MERGED = ("/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/")
+"""Folders that are links into /usr on most systems; lists name either way."""
+
+_SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib", "/usr/games/", "/usr/share/", *_MERGED)
+
+_STANZA = rb"(?ms)^Package: %s\n(.*?)(?:\n\n|\Z)"
+
+Names = Mapping[str, Package | None]
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What was found, and what it holds for."""
+
+    state: list[int]
+    names: dict[str, Package | None]
+
+
+def find_packages(paths: Iterable[str], cache: Path, enough: Callable[[], bool]) -> Names:
+    """By path, for absolute ones; nothing for those of nobody, or that were not found when time was up."""
+    real = {path: os.path.realpath(path) for path in paths}
+    of_system = sorted({path for path in real.values() if path.startswith(_SYSTEM)})
+    known = _remembered(of_system, cache / "packages.json", enough)
+    found: dict[str, Package | None] = {}
+    for path, target in real.items():
+        prefix = None if target in known else conda_prefix(target)
+        found[path] = of_conda(target, prefix, enough) if prefix is not None else known.get(target)
+    return found
+
+
+# conda: one JSON document a package, named NAME-VERSION-BUILD, with the paths below the prefix.
+
+
+def conda_prefix(path: str) -> Path | None:
+    """The environment that a file lies in."""
+    return next((above for above in Path(path).parents if (above / "conda-meta").is_dir()), None)
+
+
+def of_conda(path: str, prefix: Path, enough: Callable[[], bool]) -> Package | None:
+    wanted = b'"%s"' % os.fsencode(os.path.relpath(path, prefix))
+    for document in (prefix / "conda-meta").glob("*.json"):
+        if enough():
+            return None
+        if wanted in _read(document):
+            name, version, _ = document.stem.rsplit("-", 2)
+            return Package(name=name, version=version, manager="conda")
+    return None
+
+
+# dpkg: one list of paths a package (dpkg-query(1)), and one file with a stanza for each (deb-control(5)).
+
+
+def _remembered(paths: list[str], cache: Path, enough: Callable[[], bool]) -> Names:
+    state = _state_of_dpkg()
+    if not paths or state is None:
+        return {}
+    known = _load(cache, state)
+    new = [path for path in paths if path not in known]
+    if new:
+        found = of_dpkg(new, DPKG, enough)
+        if found is None:
+            return known
+        known.update(found)
+        _save(cache, _Known(state, known))
+    return known
+
+
+def _state_of_dpkg() -> list[int] | None:
+    try:
+        stat = (DPKG / "status").stat()
+    except OSError:
+        return None
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+
+
+def of_dpkg(paths: Iterable[str], dpkg: Path, enough: Callable[[], bool]) -> dict[str, Package | None] | None:
+    """By path; nothing when time was up."""
+    names = {os.fsencode(name): path for path in paths for name in names_of(path)}
+    pattern = re.compile(rb"\n(" + b"|".join(map(re.escape, names)) + rb")(?=\n)")
+    lists: dict[str, str] = {}
+    for file in sorted((dpkg / "info").glob("*.list")):
+        if enough():
+            return None
+        lists.update((names[line], file.stem) for line in pattern.findall(_read(file)))
+    status = _read(dpkg / "status") if lists else b""
+    return {path: _package(lists[path], status) if path in lists else None for path in names.values()}
+
+
+def names_of(path: str) -> set[str]:
+    """The ways in which a list may name a file."""
+    if path.startswith(tuple("/usr" + folder for folder in _MERGED)):
+        return {path, path.removeprefix("/usr")}
+    return {path, "/usr" + path} if path.startswith(_MERGED) else {path}
+
+
+def _package(of_list: str, status: bytes) -> Package:
+    """`libc6:amd64` or `make`, with the version of its stanza."""
+    name, _, architecture = of_list.partition(":")
+    for stanza in re.findall(_STANZA % re.escape(name.encode()), status):
+        if not architecture or _field(b"Architecture", stanza) == architecture:
+            return Package(name=name, version=_field(b"Version", stanza), manager="dpkg")
+    return Package(name=name, manager="dpkg")
+
+
+def _field(name: bytes, stanza: bytes) -> str | None:
+    found = re.search(rb"(?m)^%s: (.*)$" % name, stanza)
+    return found[1].decode(errors="replace") if found else None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+# What was found before.
+
+
+def _load(cache: Path, state: list[int]) -> dict[str, Package | None]:
+    try:
+        known = msgspec.json.decode(cache.read_bytes(), type=_Known)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return known.names if known.state == state else {}
+
+
+def _save(cache: Path, known: _Known) -> None:
+    try:
+        write_whole(cache, encode(known))
+    except OSError:
+        return  # It is found again.
