@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from ..answerer.filter import Unwatched
 from ..answerer.native import Native
@@ -29,6 +30,9 @@ from .sources import TICK
 
 PAUSE = 0.05
 """Seconds between two looks at a trace that grows."""
+
+SLOW = 10.0
+"""Seconds after the command's end in which strace must have ended as well, unless somebody outlived the command."""
 
 IDLE = 0.5
 """Seconds between two looks at one that does not."""
@@ -94,7 +98,7 @@ class Tracing(Watch):
 
     def next(self, ended_at: float | None) -> float:
         waits = ended_at is not None and not self.settled(ended_at)
-        return min(self._look_at, ended_at + SETTLE) if waits and ended_at is not None else self._look_at
+        return min(self._look_at, time.monotonic() + PAUSE) if waits else self._look_at
 
     def turn(self, ready: Mapping[int, int]) -> None:
         if self._news >= 0 and ready.get(self._news):
@@ -103,7 +107,11 @@ class Tracing(Watch):
             self._look_at = time.monotonic() + (PAUSE if self._look() else IDLE)
 
     def settled(self, ended_at: float) -> bool:
-        return self._news < 0 or time.monotonic() >= ended_at + SETTLE
+        """Who is alive past the time has outlived the command; where nobody is, strace still has to say so."""
+        now = time.monotonic()
+        if self._news < 0 or now < ended_at + SETTLE or now >= ended_at + SLOW:
+            return self._news < 0 or now >= ended_at + SLOW
+        return any(has_not_ended(thread) for thread in self._trace.threads)
 
     def finish(self) -> None:
         while self._look():
@@ -225,6 +233,13 @@ def _opened(did: Did, there: Identity | None) -> list[Found]:
     # Written since, or made by this very call: what was there before is not known.
     wrote: list[Found] = [("create", None, "")]
     return [("read", None, unknown), *wrote] if did.op == "update" and not did.flags & calls.CREATE else wrote
+
+
+def has_not_ended(thread: int) -> bool:
+    try:
+        return Path(f"/proc/{thread}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
 
 
 def _folder_of(thread: int) -> bytes | None:

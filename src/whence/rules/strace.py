@@ -8,7 +8,7 @@ that the line itself names, or by what is known of the process: where it began, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -138,6 +138,11 @@ class Trace:
             self._processes.pop(thread, None)
             self._halves.pop(thread, None)
         return None
+
+    @property
+    def threads(self) -> Sequence[int]:
+        """Those whose end it has not told."""
+        return [thread for thread in self._processes if thread != self._company]
 
     # Where a process is.
 
