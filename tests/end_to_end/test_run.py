@@ -390,7 +390,9 @@ def test_no_secret_in_a_name_a_place_a_login_or_an_image_is_in_the_store(reposit
     repository.record(program, "curl", "-u", "ada:planted-login", options=options, env=image, cwd=program.parent)
     repository.write("local.sh", "export AWS_SECRET_ACCESS_KEY=planted7in8script9\n")
     repository.write("prod.env", "A=planted-in-env\n")
-    repository.record("true")
+    repository.write(f"{issued}.txt", "1\n")
+    repository.write(f"notes-{issued}/a.txt", "1\n")
+    repository.record("sh", "-c", "cat notes-*/a.txt; echo 2 > ghp_*.txt")
     for path, content in every_byte(repository.store):
         assert b"planted" not in content, path
         assert issued.encode() not in content, path

@@ -149,7 +149,8 @@ def _sources(launch: Launch) -> None:
         return
     changed = changed_since(launch.snapshot, snapshot_terms(launch, launch.snapshot.root).is_result)
     if changed:
-        launch.recording.state(events.CodeChanged(when="end", paths=changed))
+        mask = launch.around.secrets.mask_text
+        launch.recording.state(events.CodeChanged(when="end", paths=[mask(path) for path in changed]))
 
 
 def _seal(launch: Launch, pending: list[Pending]) -> str | None:

@@ -30,7 +30,7 @@ from ..errors import RefusedError, StoreError, UsageError
 from ..ids import new_id
 from ..records import events
 from ..records.base import Missing
-from ..records.code import Code
+from ..records.code import Code, DirtyPath
 from ..records.configuration import UNREAD_FORMAT
 from ..records.environment import Imported
 from ..records.result import Output
@@ -276,7 +276,17 @@ def _without_printed(launch: Launch, plan: Plan) -> Plan:
 def _shown(around: Surroundings, code: Code) -> Code:
     """The code as it may be recorded: where it lies may have a secret in its name."""
     entry = code.entry and replace(code.entry, path=_masked(around, code.entry.path))
-    return replace(code, root=_masked(around, code.root), entry=entry)
+    return replace(
+        code,
+        root=_masked(around, code.root),
+        entry=entry,
+        dirty_paths=[_shown_path(around, one) for one in code.dirty_paths],
+    )
+
+
+def _shown_path(around: Surroundings, dirty: DirtyPath) -> DirtyPath:
+    path, before = _masked(around, dirty.path), _masked(around, dirty.before)
+    return dirty if (path, before) == (dirty.path, dirty.before) else replace(dirty, path=path or "", before=before)
 
 
 def _warn_of_left_out(launch: Launch, code: Code) -> None:

@@ -262,6 +262,8 @@ class Secrets(msgspec.Struct, frozen=True):
         a literal of substance under a strong name (`secret_literals`), or a value that the environment holds as a
         secret: leaving out source code costs more than a variable called `token`.
         """
+        if holds_token(name) or any(value in name for value in self.known):
+            return "its name holds a secret"
         found = file_is_secret(name, head)
         base = name.rpartition("/")[2].lower()
         if found is not None or is_example(base) or b"\0" in head:

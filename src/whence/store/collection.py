@@ -43,6 +43,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     untracked_limit: int = 10 << 20
     file_is_secret: Callable[[str, bytes], str | None] = lambda name, head: None
     keyed: Callable[[bytes], str] = digest_of
+    mask: Callable[[str], str] = lambda path: path
+    """A path without the secret that stands in it."""
     is_result: Callable[[str], bool] = lambda path: False
     code_exclude: Sequence[str] = ()
     digest_seconds: float = 2.0
@@ -55,6 +57,7 @@ def terms_of(policy: Policy, secrets: Secrets, root: str, is_result: Callable[[s
         untracked_limit=policy.untracked_limit,
         file_is_secret=secrets.file_is_secret,
         keyed=secrets.keyed,
+        mask=secrets.mask_text,
         is_result=lambda path: is_result(f"{root}/{path}"),
         code_exclude=policy.code_exclude,
     )
@@ -300,7 +303,7 @@ def _is_secret(work: Collection, entry: Planned, fd: int, head: bytes, stat: os.
     if because is None:
         return False
     keyed = work.terms.keyed(head if stat.st_size <= len(head) else os.pread(fd, stat.st_size, 0))
-    _leave_out(work, entry, stat.st_size, keyed, because)
+    _leave_out(work, msgspec.structs.replace(entry, path=work.terms.mask(entry.path)), stat.st_size, keyed, because)
     return True
 
 
