@@ -313,6 +313,13 @@ for _ in range(60):
     assert [one for one in observed.seen if not one.path] == []
 
 
+def test_a_rename_and_a_link_tell_what_lies_at_the_other_name(observed: Any, file: Path) -> None:
+    (observed.work / "other").symlink_to(file)
+    observed.run(*PYTHON, "import os\ntry: os.link('file', 'other')\nexcept FileExistsError: os.rename('file', 'new')")
+    there = identity(observed.work / "other", follow=False)
+    assert [(one.op, one.replaced) for one in observed.of(file)] == [("link", there), ("rename", None)]
+
+
 def test_nothing_there_is_not_the_same_as_unknown(observed: Any) -> None:
     observed.run(*PYTHON, "try: open('absent')\nexcept OSError: open('absent', 'w')")
     told = [(one.op, one.identity, one.because) for one in observed.of(observed.work / "absent")]

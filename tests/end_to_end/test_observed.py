@@ -466,3 +466,28 @@ def test_a_setuid_program_in_the_middle_is_named_with_a_way_out(workplace: Workp
     seen = workplace.show()["observation"]
     assert (seen["mechanism"], seen["complete"]) == ("seccomp", False)
     assert ["mine (setuid)" in gap and "--observe off" in gap for gap in seen["gaps"]] == [True]
+
+
+def test_a_rename_that_the_kernel_refuses_makes_no_results_and_loses_none(workplace: Workplace) -> None:
+    for name in ("results.csv", "new.csv", "lock.dat", "j.csv", "b/a.csv"):
+        workplace.write(name, name)
+    (workplace.path / "folder").mkdir()
+    body = """
+import os, subprocess
+subprocess.run(["mv", "-n", "new.csv", "results.csv"])
+open("t.tmp", "w").write("own")
+os.mkdir("a")
+open("a/out.csv", "w").write("own")
+for move, old, new in ((os.link, "t.tmp", "lock.dat"), (os.rename, "j.csv", "folder"), (os.rename, "a", "b")):
+    try:
+        move(old, new)
+    except OSError:
+        continue
+    raise SystemExit(f"{new} is there after all")
+"""
+    workplace.script("s.py", body)
+    record = workplace.record("python", "s.py")
+    assert (record["exit_code"], record["observation"]["complete"]) == (0, True)
+    assert artifacts(record).keys() == {"t.tmp", "a/out.csv"}
+    assert inputs(record) == {}
+    assert record["anomalies"] == []

@@ -14,7 +14,7 @@ from stage import Stage
 
 from whence.capture.observed import look
 from whence.rules.observation import Files, FileUse
-from whence.rules.seen import CREATE, EXCHANGE, READ_WRITE, TRUNCATE, WRITE_ONLY, Identity, Op, Seen, seen
+from whence.rules.seen import CREATE, EXCHANGE, NO_REPLACE, READ_WRITE, TRUNCATE, WRITE_ONLY, Identity, Op, Seen, seen
 
 
 @pytest.fixture
@@ -110,6 +110,77 @@ def test_names_that_are_exchanged_are_both_written(stage: Stage) -> None:
     (stage.folder / "b").write_bytes(b"a")
     assert set(fates(stage).values()) <= {"written", "changed"}
     assert set(fates(stage)) == {"a", "b"}
+
+
+def test_what_a_rename_or_link_was_to_replace_and_did_not_is_not_written(stage: Stage) -> None:
+    """`mv -n`, a lock that is taken, another file system, a folder: the kernel refuses, and nothing has changed."""
+    for name in ("taken", "lock", "elsewhere", "new"):
+        (stage.folder / name).write_bytes(name.encode())
+    (stage.folder / "folder").mkdir()
+    stage.write("own", b"1")
+    stage.note_pair("rename", "new", "taken", NO_REPLACE)
+    stage.note_pair("link", "own", "lock")
+    stage.note_pair("rename", "own", "elsewhere")
+    stage.note_pair("rename", "own", "nowhere/own")
+    stage.note_pair("rename", "own", "folder")
+    stage.read("lock")
+    stage.read("elsewhere")
+    found = {path: (use.fate, use.read) for path, use in uses(stage).items()}
+    assert found.pop("own")[0] == "written"
+    assert {path: one for path, one in found.items() if one[0] != "untouched"} == {
+        "lock": ("read", True),
+        "elsewhere": ("read", True),
+    }
+
+
+@pytest.mark.parametrize("met", [True, False], ids=["met again", "never met again"])
+def test_a_folder_that_could_not_be_renamed_keeps_its_files(stage: Stage, met: bool) -> None:
+    """Onto one that is not empty, or onto another file system, where programs copy what they meant to move."""
+    for name in ("a", "b"):
+        (stage.folder / name).mkdir()
+    (stage.folder / "b" / "old.csv").write_bytes(b"1")
+    (stage.folder / "a" / "in.csv").write_bytes(b"1")
+    stage.read("a/in.csv")
+    stage.read("b/old.csv")
+    stage.write("a/new.csv", b"2")
+    stage.note_pair("rename", "a", "b")
+    if met:
+        stage.read("a/new.csv")
+        stage.write("b/new.csv", b"2")
+        stage.unlink("a/new.csv")
+    expected = {"a/in.csv": "read", "b/old.csv": "read"}
+    expected |= {"a/new.csv": "temporary", "b/new.csv": "written"} if met else {"a/new.csv": "written"}
+    assert fates(stage) == expected
+
+
+def test_a_folder_that_is_renamed_again_and_again_has_the_files_of_each_time(stage: Stage) -> None:
+    for number in range(3):
+        (stage.folder / "partial").mkdir()
+        stage.write("partial/x", b"1")
+        stage.rename("partial", f"part-{number}")
+        stage.read(f"part-{number}/x")
+    assert fates(stage) == {f"part-{number}/x": "again" for number in range(3)}
+
+
+def test_a_temporary_name_that_is_used_again_and_again_leaves_nothing(stage: Stage) -> None:
+    for number in range(3):
+        stage.write("tmp", b"1")
+        stage.rename("tmp", f"{number}.csv")
+    stage.write("tmp", b"1")
+    stage.read("tmp")
+    assert fates(stage) == {"tmp": "again", **{f"{number}.csv": "written" for number in range(3)}}
+
+
+def test_of_very_many_moves_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whence.rules.observation.MOST_MOVED", 2)
+    files = Files()
+    for number in range(5):
+        name = b"/d/%d" % number
+        files.take(Seen(0, 0.0, 1, "create", name + b".tmp", flags=WRITE_ONLY | CREATE))
+        files.take(Seen(0, 0.0, 1, "rename", name + b".tmp", name, identity=Identity(1, number, S_IFREG, 1, 1, 1)))
+    assert files.count == 5 + 2
+    there = {b"/d/%d" % number: Identity(1, number, S_IFREG, 1, 1, 1) for number in range(5)}
+    assert {use.path for use in files.uses(there.get)} == there.keys()
 
 
 def test_what_is_made_and_gone_at_the_end_is_temporary(stage: Stage) -> None:
@@ -266,10 +337,9 @@ class World:
     count: int = 0
 
     def tell(self, op: str, name: str, other: str = "", flags: int = 0) -> None:
-        there = self.names.get(name)
-        self.files.take(
-            Seen(0, 0.0, 1, op, _path(name), _path(other) if other else b"", flags, there and there.identity())  # type: ignore[arg-type]
-        )
+        there, taken = self.names.get(name), self.names.get(other)
+        said = there and there.identity(), False, "", taken and taken.identity()
+        self.files.take(Seen(0, 0.0, 1, op, _path(name), _path(other) if other else b"", flags, *said))  # type: ignore[arg-type]
 
     def new(self, origin: set[str]) -> Inode:
         self.count += 1
@@ -305,6 +375,10 @@ class World:
         if name in self.names and name != other:
             self.names[other] = self.names.pop(name)
 
+    def fail(self, name: str, other: str) -> None:
+        """A rename that is not done: another file system, no permission."""
+        self.tell("rename", name, other)
+
     def _wrote(self, inode: Inode) -> None:
         inode.version += 1
         self.written.add(inode.number)
@@ -321,7 +395,7 @@ def _path(name: str) -> bytes:
 NAMES = ("a", "b", "c", "d")
 CALLS = st.lists(
     st.tuples(
-        st.sampled_from(("read", "write", "update", "append", "unlink", "rename")),
+        st.sampled_from(("read", "write", "update", "append", "unlink", "rename", "fail")),
         st.sampled_from(NAMES),
         st.sampled_from(NAMES),
     ),
@@ -375,4 +449,6 @@ def test_a_file_that_is_gone_is_temporary_or_removed(there: set[str], calls: lis
     moved = {other for op, _, other in calls if op == "rename"}  # What they replace is not looked at.
     for name in set(NAMES) - set(world.names) - moved:
         if name in found:
-            assert found[name].fate == ("removed" if name in before else "temporary"), (name, found[name], calls)
+            never = {other for op, _, other in calls if op == "fail"} - set(before)
+            fates = {"removed"} if name in before else {"temporary", "untouched"} if name in never else {"temporary"}
+            assert found[name].fate in fates, (name, found[name], calls)

@@ -30,6 +30,7 @@ class Seen(NamedTuple):
     identity: list[int] | None
     late: bool
     because: str
+    replaced: list[int] | None = None
 
     @property
     def kind(self) -> str:

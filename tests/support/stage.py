@@ -37,7 +37,7 @@ class Stage:
         number = len(self.records)
         self.records.append(
             (number, number / 1000, known.get("pid", 100), op, place, target, flags, known["identity"],
-             known.get("late", False), known.get("because", ""))
+             known.get("late", False), known.get("because", ""), known.get("replaced"))
         )  # fmt: skip
 
     def open(self, path: Path | str, flags: int) -> int:
@@ -73,12 +73,17 @@ class Stage:
         os.close(fd)
 
     def rename(self, path: Path | str, other: Path | str, flags: int = 0) -> None:
-        self.note("rename", path, other, flags, identity=identity(self.folder / path, follow=False))
+        self.note_pair("rename", path, other, flags)
         os.rename(self.folder / path, self.folder / other)
 
     def link(self, path: Path | str, other: Path | str) -> None:
-        self.note("link", path, other)
+        self.note_pair("link", path, other)
         os.link(self.folder / path, self.folder / other)
+
+    def note_pair(self, op: str, path: Path | str, other: Path | str, flags: int = 0) -> None:
+        """A record of two names without its call."""
+        there, replaced = (identity(self.folder / name, follow=False) for name in (path, other))
+        self.note(op, path, other, flags, identity=there, replaced=replaced)
 
     def unlink(self, path: Path | str) -> None:
         self.note("unlink", path)

@@ -6,11 +6,12 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
 from .callers import Caller, Callers, name_of
 from .kin import Kin
 from .native import Native
-from .places import NOTHING, Elsewhere, Look, World, Worlds
+from .places import NOTHING, Elsewhere, Identity, Look, World, Worlds
 from .syscalls import X32_BIT, Machine
 
 HERE = -100
@@ -25,8 +26,9 @@ PATH_ONLY = 0o10000000
 REMOVE_FOLDER = 0x200
 """AT_REMOVEDIR."""
 
-Record = tuple[float, int, str, bytes, bytes, int, tuple[int, int, int, int, int, int] | None, bool, str]
-"""All of a record but its number: time, process, op, path, other path, flags, identity, late, because."""
+Record = tuple[Any, ...]
+"""All of a record but its number: time, process, op, path, other path, flags, identity, late, because; where there are
+two paths, also the identity of what lies at the other one."""
 
 Arguments = tuple[int, int, int, int, int, int]
 
@@ -35,8 +37,8 @@ _CROOKED_ENDS = (b"/", b"/.", b"/..")
 _STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
 
 
-Asked = tuple[str, bytes, bytes, int, Look]
-"""What one call asks for: op, path, other path, flags, and what lies at the path."""
+Asked = tuple[str, bytes, bytes, int, Look] | tuple[str, bytes, bytes, int, Look, Identity | None]
+"""What one call asks for: op, path, other path, flags, what lies at the path, and at the other one."""
 
 
 class Calls:
@@ -69,8 +71,8 @@ class Calls:
             return (now, process, op, b"", b"", 0, None, False, because) if op else None
         if asked is None:
             return None
-        op, path, other, flags, (identity, late, because) = asked
-        return now, process, op, path, other, flags, identity, late, because
+        op, path, other, flags, (identity, late, because), *replaced = asked
+        return now, process, op, path, other, flags, identity, late, because, *replaced
 
     # Opens.
 
@@ -117,7 +119,8 @@ class Calls:
         after = self._path(caller, *new)
         if not before or not after:
             return None
-        return op, before, after, flags, self._look(caller, before, follow=False)
+        replaced = self._look(caller, after, follow=False)[0]
+        return op, before, after, flags, self._look(caller, before, follow=False), replaced
 
     def unlink(self, caller: Caller, a: Arguments) -> Asked | None:
         return self._one("unlink", caller, HERE, a[0], follow=False)

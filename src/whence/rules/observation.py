@@ -9,6 +9,9 @@ The rules of the fold:
 - What our own part inside a command reads (it notes the files that Hydra wrote) was not read by the command.
 - A call that names nothing and creates nothing has failed, and says nothing. So has one that insists on creating what
   is there. Folders and devices are not files.
+- A rename or link that the kernel refuses, by what lies at both names, was not done. Of others it shows later: a file
+  that is met, or lies at the end, under its first name as it was has not been moved, and neither has a folder. What a
+  rename was to replace, and is still there as it was, was not written.
 
 Memory grows with the number of files (about 400 bytes each), never with the number of calls, and ends at `MOST`.
 """
@@ -31,10 +34,14 @@ now, `temporary` was made by the run and is gone, `removed` was there before and
 MOST = 1_000_000
 """Files that are told apart; those beyond are counted."""
 
-READ, CREATED, OVERWRITTEN, OPENED_TO_WRITE, READ_AGAIN, GONE, DIFFERED, LATE, UNKNOWN, CAME = (
-    1 << n for n in range(10)
+MOST_MOVED = 100_000
+"""Names of moved files, and of files in moved folders, that are remembered: should the move not have been done."""
+
+READ, CREATED, OVERWRITTEN, OPENED_TO_WRITE, READ_AGAIN, GONE, DIFFERED, LATE, UNKNOWN, CAME, ARRIVED, MOVED = (
+    1 << n for n in range(12)
 )
-# CAME: what lies there is a file from outside, moved or linked to this name by the run.
+# CAME: what lies there is a file from outside, moved or linked to this name by the run. ARRIVED: it has this name by a
+# rename or link. MOVED: it was made by the run, which then gave it another name.
 
 
 class Track(msgspec.Struct, gc=False):
@@ -48,10 +55,23 @@ class Track(msgspec.Struct, gc=False):
     named: bytes | None = None
     """As the program named it, where links were on the way."""
     because: str = ""
+    arrived: tuple[int, Identity | None] | None = None
+    """What the marks were, and what lay there, right before the last rename or link to this name."""
 
     @property
     def written(self) -> bool:
         return bool(self.marks & (CREATED | OVERWRITTEN))
+
+
+class _Move(msgspec.Struct):
+    """A folder that was renamed, and what was known below it."""
+
+    above: bytes
+    below: bytes
+    key: tuple[int, int]
+    tracks: dict[tuple[bytes, bytes], tuple[Track, Track | None]]
+    """By folder and name before: the file's track, and the one that it took the place of."""
+    done: bool = True
 
 
 class FileUse(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +104,13 @@ class Files:
         self._most = most
         self._folders: dict[bytes, dict[bytes, Track]] = {}
         self._aliases: dict[bytes, bytes] = {}
+        self._left: dict[tuple[bytes, bytes], tuple[int, int] | None] = {}
+        """What the run has moved away, by folder and name."""
+        self._moves: dict[bytes, _Move] = {}
+        """The last move of each folder, by its first name."""
+        self._moved_from: dict[bytes, _Move] = {}
+        """By each folder that had a file of it."""
+        self._remembered = 0
         self.count = 0
         self.beyond = 0
         """Calls on files beyond the limit."""
@@ -95,12 +122,21 @@ class Files:
 
     # What the handlers need.
 
-    def find(self, path: bytes) -> Track | None:
+    def find(self, path: bytes, there: Identity | None = None) -> Track | None:
+        """The file's track, if there is one. What lies there tells whether it has been moved away."""
         folder, name = self._place(path)
-        return self._folders.get(folder, {}).get(name)
+        track = self._folders.get(folder, _NONE).get(name)
+        if track is None:
+            return self._find_back(folder, name) if there is not None and folder in self._moved_from else None
+        if track.marks & MOVED and not self._is_back(folder, name, track, there):
+            return None
+        return track
 
     def track(self, path: bytes, before: Identity | None) -> Track | None:
         """The file's track, made if it is new; nothing beyond the limit."""
+        known = self.find(path, before)
+        if known is not None:
+            return known
         folder, name = self._place(path)
         tracks = self._folders.setdefault(folder, {})
         if name not in tracks:
@@ -108,8 +144,8 @@ class Files:
                 self.beyond += 1
                 return None
             self.count += 1
-            named = None if path == _joined(folder, name) else path
-            tracks[name] = Track(before=before, named=named)
+        named = None if path == _joined(folder, name) else path
+        tracks[name] = Track(before=before, named=named)
         return tracks[name]
 
     def put(self, path: bytes, track: Track) -> None:
@@ -120,21 +156,99 @@ class Files:
         track.named = None if path == _joined(folder, name) else path
         tracks[name] = track
 
-    def drop(self, path: bytes) -> None:
-        folder, name = self._place(path)
-        if self._folders.get(folder, {}).pop(name, None) is not None:
+    # Moves, that may turn out not to have been done.
+
+    def leave(self, path: bytes, track: Track, there: Identity | None) -> None:
+        """A file that the run made has another name now."""
+        place = self._place(path)
+        track.marks |= MOVED
+        self._left[place] = there.key if there is not None else None
+        if len(self._left) > MOST_MOVED:
+            self._drop(*next(iter(self._left)))
+
+    def _drop(self, folder: bytes, name: bytes) -> None:
+        """It was moved away, and that was done."""
+        del self._left[folder, name]
+        track = self._folders.get(folder, _NONE).get(name)
+        if track is not None and track.marks & MOVED:
+            del self._folders[folder][name]
             self.count -= 1
 
-    def move_folder(self, path: bytes, other: bytes) -> None:
+    def _is_back(self, folder: bytes, name: bytes, track: Track, there: Identity | None) -> bool:
+        """Whether it is still there, so that it was never moved."""
+        if there is None or self._left.get((folder, name)) != there.key:
+            return False
+        del self._left[folder, name]
+        track.marks &= ~MOVED
+        return True
+
+    def move_folder(self, path: bytes, other: bytes, there: Identity) -> None:
         """Everything below a renamed folder has a new name, and was made by the run under it."""
         above, below = _joined(*self._place(path)), _joined(*self._place(other))
-        moved = [folder for folder in self._folders if folder == above or folder.startswith(above + b"/")]
-        for folder in moved:
+        before = self._moves.pop(above, None)
+        if before is not None:
+            self._confirm(before, still=there)
+        self._move(_Move(above, below, there.key, {}))
+
+    def _move(self, move: _Move) -> None:
+        above = move.above
+        for folder in [one for one in self._folders if one == above or one.startswith(above + b"/")]:
             tracks = self._folders.pop(folder)
-            for track in tracks.values():
+            new = self._folders.setdefault(move.below + folder[len(above) :], {})
+            for name, track in tracks.items():
                 track.named = None
-            self._folders.setdefault(below + folder[len(above) :], {}).update(tracks)
+                move.tracks[folder, name] = track, new.get(name)
+                self.count -= name in new
+            new.update(tracks)
+            self._moved_from[folder] = move
+        self._moves[above] = move
+        self._remembered += len(move.tracks)
+        while self._remembered > MOST_MOVED and len(self._moves) > 1:
+            self._confirm(self._moves.pop(next(iter(self._moves))))
         self._aliases.clear()
+
+    def _confirm(self, move: _Move, still: Identity | None = None) -> None:
+        """A move is not looked at again. One whose folder `still` lies under its first name was not done."""
+        if move.done and still is not None and still.key == move.key:
+            self._undo(move)
+        self._remembered -= len(move.tracks)
+        for folder in {folder for folder, _ in move.tracks}:
+            if self._moved_from.get(folder) is move:
+                del self._moved_from[folder]
+
+    def _undo(self, move: _Move) -> None:
+        """It was not done: what has not been moved on since has its first name."""
+        move.done = False
+        for (folder, name), (track, displaced) in move.tracks.items():
+            new = self._folders.get(move.below + folder[len(move.above) :], {})
+            if new.get(name) is not track:
+                continue
+            del new[name]
+            if displaced is not None:
+                new[name] = displaced
+                self.count += 1
+            self._folders.setdefault(folder, {}).setdefault(name, track)
+        self._aliases.clear()
+
+    def _find_back(self, folder: bytes, name: bytes) -> Track | None:
+        """A file that is met where it was before its folder was moved."""
+        move = self._moved_from[folder]
+        if move.done and (folder, name) in move.tracks:
+            self._undo(move)
+        return self._folders.get(folder, _NONE).get(name)
+
+    def _settle(self, now: Callable[[bytes], Identity | None]) -> None:
+        """Which moves were done, by what lies there at the end."""
+        for move in reversed([*self._moves.values()]):
+            here, there = now(move.above), now(move.below)
+            if move.done and here is not None and here.key == move.key:
+                self._undo(move)
+            elif not move.done and there is not None and there.key == move.key:
+                self._move(_Move(move.above, move.below, move.key, {}))
+        for folder, name in [*self._left]:
+            track = self._folders.get(folder, _NONE).get(name)
+            if track is None or not self._is_back(folder, name, track, now(_joined(folder, name))):
+                self._drop(folder, name)
 
     def _place(self, path: bytes) -> tuple[bytes, bytes]:
         folder, _, name = path.rpartition(b"/")
@@ -151,15 +265,18 @@ class Files:
     def uses(self, now: Callable[[bytes], Identity | None]) -> Iterator[FileUse]:
         """Each file once, those that the run wrote last; `now` looks at a path, links followed, once for each file.
         Call it once, when the stream has ended: what was told of is forgotten."""
+        self._settle(now)
         written = [(path, track) for path, track in self._all() if track.written or track.marks & OPENED_TO_WRITE]
-        there = {path: now(path) for path, _ in written}
+        there = {path: _file(now(path)) for path, _ in written}
+        for path, track in written:
+            _judge_arrival(track, there[path])
         own = _by_key(written, there)
         for folder in list(self._folders):
             for name, track in self._folders.pop(folder).items():
                 path = _joined(folder, name)
                 if path in there or not track.marks:
                     continue
-                found = now(path)
+                found = _file(now(path))
                 if found is not None and found.key in own:
                     _join(own[found.key], track)  # Another name of a file that the run wrote: told under that one.
                 else:
@@ -171,11 +288,22 @@ class Files:
         """Give the memory back, once the uses were taken."""
         self._folders.clear()
         self._aliases.clear()
+        self._left.clear()
+        self._moves.clear()
+        self._moved_from.clear()
 
     def _all(self) -> Iterator[tuple[bytes, Track]]:
         for folder, tracks in self._folders.items():
             for name, track in tracks.items():
                 yield _joined(folder, name), track
+
+
+_NONE: dict[bytes, Track] = {}
+
+
+def _file(found: Identity | None) -> Identity | None:
+    """Where a folder lies there is no file."""
+    return None if found is not None and found.is_folder else found
 
 
 def _by_key(written: list[tuple[bytes, Track]], there: dict[bytes, Identity | None]) -> dict[tuple[int, int], Track]:
@@ -186,6 +314,17 @@ def _by_key(written: list[tuple[bytes, Track]], there: dict[bytes, Identity | No
         if now is not None and not track.marks & CAME and _changed(track, now):
             own.setdefault(now.key, track)
     return own
+
+
+def _judge_arrival(track: Track, now: Identity | None) -> None:
+    """Take back a rename to this name that was not done: at the end nothing lies there that it could have brought."""
+    if not track.marks & ARRIVED or track.arrived is None:
+        return
+    marks, replaced = track.arrived
+    if now is None and not track.marks & GONE:
+        track.marks = marks
+    elif now is not None and replaced is not None and replaced.key == now.key:
+        track.marks = (track.marks & ~(CREATED | OVERWRITTEN | ARRIVED | CAME)) | marks
 
 
 def _join(track: Track, other: Track) -> None:
@@ -256,7 +395,8 @@ def _read(files: Files, seen: Seen) -> bytes | None:
 
 def _was_read(track: Track, seen: Seen) -> bytes | None:
     """The path, when what it is was not known before."""
-    if track.written and not track.marks & CAME:
+    marks = _marks_at(track, seen.identity)
+    if marks & (CREATED | OVERWRITTEN) and not marks & CAME:
         track.marks |= READ_AGAIN
         return None
     new = not track.marks & READ
@@ -268,6 +408,14 @@ def _was_read(track: Track, seen: Seen) -> bytes | None:
     track.marks |= READ | (LATE if seen.late else 0) | (UNKNOWN if seen.identity is None else 0)
     track.because = track.because or seen.because
     return seen.path if new else None
+
+
+def _marks_at(track: Track, there: Identity | None) -> int:
+    """The marks; those from before a rename to this name where what it was to replace is still there."""
+    if track.arrived is None or there is None:
+        return track.marks
+    marks, replaced = track.arrived
+    return marks if replaced is not None and replaced.key == there.key else track.marks
 
 
 def _write(files: Files, seen: Seen) -> bytes | None:
@@ -294,7 +442,8 @@ def _create(files: Files, seen: Seen) -> bytes | None:
         return None
     track = files.track(seen.path, there)
     if track is not None:
-        track.marks = (track.marks & ~(GONE | CAME)) | (CREATED if _is_new(track, seen) else OVERWRITTEN)
+        track.marks = (track.marks & ~(GONE | CAME | ARRIVED)) | (CREATED if _is_new(track, seen) else OVERWRITTEN)
+        track.arrived = None
         track.because = track.because or seen.because
     return None
 
@@ -314,37 +463,49 @@ def _truncate(files: Files, seen: Seen) -> bytes | None:
 def _unlink(files: Files, seen: Seen) -> bytes | None:
     if (seen.identity is None and not seen.because) or (seen.identity is not None and seen.identity.is_folder):
         return None
-    track = files.find(seen.path) or files.track(seen.path, seen.identity)
+    track = files.track(seen.path, seen.identity)
     if track is not None:
         track.marks |= GONE
     return None
 
 
 def _rename(files: Files, seen: Seen) -> bytes | None:
-    if (seen.identity is None and not seen.because) or seen.path == seen.other:
+    if (seen.identity is None and not seen.because) or seen.path == seen.other or _is_refused(seen):
         return None
     if seen.identity is not None and seen.identity.is_folder:
-        files.move_folder(seen.path, seen.other)
+        files.move_folder(seen.path, seen.other, seen.identity)
         return None
     if seen.flags & calls.EXCHANGE:
         return _exchange(files, seen)
-    source = files.find(seen.path)
+    source = files.find(seen.path, seen.identity)
     _arrive(files, seen, source)
     if source is None or source.before is not None:
         left = source or files.track(seen.path, seen.identity)
         if left is not None:
             left.marks |= GONE
     else:
-        files.drop(seen.path)
+        files.leave(seen.path, source, seen.identity)
     return None
+
+
+def _is_refused(seen: Seen) -> bool:
+    """Whether the kernel does not do it: the other name is taken by what it does not replace, or by the same file."""
+    there, target = seen.identity, seen.replaced
+    if target is None or seen.flags & calls.EXCHANGE:
+        return False
+    if seen.op == "link" or seen.flags & calls.NO_REPLACE:
+        return True
+    return there is not None and (there.is_folder != target.is_folder or there.key == target.key)
 
 
 def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
     """A file has a second name now, and what was there under it is replaced."""
-    target = files.find(seen.other)
+    target = files.find(seen.other, seen.replaced)
     if target is None:
-        target = Track()
+        target = Track(before=seen.replaced)
         files.put(seen.other, target)
+    if target.arrived is None or target.marks & GONE or seen.replaced is not None or target.arrived[1] is not None:
+        target.arrived = _marks_at(target, seen.replaced), seen.replaced  # Else the last one has not come either.
     inherited = 0 if source is None else source.marks & (READ_AGAIN | CAME)
     if seen.identity is not None and (source is None or not source.written):
         inherited |= CAME
@@ -352,21 +513,23 @@ def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
         inherited |= READ | (DIFFERED if target.marks & READ else 0)
         target.opened = target.opened or source.opened
     made = CREATED if target.before is None else OVERWRITTEN
-    target.marks = (target.marks & ~(GONE | CAME)) | inherited | made
+    target.marks = (target.marks & ~(GONE | CAME)) | inherited | made | ARRIVED
 
 
 def _exchange(files: Files, seen: Seen) -> bytes | None:
     for path in (seen.path, seen.other):
-        track = files.track(path, seen.identity if path == seen.path else None)
+        track = files.track(path, seen.identity if path == seen.path else seen.replaced)
         if track is not None:
             track.marks |= OVERWRITTEN
     return None
 
 
 def _link(files: Files, seen: Seen) -> bytes | None:
+    if _is_refused(seen):
+        return None
     unnamed = seen.path.startswith(b"/proc/")  # An unnamed file (O_TMPFILE) that is given a name.
     if unnamed or (seen.identity is not None and seen.identity.is_file):
-        _arrive(files, replace(seen, identity=None) if unnamed else seen, files.find(seen.path))
+        _arrive(files, replace(seen, identity=None) if unnamed else seen, files.find(seen.path, seen.identity))
     return None
 
 

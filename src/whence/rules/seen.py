@@ -1,7 +1,8 @@
 """One call that a program made, as the answerer saw it right before the call went on: the stream that becomes facts.
 
 A record is an attempt: the kernel decides only afterwards. One that names a file that is there is taken as done; one
-that names nothing, and would not create it, is a failing call and says nothing.
+that names nothing, and would not create it, is a failing call and says nothing. Whether a rename was done shows later,
+by where the file is met again, or lies at the end.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ OURS = 0o4010400
 """O_SYNC and O_NOCTTY, which say nothing where a file is read: with both, what is ours inside a command marks that it
 is us who look at a file of the command's."""
 
+NO_REPLACE = 1
+"""Of renameat2(2): it fails where the other name is taken."""
 EXCHANGE = 2
 """Of renameat2(2): both names stay, their files change places."""
 
@@ -87,10 +90,14 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     """It was looked at after the call had gone on: on a network or FUSE file system."""
     because: str = ""
     """Why the identity is not known, where something may have been there."""
+    replaced: Identity | None = None
+    """Of a rename or link: what lay at the second path right before, links not followed. Nothing: nothing did, or it is
+    not known."""
 
 
 def seen(record: tuple[Any, ...]) -> Seen:
     """The value of one tuple of the ring."""
-    seq, at, pid, op, path, other, flags, identity, late, because = record
+    seq, at, pid, op, path, other, flags, identity, late, because, *more = record
     there = None if identity is None else Identity(*identity)
-    return Seen(seq, at, pid, op, path, other, flags, there, late, because)
+    replaced = Identity(*more[0]) if more and more[0] else None
+    return Seen(seq, at, pid, op, path, other, flags, there, late, because, replaced)
