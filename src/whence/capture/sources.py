@@ -59,9 +59,9 @@ def loaded_sources(
     for name in new:
         names = _names(modules[name])
         file = names.get("__file__")
-        if not isinstance(file, str) or not file or file.startswith("<") or not _is_path(file):
+        if not isinstance(file, str) or not file or file.startswith("<") or installed.holds(file):
             continue
-        if installed.holds(file) or not _was_executed(modules[name]):
+        if not _is_path(file) or not _was_executed(modules[name]):
             continue
         archive = _archive(names)
         real = os.path.realpath(os.path.join(cwd, archive if archive and _is_path(archive) else _source(file)))

@@ -240,10 +240,11 @@ def _masked(around: Surroundings, text: str | None) -> str | None:
 
 def _code(launch: Launch) -> None:
     around, request, policy = launch.around, launch.request, launch.around.policy
+    environ = dict(around.environ)
     captured = capture_code(
         around.cwd,
         request.argv,
-        environ=around.environ,
+        environ=environ,
         entry=request.entry,
         home=around.home,
         store=around.store.path,
@@ -262,7 +263,7 @@ def _code(launch: Launch) -> None:
         launch.code = launch.snapshot.onto(captured.code)
         _missing(launch, *launch.snapshot.missing)
         _warn_of_left_out(launch, launch.code)
-    shown = masked(around.environ, around.secrets.mask_pair)
+    shown = masked(environ, around.secrets.mask_pair)
     launch.code = of_image(launch.code, observe_container(shown, HostFiles()), shown)
     launch.recording.state(events.CodeCaptured(code=_shown(around, launch.code)))
 
@@ -316,7 +317,7 @@ def _environment(launch: Launch) -> None:
         argv=request.argv,
         cwd=around.cwd,
         root=Path(launch.code.root) if launch.code and launch.code.root else around.cwd,
-        environ=without_boot(around.environ),
+        environ=without_boot(dict(around.environ)),  # `os.environ` decodes a value at each look.
         mask=around.secrets.mask_pair,
         allow=around.policy.environment_variables,
         running=request.running,
