@@ -13,8 +13,14 @@ import pytest
 from whence.answerer.callers import LASTS, Caller, Callers
 from whence.answerer.kin import Kin
 from whence.answerer.ring import Ring
+from whence.answerer.strangers import Strangers
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no /proc")
+
+
+def callers_at(now: float) -> Callers:
+    ring = Ring(4096)
+    return Callers(lambda: now, Kin(ring), Strangers(ring))
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def is_remembered(callers: Callers, thread: int, now: float) -> bool:
 
 def test_nothing_is_remembered_of_a_process_while_a_thread_executes_a_program(beside: int) -> None:
     now = 100.0
-    callers = Callers(lambda: now, Kin(Ring(4096)))
+    callers = callers_at(now)
     assert is_remembered(callers, os.getpid(), now)
     callers.forget_process(callers.get(beside, now))
     assert not is_remembered(callers, os.getpid(), now)
@@ -44,7 +50,7 @@ def test_nothing_is_remembered_of_a_process_while_a_thread_executes_a_program(be
 
 
 def test_who_has_no_other_thread_to_call_meanwhile_is_remembered_at_once() -> None:
-    callers = Callers(lambda: 100.0, Kin(Ring(4096)))
+    callers = callers_at(100.0)
     callers.forget_process(callers.get(os.getpid(), 100.0))
     assert is_remembered(callers, os.getpid(), 100.0)
 

@@ -365,6 +365,16 @@ def test_another_root_is_part_of_the_path(observed: Any, way: list[str]) -> None
 
 
 @needs_root
+def test_who_has_mounts_of_its_own_is_told_once(observed: Any, file: Path) -> None:
+    script = "cat file; cat file; (cat file; cat file)"
+    assert observed.run("sh", "-c", f"cat file; unshare --mount sh -c '{script}'; cat file").returncode == 0
+    told = [one for one in observed.seen if one.op == "namespace"]
+    inside = {one.pid for one in told}
+    assert (len(told), told[0].because, told[0].path) == (len(inside), "unshare", b"")
+    assert [one.pid in inside for one in observed.of(file)] == [False, True, True, True, True, False]
+
+
+@needs_root
 def test_a_mount_made_meanwhile_is_known_and_can_be_taken_away(observed: Any) -> None:
     (observed.work / "place").mkdir()
     script = """

@@ -47,6 +47,16 @@ def test_every_mechanism_is_told_apart_by_name(traced: Observed) -> None:
     assert (traced.observation["mechanism"], traced.observation["gaps"]) == ("strace", [])
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may do that")
+@pytest.mark.parametrize(
+    ("way", "named"), [(["unshare", "--mount"], True), (["unshare", "--uts"], False)], ids=["mounts", "a name"]
+)
+def test_who_takes_mounts_of_its_own_is_a_gap(traced: Observed, way: list[str], named: bool) -> None:
+    assert traced.run(*way, "true").returncode == 0
+    gap = "a program took mounts of its own: paths after that may be those of other files"
+    assert traced.observation["gaps"] == ([gap] if named else [])
+
+
 COMMANDS = {
     **{name: (*PYTHON, script.replace("\\n", "\n")) for name, script in SCRIPTS.items() if "'d'" not in script},
     **{name: ("sh", "-c", script) for name, script in SHELLS.items() if not name.startswith("many")},

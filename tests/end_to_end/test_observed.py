@@ -101,6 +101,17 @@ def test_a_file_that_is_opened_by_its_handle_is_a_gap(workplace: Workplace) -> N
     assert (observation["complete"], observation["gaps"]) == (False, [gap])
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may mount")
+def test_what_is_written_through_mounts_of_its_own_is_a_gap(workplace: Workplace) -> None:
+    workplace.write("inner/x.csv", "inner\n")
+    workplace.write("m/x.csv", "outer\n")
+    mounted = "mount --bind inner m && echo computed > m/x.csv"
+    observation = workplace.record("unshare", "--mount", "sh", "-c", mounted)["observation"]
+    assert (workplace.path / "inner" / "x.csv").read_text() == "computed\n"
+    gap = "unshare ran with mounts of its own: what its paths lead to may not be what lies there for others"
+    assert (observation["complete"], observation["gaps"]) == (False, [gap])
+
+
 def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace: Workplace) -> None:
     workplace.script("s.py", "open('.out.tmp', 'w').write('result')\nimport os; os.replace('.out.tmp', 'out.csv')\n")
     record = workplace.record("python", "s.py")

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 
 from .calls import Arguments, Calls, Record
-from .kin import Kin
 from .native import Native
 from .notifications import (
     CONTINUE,
@@ -42,7 +41,7 @@ class Answerer:
 
     def __init__(self, post: Post, native: Native, mind: Callable[[], None]) -> None:
         self._post = post
-        self._calls = Calls(native, post.machine, time.monotonic, Kin(post.ring))
+        self._calls = Calls(native, post.machine, time.monotonic, post.ring)
         self._mind = mind
         self._turns = 0
         self._told = tells_of_the_end(os.uname().release)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from .kin import Kin, family_of
 from .places import World
+from .strangers import Strangers
 
 LASTS = 0.1
 """Seconds."""
@@ -90,9 +91,10 @@ class Caller:
 class Callers:
     """The threads that called lately."""
 
-    def __init__(self, clock: Callable[[], float], kin: Kin) -> None:
+    def __init__(self, clock: Callable[[], float], kin: Kin, strangers: Strangers) -> None:
         self._clock = clock
         self._kin = kin
+        self._strangers = strangers
         self._known: dict[int, Caller] = {}
         self._unsettled = 0.0
         self._executing: dict[int, float] = {}
@@ -113,6 +115,7 @@ class Callers:
         if self._executing and self._is_executing(caller.process, now):
             caller.until = now
         self._kin.meet(caller.process, caller.parent, now)
+        self._strangers.meet(caller.process, caller.namespace, now)
         self._known[thread] = caller
         return caller
 
@@ -150,18 +153,3 @@ def _read(memory: int, count: int, address: int) -> bytes | None:
         return os.pread(memory, count, address) or (None if count else b"")
     except (OSError, OverflowError):
         return b""
-
-
-def name_of(thread: int) -> str:
-    """What the program calls itself, which anybody may read: `python3`; a word for it where it is gone."""
-    try:
-        fd = os.open(b"/proc/%d/comm" % thread, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return "a process"
-    try:
-        name = os.read(fd, 64).rstrip(b"\n").decode(errors="replace")
-    except OSError:
-        return "a process"
-    finally:
-        os.close(fd)
-    return "".join(letter if letter.isprintable() else "?" for letter in name)

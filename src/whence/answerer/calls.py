@@ -8,10 +8,12 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from .callers import Caller, Callers, name_of
+from .callers import Caller, Callers
 from .kin import Kin
 from .native import Native
 from .places import NOTHING, Elsewhere, Identity, Look, World, Worlds
+from .ring import Ring
+from .strangers import Strangers, name_of
 from .syscalls import X32_BIT, Machine
 
 HERE = -100
@@ -44,8 +46,9 @@ Asked = tuple[str, bytes, bytes, int, Look] | tuple[str, bytes, bytes, int, Look
 class Calls:
     """Reads held calls, one after the other."""
 
-    def __init__(self, native: Native, machine: Machine, clock: Callable[[], float], kin: Kin) -> None:
-        self._callers = Callers(clock, kin)
+    def __init__(self, native: Native, machine: Machine, clock: Callable[[], float], ring: Ring) -> None:
+        """`ring` takes what is to be said of callers, before the first call of each."""
+        self._callers = Callers(clock, Kin(ring), Strangers(ring))
         self._worlds = Worlds(native)
         self._clock = clock
         self._now = 0.0

@@ -67,6 +67,7 @@ _UNFOLLOWED: Mapping[str, str] = {
     "io_uring": "a program used io_uring: what it opened through it was not seen",
     "foreign": "a 32-bit program ran: what it opened was not seen",
     "handle": "{} opened files by their handles: which they are was not seen",
+    "namespace": "{} ran with mounts of its own: what its paths lead to may not be what lies there for others",
 }
 """Calls that say that something cannot be followed, by their op."""
 

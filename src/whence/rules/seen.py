@@ -14,9 +14,10 @@ import msgspec
 
 Op = Literal[
     "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
-    "foreign", "handle",
+    "foreign", "handle", "namespace",
 ]  # fmt: skip
-"""`foreign`: a program of another instruction set. `handle`: an open by a file handle, which names no path."""
+"""`foreign`: a program of another instruction set. `handle`: an open by a file handle, which names no path.
+`namespace`: what this process names is looked up in mounts of its own."""
 
 OPS: frozenset[str] = frozenset(get_args(Op))
 

@@ -21,7 +21,7 @@ Op = Literal["read", "write", "update", "create", "truncate", "rename", "link", 
 NAMES = (
     "open", "openat", "openat2", "creat", "execve", "execveat", "rename", "renameat", "renameat2", "link", "linkat",
     "unlink", "unlinkat", "truncate", "connect", "io_uring_setup", "chroot", "pivot_root", "chdir", "fchdir", "clone",
-    "clone3", "fork", "vfork", "seccomp", "open_by_handle_at",
+    "clone3", "fork", "vfork", "seccomp", "open_by_handle_at", "unshare", "setns",
 )  # fmt: skip
 """The calls that a trace must have; those that a machine lacks need not be there."""
 
@@ -164,6 +164,7 @@ class Trace:
         maker, new = self.process(call.thread), call.number
         if new is None or new <= 0:
             return
+        self.parted(call)
         if "CLONE_THREAD" in call.words:
             self._processes[new] = maker
         elif new not in self._processes:
@@ -187,6 +188,11 @@ class Trace:
         """A filter that notifies goes before one that traces."""
         if call.done and "NEW_LISTENER" in call.words:
             self.gaps["a program had its calls answered by another one: what it opened then was not seen"] = None
+
+    def parted(self, call: _Call) -> None:
+        """A program may have taken mounts of its own, or those of another one."""
+        if call.done and ("CLONE_NEWNS" in call.words or (call.name == "setns" and call.words.endswith(", 0"))):
+            self.gaps["a program took mounts of its own: paths after that may be those of other files"] = None
 
     def paths(self, call: _Call) -> list[bytes]:
         """The paths that it names, absolute."""
@@ -322,5 +328,6 @@ _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
     **dict.fromkeys(("chdir", "fchdir"), Trace.moved),
     "seccomp": Trace.filtered,
     **dict.fromkeys(("chroot", "pivot_root"), Trace.rooted),
+    **dict.fromkeys(("unshare", "setns"), Trace.parted),
 }
 """What is made of each call."""
