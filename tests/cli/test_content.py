@@ -154,6 +154,28 @@ def test_following_the_output_ends_with_the_run(workplace: Workplace) -> None:
     follower.stdout.close()
 
 
+TALK = "import sys; print('one'); print('aside', file=sys.stderr); sys.stderr.flush(); input(); print('two')"
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_following_reads_the_file_that_the_output_goes_to(mode: str, workplace: Workplace) -> None:
+    log = workplace.write("job.log", "of before\n")
+    with log.open(mode) as out:
+        words = ("run", "--", "python", "-uc", TALK)
+        process = workplace.start_whence(*words, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE)
+    wait_until(lambda: workplace.run_folders() and workplace.show()["started"], what="the run to start")
+    follower = workplace.start_whence("cat", "@:output", "-f", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert follower.stdout is not None and follower.stderr is not None
+    assert {follower.stdout.readline(), follower.stdout.readline()} == {b"one\n", b"aside\n"}
+    assert follower.poll() is None
+    process.communicate(b"\n")
+    assert (follower.stdout.read(), follower.wait(60)) == (b"two\n", 0)
+    assert follower.stderr.read() == f"stdout goes to {log}, which is read as it grows\n".encode()
+    follower.stdout.close()
+    follower.stderr.close()
+    assert sorted(workplace.whence("cat", "@:output", "-f").ok().out.split()) == ["aside", "one", "two"]
+
+
 @pytest.mark.scenario("S24")
 def test_a_dirty_tree_comes_back(workplace: Workplace) -> None:
     workplace.repository(**{"a.py": "print(1)\n"})

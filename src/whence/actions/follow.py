@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ..errors import FormatError
 from ..records.record import Record
+from ..records.result import PrintedTo
 from ..records.run import TERMINAL
 from ..store.layout import Store
 from ..store.run_list import open_run, run_ids
-from ..store.runs import load_run
+from ..store.runs import load_run, printed_to
 from ..store.seal import SEAL
 from .listing import Choice
 from .parts import read_part
@@ -22,28 +25,89 @@ STATUS_EVERY = 5
 """Looks at the output between two looks at the status, which costs reading the journals."""
 
 
-def follow_output(store: Store, run_id: str, *, sleep: Callable[[float], None]) -> Iterator[bytes]:
-    """What the command printed and prints, until the run has ended. Raises UnresolvedError where nobody looks."""
+WAIT = 50
+"""Looks at the status of a run that has ended, for what it printed to be captured."""
+
+
+def follow_output(
+    store: Store, run_id: str, *, sleep: Callable[[float], None], say: Callable[[str], None]
+) -> Iterator[bytes]:
+    """What the command printed and prints, until the run has ended. Raises UnresolvedError where nobody looks.
+
+    What is redirected to a regular file is read there while the run goes on, and `say` is told; where that file cannot
+    be seen, it comes at the end.
+    """
     path = open_run(store, run_id).path("output.log")
-    if _unseen(store, run_id) or (path is None and _ended(store, run_id)):
+    if _unseen(store, run_id) or _ended(store, run_id):
         yield from read_part(store, run_id, "output", now_ns=0, environ={})
         return
-    offset, looks, ended = 0, 0, False
+    log, looks = _Growing(path, 0), 0
+    files: list[_Growing] | None = None
     while True:
-        path = path or open_run(store, run_id).path("output.log")
-        if path is not None and path.exists():
-            with path.open("rb") as stream:
-                stream.seek(offset)
-                while chunk := stream.read(1 << 20):
-                    offset += len(chunk)
-                    yield chunk
-        if ended:
-            return
-        # The status first, then a last look: what was printed before the end is there after it.
-        ended = looks % STATUS_EVERY == 0 and _ended(store, run_id)
+        log.path = log.path or open_run(store, run_id).path("output.log")
+        look_at_status = looks % STATUS_EVERY == 0
         looks += 1
-        if not ended:
-            sleep(POLL)
+        # Copies of the files come into the log after the end: what was read before a look at the status has none.
+        printed = list(log.more()) if look_at_status or not files else []
+        if look_at_status and _ended(store, run_id):
+            break
+        yield from printed
+        if files is None and look_at_status:
+            files = _files(store, run_id, say)
+        for file in files or ():
+            yield from file.more()
+        sleep(POLL)
+    log.offset -= sum(map(len, printed))
+    for file in files or ():
+        yield from file.more()
+    yield from log.more(_before_copies(store, run_id, sleep) if files else None)
+
+
+class _Growing:
+    """A file that is read as it grows."""
+
+    def __init__(self, path: Path | None, offset: int) -> None:
+        self.path = path
+        self.offset = offset
+
+    def more(self, end: int | None = None) -> Iterator[bytes]:
+        """What has come since the last time, at most to `end`."""
+        if self.path is None or not self.path.exists():
+            return
+        with self.path.open("rb") as stream:
+            stream.seek(self.offset)
+            while chunk := stream.read(1 << 20 if end is None else max(0, min(1 << 20, end - self.offset))):
+                self.offset += len(chunk)
+                yield chunk
+
+
+def _files(store: Store, run_id: str, say: Callable[[str], None]) -> list[_Growing] | None:
+    """The files that the command prints into, as far as they are here; nothing before it has started."""
+    loaded = load_run(store, run_id)
+    if loaded.record.started is None:
+        return None
+    told = printed_to(loaded.journals)
+    for file in told:
+        seen = "which is read as it grows" if _is_here(file) else "which cannot be read here: it comes at the end"
+        say(f"{file.stream} goes to {file.path}, {seen}")
+    return [_Growing(Path(file.path), file.start) for file in told if _is_here(file)]
+
+
+def _is_here(file: PrintedTo) -> bool:
+    try:
+        return os.stat(file.path).st_ino == file.inode and os.access(file.path, os.R_OK)
+    except OSError:
+        return False
+
+
+def _before_copies(store: Store, run_id: str, sleep: Callable[[float], None]) -> int:
+    """Where in `output.log` the copies of the files begin, which were read already."""
+    for _ in range(WAIT):
+        output = load_run(store, run_id).record.output
+        if output is not None:
+            return min((part.offset for part in output.parts if part.source is not None), default=output.bytes)
+        sleep(POLL)
+    return 0
 
 
 def _unseen(store: Store, run_id: str) -> bool:

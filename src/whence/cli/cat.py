@@ -10,7 +10,7 @@ from ..actions.parts import PARTS, read_part
 from ..actions.references import resolve_run
 from ..errors import UsageError
 from .arguments import CommandParser, Place
-from .output import flush, json_document, raw
+from .output import flush, json_document, raw, say
 
 
 def parser() -> CommandParser:
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     place = Place()
     run = resolve_run(place.store, reference)
     if options.follow:
-        for chunk in follow_output(place.store, run, sleep=time.sleep):
+        for chunk in follow_output(place.store, run, sleep=time.sleep, say=say):
             raw(chunk)
             flush()
         return 0

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from ..records.result import Stream
+from ..records.result import PrintedTo, Stream
 from .terminal import copy_size, in_foreground, open_pty
 
 Kind = Literal["closed", "file", "terminal", "stream", "device"]
@@ -86,6 +86,14 @@ class Descriptors(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def terminal(self) -> bool:
         return any(channel.terminal for channel in self.channels)
+
+    def printed_to(self) -> list[PrintedTo]:
+        """The regular files that have a name, for whoever follows what is printed."""
+        return [
+            PrintedTo(stream=file.stream, path=path, inode=os.fstat(file.fds[0]).st_ino, start=file.start)
+            for file in self.files
+            if (path := file.path) is not None
+        ]
 
     def wire(self) -> None:
         """In the process that becomes the command: put the ends in place."""

@@ -12,12 +12,12 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from ..records.events import Event, OutputCaptured, RunEnded
-from ..records.result import Output
+from ..records.result import Output, PrintedTo
 from ..records.run import Process
 from ..system.descriptors import release
 from ..system.processes import identity, is_stopped
@@ -55,7 +55,7 @@ class Recorded(Protocol):
     """The part of a recording that the keeper needs; `Recording` is the real one."""
 
     def state(self, event: Event) -> None: ...
-    def start(self, process: Process, *, terminal: bool = False) -> None: ...
+    def start(self, process: Process, *, terminal: bool = False, printed_to: Sequence[PrintedTo] = ()) -> None: ...
     def end(self, ended: RunEnded) -> None: ...
     def lost(self, what: str, because: str) -> None: ...
     def heartbeat(self) -> None: ...
@@ -220,7 +220,8 @@ class Keeper:
         self._listen_at = self._began + self._listen_after
         us = identity()  # The command may have ended by now, and /proc would say little of it.
         process = Process(pid=pid, start=start or None, boot_id=us.boot_id, pid_namespace=us.pid_namespace)
-        self.recording.start(process, terminal=self.job.descriptors.terminal)
+        descriptors = self.job.descriptors
+        self.recording.start(process, terminal=descriptors.terminal, printed_to=descriptors.printed_to())
 
     def _wake_front(self) -> None:
         """The front is stopped as long as the command is: not when it heard of that too late, not after the end."""

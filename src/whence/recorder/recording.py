@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import StoreError
 from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnded, RunStarted
+from ..records.result import PrintedTo
 from ..records.run import Process
 from ..rules.fold import MAIN
 from ..rules.policy import Policy
@@ -137,11 +138,12 @@ class Recording:
             except (OSError, ValueError):
                 return  # stderr is closed; the record has it.
 
-    def start(self, process: Process, *, terminal: bool = False) -> None:
+    def start(self, process: Process, *, terminal: bool = False, printed_to: Sequence[PrintedTo] = ()) -> None:
         """The command runs: from here on nothing rises, and the work beside it begins."""
         self.command = process.pid
         if self.writer == MAIN:
-            self.state(RunStarted(process=process, writer=identity(host=process.host), terminal=terminal))
+            writer = identity(host=process.host)
+            self.state(RunStarted(process=process, writer=writer, terminal=terminal, printed_to=[*printed_to]))
         self._started = True
         self.sync()
         self.when_started()

@@ -12,7 +12,7 @@ from .configuration import Configuration
 from .data import Artifact, ExpectedOutput, Input
 from .environment import Environment, Imported
 from .observation import Connection, Observation, Program
-from .result import Output
+from .result import Output, PrintedTo
 from .run import Difference, Error, Host, Process, Rank, Resources, User
 
 VERSION = 1
@@ -189,6 +189,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     writer: Process | None = None
     """Who writes this journal from now on: not who created the run, when that process has split since."""
     terminal: bool = False
+    printed_to: list[PrintedTo] = []
+    """Where what is printed goes that is in no `output.log` before the end."""
 
 
 class NoteAdded(Event, frozen=True, kw_only=True, tag="note.added"):

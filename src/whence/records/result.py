@@ -23,6 +23,17 @@ Stream = Literal["stdout", "stderr", "both", "terminal"]
 """Where something was printed; `both` is one file or pipe for two."""
 
 
+class PrintedTo(Struct, frozen=True, kw_only=True):
+    """A regular file that the command prints into, past us."""
+
+    stream: Stream
+    path: str
+    inode: int
+    """Which file of that name."""
+    start: int
+    """The byte where the command begins."""
+
+
 class OutputPart(Struct, frozen=True, kw_only=True):
     """A stretch of `output.log`."""
 

@@ -11,6 +11,7 @@ from ..errors import FormatError
 from ..records.checked import is_sound
 from ..records.encoding import decode
 from ..records.record import Record
+from ..records.result import PrintedTo
 from ..records.run import Process
 from ..records.seal import Seal
 from ..rules.liveness import Liveness, decide
@@ -139,6 +140,12 @@ def processes(texts: Sequence[JournalText]) -> tuple[Process | None, Process | N
                 command = getattr(event, "process", None)
                 writer = getattr(event, "writer", None) or writer
     return writer, command
+
+
+def printed_to(texts: Sequence[JournalText]) -> list[PrintedTo]:
+    """The files that the command prints into, once it has started."""
+    lines = (line for text in texts for line in text.lines if line.envelope.kind == "run.started")
+    return [file for line in lines for file in getattr(line.event, "printed_to", ())]
 
 
 def liveness(store: Store, run_id: str, record: Record, texts: Sequence[JournalText]) -> Liveness:
