@@ -161,6 +161,13 @@ def test_a_code_git_that_was_deleted_is_made_anew(world: CodeWorld) -> None:
     assert contents(world.restored(world.record().tree)) == files
 
 
+def test_a_code_git_without_its_objects_is_made_anew(world: CodeWorld) -> None:
+    world.record()
+    shutil.rmtree(world.store.code_git / "objects")
+    files = contents(world.place.path)
+    assert contents(world.restored(world.record().tree)) == files
+
+
 def test_git_collects_nothing_that_a_run_needs(world: CodeWorld) -> None:
     trees = []
     for number in range(3):

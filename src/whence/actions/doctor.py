@@ -15,6 +15,7 @@ from ..records.encoding import timestamp
 from ..records.run import TERMINAL
 from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
+from ..store.code_repository import is_code_repository
 from ..store.layout import Store
 from ..store.run_list import misplaced_runs, open_run, run_ids
 from ..store.runs import load_run
@@ -96,7 +97,7 @@ def _file_system(store: Store) -> Check:
 
 
 def _code(store: Store) -> Check:
-    if (store.code_git / "HEAD").is_file() and (store.code_git / "objects").is_dir():
+    if is_code_repository(store.code_git):
         return Check(name="code.git", level="good", found="is a repository")
     return Check(
         name="code.git",

@@ -43,6 +43,18 @@ _SHARED = "\tsharedRepository = group\n"
 _FOLDERS = ("objects/info", "objects/pack", "refs/heads", "refs/tags", REFS, "info")
 
 
+def is_code_repository(path: Path) -> bool:
+    """Whether git would take it for one."""
+    return (path / "HEAD").is_file() and (path / "objects").is_dir()
+
+
+def remake_code_repository(path: Path) -> None:
+    """Make it where it is not, or is no repository any more: what is known to be in it is then forgotten, which is
+    told by the age of its configuration."""
+    (path / "config").unlink(missing_ok=True)
+    create_code_repository(path)
+
+
 def create_code_repository(path: Path) -> None:
     """Make the repository; safe for several processes at once, and to go on with one that was left half made."""
     for folder in _FOLDERS:

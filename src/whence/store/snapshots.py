@@ -19,7 +19,7 @@ from ..rules.snapshot import Plan, is_excluded
 from ..system.files import make_folders, read_regular, write_whole
 from ..system.git import GitError
 from .code_objects import ObjectWriter
-from .code_repository import REFS, create_code_repository
+from .code_repository import REFS, is_code_repository, remake_code_repository
 from .collection import Collection, Terms, begin
 from .layout import Store
 from .snapshot_state import RACY, Stripped
@@ -73,8 +73,8 @@ class Snapshots:
 
         Costs one read of what is not known yet; nothing is read when the folder is as it was.
         """
-        if not (self.code_git / "HEAD").exists():
-            create_code_repository(self.code_git)
+        if not is_code_repository(self.code_git):
+            remake_code_repository(self.code_git)
         work = begin(self._store, plan, terms or Terms())
         try:
             work.collect()
