@@ -126,6 +126,32 @@ def test_sixty_four_first_runs_at_once_make_one_store_and_lose_no_run(repository
 # Codes of the shell.
 
 
+REFUSED = {
+    "no program": ("./t.py", 126, "Permission denied", "`chmod +x ./t.py` makes it a program; or name its interpreter"),
+    "quoted": ("python t.py", 127, "command not found", "without the quotes: `whence run -- python t.py`"),
+    "empty": ("", 127, "command not found", "the first word behind `--` is empty"),
+    "a folder": ("./", 126, "Permission denied", "it is a folder"),
+    "no interpreter": ("./lost.sh", 127, "its interpreter /no/such/shell was not found", "mend the first line"),
+    "not on PATH": ("lost.sh", 127, "command not found", "which is not on PATH: `whence run -- ./lost.sh`"),
+}
+
+
+@pytest.mark.scenario("P4")
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_command_that_cannot_be_executed_is_said_with_what_to_do(case: str, workplace: Workplace) -> None:
+    command, code, because, hint = REFUSED[case]
+    workplace.write("t.py", "print(1)\n")
+    workplace.write("lost.sh", "#!/no/such/shell -e\n").chmod(0o755)
+    for options in ([], ["--dry-run"]):
+        done = workplace.whence("run", *options, "--", command)
+        assert done.code == code
+        said, told = done.err.splitlines()[-2:]
+        assert said == f"whence: {command or repr('')}: {because}"
+        assert told.startswith("hint: ")
+        assert hint in told
+    assert workplace.show()["error"]["message"] == f"{command}: {because}"
+
+
 @pytest.mark.scenario("P4", "H12")
 @pytest.mark.parametrize(
     ("command", "code", "status", "kind"),

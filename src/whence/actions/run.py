@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from ..recorder.launch import Launch, capture, capture_beside, create, join, ref
 from ..recorder.observing import VARIABLE as VARIABLE_OF_WATCH
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
+from ..recorder.refusals import refusal
 from ..recorder.request import Request, Surroundings
 from ..records.encoding import decode, encode, timestamp
 from ..records.events import RunEnded
@@ -38,10 +40,6 @@ from .summary import summary
 
 if TYPE_CHECKING:
     from ..recorder.outer_run import OuterRun
-
-NOT_EXECUTABLE = 126
-NOT_FOUND = 127
-
 
 Told = Callable[[Record], None]
 
@@ -185,12 +183,17 @@ def dry_run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Become the command: nothing of ours is left, and nothing is recorded. Returns only when it cannot be executed."""
     program = find_program(argv[0], environ)
     if program is None:
-        sys.stderr.write(f"whence: {argv[0]}: command not found\n")
-        return NOT_FOUND
+        there = "/" in argv[0] and os.path.exists(argv[0])
+        return _refuse(errno.EACCES if there else errno.ENOENT, argv[0], environ)
     sys.stdout.flush()
     restore_signals()
     try:
         os.execve(program, [os.fsencode(word) for word in argv], dict(environ))
     except OSError as error:
-        sys.stderr.write(f"whence: {argv[0]}: {error.strerror}\n")
-        return NOT_EXECUTABLE
+        return _refuse(error.errno or errno.EACCES, argv[0], environ)
+
+
+def _refuse(number: int, name: str, environ: Mapping[str, str]) -> int:
+    refused = refusal(number, name, environ)
+    sys.stderr.write(f"whence: {refused.said(name)}\n")
+    return refused.code

@@ -24,7 +24,8 @@ from .descriptors import Channel
 from .ending import Usage, run_ended
 from .keeper import DRAIN
 from .lines import Lines
-from .parent import Ended, Job, exec_failure
+from .parent import Ended, Job
+from .refusals import refusal
 from .relay import Relay
 from .target import Target
 from .terminal import RawMode
@@ -151,8 +152,9 @@ class Front:
                     self._command.found(int(words[1]))
                     self._began = float(words[3])
                 case "failed":
-                    self._code, because = exec_failure(int(words[1]))
-                    self._say(f"{self.job.argv[0]}: {because}")
+                    refused = refusal(int(words[1]), self.job.argv[0], self.job.environ)
+                    self._code = refused.code
+                    self._say(refused.said(self.job.argv[0]))
                     self._end()
                 case "stopped":
                     self._stop(int(words[1]))

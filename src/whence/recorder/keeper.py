@@ -26,8 +26,9 @@ from .ending import Usage, never_ran, not_known, run_ended
 from .lines import Lines
 from .observing import Watch
 from .output_log import OutputLog
-from .parent import Ended, Job, exec_failure
+from .parent import Ended, Job
 from .recording import HEARTBEAT
+from .refusals import refusal
 from .relay import CHUNK, Relay
 from .terminal import RawMode, pass_plainly
 
@@ -332,8 +333,8 @@ class Keeper:
 
     def _ending(self) -> RunEnded:
         if self._refused is not None:
-            code, because = exec_failure(self._refused)
-            return never_ran(self.job.argv[0], code, because)
+            refused = refusal(self._refused, self.job.argv[0], self.job.environ)
+            return never_ran(self.job.argv[0], refused.code, refused.because)
         if self._ended is None:
             return not_known(time.monotonic() - self._began)
         return run_ended(

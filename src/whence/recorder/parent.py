@@ -260,10 +260,3 @@ def _candidates(name: str, environ: Mapping[str, str]) -> list[str]:
         return [name]
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return [f"{folder or '.'}/{name}" for folder in folders] if name else []
-
-
-def exec_failure(number: int) -> tuple[int, str]:
-    """A shell's exit code and words for the error of an exec."""
-    if number in (errno.ENOENT, errno.ENOTDIR):
-        return 127, "command not found"
-    return 126, os.strerror(number)
