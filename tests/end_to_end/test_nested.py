@@ -126,6 +126,18 @@ def test_when_the_outer_recorder_is_killed_the_inner_run_goes_on_and_says_so(pla
     assert watched(inner) == (VIA, False, ["the run around this one, which watched it, ended first or was killed"])
 
 
+def test_when_the_process_above_the_inner_command_is_killed_that_is_said(place: Workplace) -> None:
+    place.write("inner.sh", "cat a.csv; echo $PPID > above; while [ ! -e go ]; do sleep 0.01; done; cat b.csv")
+    outer = place.start_whence("run", "--", "sh", "-c", f"{RUN} --name inner -- sh inner.sh; true")
+    wait_until(lambda: (place.path / "above").read_text(), what="the inner command runs")
+    os.kill(int((place.path / "above").read_text()), signal.SIGKILL)
+    place.write("go")
+    assert outer.wait() == 0
+    wait_until(lambda: named(place, "inner")["seal"], what="the inner recorder, for which nobody waits, is done")
+    said = "the process above the command was killed: what started after that was not told"
+    assert watched(named(place, "inner")) == (VIA, False, [said])
+
+
 def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

@@ -23,7 +23,7 @@ from ..answerer.native import SET_SUBREAPER, Native
 from ..answerer.post import KNOWN
 from ..answerer.ring import Ring, shareable_memory
 from ..answerer.syscalls import MACHINES
-from .inner_runs import APART, COMMAND, ENDED, OURS, OUTLIVED, OVER, SEEN, YES, NoInnerRuns
+from .inner_runs import APART, COMMAND, ENDED, LEFT, OURS, OUTLIVED, OVER, SEEN, YES, NoInnerRuns
 from .listening import Listening
 from .observing import SETTLE, VARIABLE, Observer, Watched
 
@@ -110,7 +110,8 @@ class ViaOuter(Listening):
         self._news, self._theirs = os.pipe()
         self._native = Native(MACHINES[os.uname().machine])
         self._inner_runs = NoInnerRuns()  # A run inside ours asks the outermost one, as we do.
-        self._outlived = False
+        self._stays = ""
+        """Why it is not known that nobody is left, once the outer keeper said so."""
         self._start(observer, Ring(memory=self._memory))
 
     def part(self) -> WatchedByOuter | None:
@@ -145,19 +146,17 @@ class ViaOuter(Listening):
         return min(self._look_at, ended_at + PATIENCE) if waits and ended_at is not None else self._look_at
 
     def settled(self, ended_at: float) -> bool:
-        told = self._news < 0 or self._hung_up or self._outlived
+        told = self._news < 0 or self._hung_up or bool(self._stays)
         return told or time.monotonic() >= ended_at + PATIENCE
 
     def _heard(self, line: str) -> None:
-        if line == OUTLIVED:
-            self._outlived = True
+        if line in (OUTLIVED, LEFT):
+            self._stays = line
         else:
             super()._heard(line)
 
     def _left(self) -> str:
-        if self._outlived:
-            return OUTLIVED
-        return "the run around this one, which watched it, ended first or was killed"
+        return self._stays or "the run around this one, which watched it, ended first or was killed"
 
 
 class Apart(Watched):
