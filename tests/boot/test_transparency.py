@@ -52,6 +52,7 @@ def test_path_modules_and_environment_are_those_without_us_but_for_what_is_docum
     assert (path2, finders2) == (path, ["Finder", *finders])
     assert variables2.pop("PYTHONPATH") == f"{FOLDER / 'site'}/."
     assert Path(variables2.pop("WHENCE_BOOT")).parent.name.startswith("whence-boot-")
+    variables2.pop("WHENCE_WATCH", None)  # Only where the command is watched by a filter.
     assert variables2 == variables
     argv, flags, caches, descriptors = rest
     argv2, flags2, caches2, descriptors2 = rest2
