@@ -127,9 +127,9 @@ def rows(place: Place) -> Iterator[Row]:
         ("gcc, one file", "–", ["gcc", "-c", "part0.c"], ["gcc", "--version"]),
         (f"make -j, {PARTS} files", "–", [*shell, compile_all], [*shell, "make -s nothing"]),
         (
-            "a training loop of 20,000 steps",
+            "a training loop of 5,000 steps",
             "as none",
-            [*python, "steps", "batches.raw", "20000"],
+            [*python, "steps", "batches.raw", "5000"],
             [*python, "steps", "batches.raw", "0"],
         ),
     ):
