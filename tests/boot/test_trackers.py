@@ -187,6 +187,24 @@ def test_points_of_a_program_that_is_killed_are_in_the_record_and_so_are_those_o
     assert len(list(workplace.run_folders()[-1].glob("told-*.points.jsonl"))) == 2
 
 
+def test_a_program_that_closes_or_reuses_every_descriptor_meets_none_of_ours_and_its_points_are_whole(
+    workplace: Workplace,
+) -> None:
+    workplace.script(
+        "train.py",
+        "import os\nfrom wandb.sdk.wandb_run import Run\nrun = Run()\nrun.log({'loss': 1})\n"
+        "os.closerange(3, 1024)\nrun.log({'loss': 2})\n"
+        "numbers = sorted(int(name) for name in os.listdir('/proc/self/fd'))\n"
+        "for number in range(3, 1024):\n"
+        "    own = os.open('own', os.O_WRONLY | os.O_CREAT)\n    os.dup2(own, number), os.close(own)\n"
+        "os.closerange(3, 100)\nrun.log({'loss': 3})\n"
+        "assert os.stat('own').st_size == 0 and [n for n in numbers if n > 2] != []\n",
+    )
+    record = workplace.record(PYTHON, "train.py", env=wandb(workplace))
+    metric = record["metrics"]["loss"]
+    assert (record["status"], metric["count"], metric["last"]) == ("succeeded", 3, 3.0)
+
+
 def test_a_program_that_outlives_its_run_goes_on_logging_to_its_tracker_alone(workplace: Workplace) -> None:
     workplace.script(
         "train.py",
