@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,24 @@ def test_secrets_that_a_command_writes_are_named_and_not_kept(workplace: Workpla
     assert found["log.txt"]["because"] == "not digested: it holds a token in the form of its issuer"
     said = workplace.whence("audit", "@", "--json").json()["findings"]
     assert {one["what"]: one["level"] for one in said}["artifacts.id_ed25519"] == "remark"
+
+
+@pytest.mark.scenario("J11")
+@pytest.mark.parametrize("options", [(), ("--input", "state.json")])
+def test_a_tracked_file_that_the_run_updates_has_both_its_digests_and_is_no_fault(
+    options: tuple[str, ...], repository: Workplace
+) -> None:
+    repository.write("state.json", '{"n": 1}')
+    repository.script("t.py", "text = open('state.json').read()\nopen('state.json', 'w').write(text + ' ')\n")
+    repository.commit("state")
+    time.sleep(0.05)
+    record = repository.record("python", "t.py", options=options)
+    (item,) = record["inputs"]
+    assert (item["digest"], item["changed"], item["digest_after"]) == (sha(b'{"n": 1}'), "yes", sha(b'{"n": 1} '))
+    changed = artifacts(record)["state.json"]
+    assert (changed["role"], changed["digest_before"]) == ("changed", sha(b'{"n": 1}'))
+    said = repository.whence("audit", "@", "--json").json()["findings"]
+    assert {one["what"]: one["level"] for one in said}["inputs.state.json"] == "remark"
 
 
 @pytest.mark.scenario("S15")

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..records.base import When
-from ..records.data import Artifact, ArtifactKind, ExpectedOutput, Stat
-from ..rules.data_findings import NOT_DIGESTED
+from ..records.data import NOT_DIGESTED, Artifact, ArtifactKind, ExpectedOutput, Stat
 from ..rules.kinds import guess
 from ..system.files import stat_identity
 from .digesting import Digesting

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from ..capture.observed import Role
-from ..records.data import Input
-from ..rules.data_findings import NOT_DIGESTED
+from ..records.data import NOT_DIGESTED, Input
 from ..rules.secret_files import file_is_secret
 from ..rules.secrets import Secrets
 from ..system.files import read_regular

@@ -27,6 +27,7 @@ from ..store.held import Held, State, held_by
 from ..store.objects import put_bytes, sync_objects
 from ..store.results import add_results
 from ..system.leases import is_written_to
+from .before_run import BeforeRun
 from .launch import Launch
 from .masking import is_named_as_secret, masked, why_secret, why_secret_output, without_digest
 from .observed import Observed
@@ -55,6 +56,7 @@ class Settling:
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
         self._launch = observed.launch
+        self._before_run = BeforeRun(observed.launch)
         self._pending: list[Pending] = []
         self._opened: set[str] = set()
         """Every path that was read, where something is declared that it could be; not what is counted only."""
@@ -208,6 +210,8 @@ class Settling:
     def _state_files(self, role: Role, uses: dict[str, FileUse], enough: Callable[[], bool]) -> None:
         for path, use in sorted(self._undeclared(uses).items(), key=lambda item: _size(item[1])):
             measured = self._observed.measured(use.opened)
+            if measured is None and use.fate != "read":
+                measured = self._before_run.measured(path, use.opened)
             one = ObservedFile(use, role, cache=self._cache, measured=measured)
             one.advance(enough)
             if not one.was_refused():
@@ -289,6 +293,7 @@ class Settling:
 
     def _before(self, use: FileUse) -> str | None:
         measured = self._observed.measured(use.opened) if use.opened == use.before else None
+        measured = measured or self._before_run.measured(os.fsdecode(use.path), use.before)
         return measured.digest if measured else None
 
     def _gather(self, uses: dict[str, FileUse]) -> Gathered:

@@ -6,6 +6,9 @@ from .base import Struct, When
 
 Kind = Literal["file", "folder", "link", "url", "special"]
 
+NOT_DIGESTED = "not digested: "
+"""How the reason begins where a digest would tell of a secret."""
+
 
 class Stat(Struct, frozen=True, kw_only=True):
     """A file's stat identity, times in nanoseconds: an edit that restores `mtime` still moves `ctime`."""

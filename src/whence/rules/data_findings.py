@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..ids import short
 from ..records.base import Missing
-from ..records.data import Artifact, Input
+from ..records.data import NOT_DIGESTED, Artifact, Input
 from ..records.record import Record
 from .expected import unseen_outputs
 from .finding import Finding, Found, named
@@ -19,8 +19,9 @@ SAID = frozenset({"none", "unknown"})
 def input_findings(record: Record) -> Found:
     if not any(item.role == "data" for item in record.inputs) and not absent_inputs(record):
         yield _no_inputs(record)
+    rewritten = {(one.path, one.digest_before) for one in record.artifacts if one.role == "changed"}
     for item in record.inputs:
-        yield from _input(item)
+        yield from _input(item, rewritten=(item.path, item.digest) in rewritten)
     seen = [item.name for item in record.inputs if item.how == "observed" and item.role == "data"]
     if seen:
         yield Finding(
@@ -56,12 +57,16 @@ def _none(record: Record, what: str, because: str, fix: str) -> Finding:
     )
 
 
-def _input(item: Input) -> Found:
+def _input(item: Input, *, rewritten: bool) -> Found:
+    """`rewritten`: the run itself wrote over it, and what it was and what it became are both recorded."""
     name = f"inputs.{named(item.name)}"
     if item.how == "observed" and item.when == "during":
         return  # That the observation has no end is said once.
     if item.digest is None:
         yield _undigested(item)
+    elif item.changed == "yes" and rewritten:
+        because = "the run itself wrote over it; what it was before and after is recorded"
+        yield Finding(level="remark", what=name, because=because, fix="nothing, if that is what it does")
     elif item.changed == "yes":
         yield Finding(
             level="weak",
@@ -87,10 +92,6 @@ def _undigested(item: Input) -> Finding:
     if item.how == "observed":
         fix = "declare it (whence run --input): then it is digested before the command starts"
     return Finding(level="missing", what=f"inputs.{named(item.name)}", because=because, fix=fix)
-
-
-NOT_DIGESTED = "not digested: "
-"""How the reason begins where a digest would tell of a secret."""
 
 
 def _observed(item: Input) -> Found:
