@@ -61,6 +61,14 @@ def test_opens_of_folders_and_of_places_alone_pass(machine: str) -> None:
             assert verdict(code, known.calls["open"], known.audit, (0, flags)) == expected, oct(flags)
 
 
+def test_only_a_filter_that_notifies_is_told(machine: str) -> None:
+    known = MACHINES[machine]
+    code = program(known, FOLDER[machine])
+    cases = {(1, 8): NOTIFY, (1, 8 | 4): NOTIFY, (1, 0): ALLOW, (1, 4): ALLOW, (2, 8): ALLOW, (0, 0): ALLOW}
+    for arguments, expected in cases.items():
+        assert verdict(code, known.seccomp, known.audit, arguments) == expected, arguments
+
+
 def test_32_bit_opens_and_programs_notify(machine: str) -> None:
     known = MACHINES[machine]
     code = program(known, FOLDER[machine])

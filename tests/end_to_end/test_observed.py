@@ -113,6 +113,25 @@ def test_what_is_written_through_mounts_of_its_own_is_a_gap(workplace: Workplace
     assert (observation["complete"], observation["gaps"]) == (False, [gap])
 
 
+LISTENER = """
+import ctypes, errno, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+allow = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7FFF0000))
+program = struct.pack("HxxxxxxQ", 1, ctypes.addressof(allow))
+number = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.syscall(number, 1, 8, program) == -1 and ctypes.get_errno() == errno.EBUSY
+assert libc.syscall(number, 1, 0, program) == 0
+"""
+"""A program asks for a filter that notifies, which it cannot have under ours, and for one that does not."""
+
+
+def test_a_program_that_cannot_answer_the_calls_of_others_is_a_gap(workplace: Workplace) -> None:
+    record = workplace.record("python", "-c", LISTENER)
+    gap = "python asked to answer the calls of others (seccomp), which it cannot in a command that is watched"
+    assert (record["status"], record["observation"]["gaps"]) == ("succeeded", [gap])
+
+
 def test_what_is_written_is_an_artifact_and_comes_back_from_the_store(workplace: Workplace) -> None:
     workplace.script("s.py", "open('.out.tmp', 'w').write('result')\nimport os; os.replace('.out.tmp', 'out.csv')\n")
     record = workplace.record("python", "s.py")

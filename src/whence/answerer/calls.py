@@ -55,6 +55,8 @@ class Calls:
         self._audit = machine.audit
         self._readers = {number: _READERS[name] for name, number in machine.calls.items()}
         self._ops = {number: _OPS[name] for name, number in machine.calls.items() if name in _OPS}
+        self._readers[machine.seccomp] = Calls.seccomp
+        self._ops[machine.seccomp] = "listener"
 
     def record(self, thread: int, number: int, architecture: int, arguments: Arguments) -> Record | None:
         """What this call asks for. Of a caller that may not be looked at the path is empty, and `because` has its name:
@@ -165,6 +167,10 @@ class Calls:
     def open_by_handle_at(self, caller: Caller, a: Arguments) -> Asked | None:
         """By what the kernel once gave out for a file, which says nothing of where it lies."""
         return "handle", b"", b"", 0, (None, False, name_of(caller.thread))
+
+    def seccomp(self, caller: Caller, a: Arguments) -> Asked | None:
+        """A filter that notifies, which the kernel refuses below ours."""
+        return "listener", b"", b"", 0, (None, False, name_of(caller.thread))
 
     def change_of_world(self, caller: Caller, a: Arguments) -> Asked | None:
         """Roots or mounts are about to change: nothing that is remembered holds, and nothing may be held open."""

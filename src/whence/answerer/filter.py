@@ -7,10 +7,9 @@ import os
 
 from .native import SET_NO_NEW_PRIVILEGES, Native
 from .post import KNOWN, Post
-from .program import FOLDER, program
+from .program import FOLDER, NEW_LISTENER, program
 from .ring import TESTED
 
-NEW_LISTENER = 1 << 3
 SPEC_ALLOW = 1 << 2
 WAIT_KILLABLE_RECV = 1 << 5
 FLAGS = NEW_LISTENER | SPEC_ALLOW | WAIT_KILLABLE_RECV

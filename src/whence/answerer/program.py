@@ -33,6 +33,10 @@ FOLDER = {"x86_64": 0o200000, "aarch64": 0o40000}
 NAMELESS = 0o20000000
 """The bit that makes O_TMPFILE of O_DIRECTORY."""
 
+SET_FILTER = 1
+NEW_LISTENER = 1 << 3
+"""SECCOMP_SET_MODE_FILTER and SECCOMP_FILTER_FLAG_NEW_LISTENER."""
+
 FLAGS_OF = {"open": 1, "openat": 2, "open_by_handle_at": 2}
 """Which argument has the flags of an open; those of openat2 lie in memory, where a filter cannot look."""
 
@@ -53,7 +57,14 @@ class Label(NamedTuple):
 def program(machine: Machine, folder: int, action: int = NOTIFY) -> bytes:
     """The instructions, as the kernel takes them. `folder` is the machine's O_DIRECTORY."""
     return assemble(
-        [*_by_architecture(machine), *_native(machine), *_foreign(machine), *_opens(folder), *_ends(action)]
+        [
+            *_by_architecture(machine),
+            *_native(machine),
+            *_foreign(machine),
+            *_opens(folder),
+            *_filters(),
+            *_ends(action),
+        ]
     )
 
 
@@ -72,6 +83,7 @@ def _native(machine: Machine) -> Iterable[Step | Label]:
         yield Step(AT_LEAST, X32_BIT, then="x32")
     for name, number in machine.calls.items():
         yield Step(EQUAL, number, then=name if name in FLAGS_OF else "notify")
+    yield Step(EQUAL, machine.seccomp, then="seccomp")
     yield Step(RETURN, ALLOW)
 
 
@@ -94,6 +106,15 @@ def _opens(folder: int) -> Iterable[Step | Label]:
         yield Step(ANY_BIT, PATH_ONLY, then="allow")
         yield Step(AND, folder | NAMELESS)
         yield Step(EQUAL, folder, then="allow", other="notify")
+
+
+def _filters() -> Iterable[Step | Label]:
+    """Filters that notify, of which the kernel allows one: a second one is refused."""
+    yield Label("seccomp")
+    yield Step(LOAD, ARGUMENTS)
+    yield Step(EQUAL, SET_FILTER, other="allow")
+    yield Step(LOAD, ARGUMENTS + 8)
+    yield Step(ANY_BIT, NEW_LISTENER, then="notify", other="allow")
 
 
 def _ends(action: int) -> Iterable[Step | Label]:

@@ -68,6 +68,7 @@ _UNFOLLOWED: Mapping[str, str] = {
     "foreign": "a 32-bit program ran: what it opened was not seen",
     "handle": "{} opened files by their handles: which they are was not seen",
     "namespace": "{} ran with mounts of its own: what its paths lead to may not be what lies there for others",
+    "listener": "{} asked to answer the calls of others (seccomp), which it cannot in a command that is watched",
 }
 """Calls that say that something cannot be followed, by their op."""
 

@@ -14,10 +14,11 @@ import msgspec
 
 Op = Literal[
     "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
-    "foreign", "handle", "namespace",
+    "foreign", "handle", "namespace", "listener",
 ]  # fmt: skip
 """`foreign`: a program of another instruction set. `handle`: an open by a file handle, which names no path.
-`namespace`: what this process names is looked up in mounts of its own."""
+`namespace`: what this process names is looked up in mounts of its own. `listener`: it asked for a filter that
+notifies, which it cannot have."""
 
 OPS: frozenset[str] = frozenset(get_args(Op))
 
