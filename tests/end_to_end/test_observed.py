@@ -459,7 +459,7 @@ def test_a_source_file_that_a_run_writes_stays_part_of_the_program(workplace: Wo
 
 
 SERVED = """
-import ctypes, os, struct, sys, threading
+import ctypes, os, struct, threading
 place = os.path.abspath('mounted')
 os.mkdir(place)
 fuse = os.open('/dev/fuse', os.O_RDWR)
@@ -482,13 +482,14 @@ def serve():
         asked = os.read(fuse, 1 << 20)
         _, kind, unique, node = struct.unpack_from('IIQQ', asked)
         if kind in (2, 36, 42): continue
-        print('z' * 200_000, flush=True)        # More than any pipe holds: nobody who reads it may wait for us.
+        os.write(1, b'z' * 200_000)     # More than any pipe holds: nobody who reads it may wait for us.
         error, body = answer(kind, node, asked[40:])
         os.write(fuse, struct.pack('IiQ', 16 + len(body), error, unique) + body)
 threading.Thread(target=serve, daemon=True).start()
 if os.fork() == 0:
     os._exit(open(place + '/data.csv').read() != 'a,b')
-sys.stderr.write(str(os.wait()[1]))
+os.write(2, b'%d' % os.wait()[1])
+os._exit(0)         # The server may be in the midst of an answer.
 """
 """Serves a file system and prints at each request, as `sshfs -d` and `rclone -vv` do; a process of its own reads."""
 
@@ -540,3 +541,29 @@ for move, old, new in ((os.link, "t.tmp", "lock.dat"), (os.rename, "j.csv", "fol
     assert artifacts(record).keys() == {"t.tmp", "a/out.csv"}
     assert inputs(record) == {}
     assert record["anomalies"] == []
+
+
+def test_what_is_read_through_links_that_the_run_makes_and_removes_is_the_file_itself(workplace: Workplace) -> None:
+    """Work folders of workflows stage their inputs so."""
+    workplace.write("real/in.csv", "1\n")
+    workplace.write("real/set/x.csv", "2\n")
+    workplace.write(
+        "stage.sh",
+        """
+mkdir -p work/1
+ln -s "$PWD/real/in.csv" work/1/in.csv
+ln -s ../../real/set work/1/set
+cat work/1/in.csv work/1/set/x.csv > res.csv
+mkfifo work/1/pipe
+python -c "import socket; socket.socket(socket.AF_UNIX).bind('work/1/socket')"
+rm -r work
+ln -s res.csv latest.csv
+ln -sfn res.csv latest.csv
+""",
+    )
+    record = workplace.record("sh", "-e", "stage.sh")
+    assert {path: (item["digest"], item["changed"]) for path, item in inputs(record).items()} == {
+        "real/in.csv": (sha(b"1\n"), "no"),
+        "real/set/x.csv": (sha(b"2\n"), "no"),
+    }
+    assert (artifacts(record).keys(), record["anomalies"], record["exit_code"]) == ({"res.csv"}, [], 0)

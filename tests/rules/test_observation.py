@@ -10,7 +10,7 @@ from stat import S_IFREG
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stage import Stage
+from stage import Stage, identity
 
 from whence.capture.observed import look
 from whence.rules.observation import Files, FileUse
@@ -181,6 +181,49 @@ def test_of_very_many_moves_the_first_are_forgotten(monkeypatch: pytest.MonkeyPa
     assert files.count == 5 + 2
     there = {b"/d/%d" % number: Identity(1, number, S_IFREG, 1, 1, 1) for number in range(5)}
     assert {use.path for use in files.uses(there.get)} == there.keys()
+
+
+def stage_link(stage: Stage, name: str, target: str) -> None:
+    (stage.folder / name).symlink_to(target)
+
+
+def remove_link(stage: Stage, name: str) -> None:
+    path = stage.folder / name
+    stage.note("unlink", name, os.path.realpath(path), identity=identity(path, follow=False))
+    path.unlink()
+
+
+def test_what_was_read_through_a_link_that_is_gone_lies_where_it_led(stage: Stage) -> None:
+    (stage.folder / "real").mkdir()
+    for name in ("a", "b", "c", "d"):
+        (stage.folder / "real" / name).write_bytes(name.encode())
+    stage_link(stage, "file", "real/a")
+    stage_link(stage, "folder", "real")
+    stage.read("file")
+    stage.read("real/a")
+    stage.read("folder/b")
+    stage.write("folder/c", b"3")
+    stage.append("folder/d", b"4")
+    remove_link(stage, "file")
+    remove_link(stage, "folder")
+    expected = {"real/a": "read", "real/b": "read", "real/c": "written", "real/d": "changed"}
+    assert fates(stage) == expected
+
+
+def test_what_the_run_wrote_and_read_through_a_link_that_is_gone_is_its_own(stage: Stage) -> None:
+    stage.write("own", b"1")
+    stage_link(stage, "link", "own")
+    stage.read("link")
+    remove_link(stage, "link")
+    assert fates(stage) == {"own": "again"}
+
+
+def test_what_is_no_file_is_neither_a_result_nor_missed_when_it_is_removed(stage: Stage) -> None:
+    os.mkfifo(stage.folder / "pipe")
+    stage_link(stage, "link.tmp", "nowhere")
+    stage.rename("link.tmp", "link")
+    stage.unlink("pipe")
+    assert fates(stage) == {}
 
 
 def test_what_is_made_and_gone_at_the_end_is_temporary(stage: Stage) -> None:

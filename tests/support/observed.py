@@ -36,6 +36,11 @@ class Seen(NamedTuple):
     def kind(self) -> str:
         return "open" if self.op in ("read", "write", "update", "create") else self.op
 
+    @property
+    def paths(self) -> list[bytes]:
+        """Those that the call named: where a removed link led was not."""
+        return [self.path, self.other] if self.other and self.op != "unlink" else [self.path]
+
 
 @dataclass
 class Observed:
@@ -119,7 +124,7 @@ class Observed:
         calls = straced.calls(log, self.work)
         truth = Counter((call.kind, *call.paths) for call in calls if call.told)
         ours = [one for one in self.seen if one.pid not in (0, self._strace)]
-        told = Counter((one.kind, *filter(None, (one.path, one.other))) for one in ours if one.op != "connect")
+        told = Counter((one.kind, *one.paths) for one in ours if one.op != "connect")
         assert told == truth
         there = {(one.kind, one.path) for one in ours if one.identity or one.op == "create"}
         assert {(call.kind, call.paths[0]) for call in calls if call.told and call.done} <= there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -128,19 +129,26 @@ class Calls:
         return op, before, after, flags, self._look(caller, before, follow=False), replaced
 
     def unlink(self, caller: Caller, a: Arguments) -> Asked | None:
-        return self._one("unlink", caller, HERE, a[0], follow=False)
+        return self._removal(caller, HERE, a[0])
 
     def unlinkat(self, caller: Caller, a: Arguments) -> Asked | None:
-        return None if a[2] & REMOVE_FOLDER else self._one("unlink", caller, a[0], a[1], follow=False)
+        return None if a[2] & REMOVE_FOLDER else self._removal(caller, a[0], a[1])
+
+    def _removal(self, caller: Caller, folder: int, address: int) -> Asked | None:
+        """Of a link also where it leads: what was read through it has no other name afterwards."""
+        path = self._path(caller, folder, address)
+        if not path:
+            return None
+        look = self._look(caller, path, follow=False)
+        is_link = look[0] is not None and stat.S_ISLNK(look[0][2])
+        return "unlink", path, (caller.world or self._meet(caller)).real(path) if is_link else b"", 0, look
 
     def truncate(self, caller: Caller, a: Arguments) -> Asked | None:
         return self._one("truncate", caller, HERE, a[0])
 
-    def _one(
-        self, op: str, caller: Caller, folder: int, address: int, *, follow: bool = True, empty: bool = False
-    ) -> Asked | None:
+    def _one(self, op: str, caller: Caller, folder: int, address: int, *, empty: bool = False) -> Asked | None:
         path = self._path(caller, folder, address, empty=empty)
-        return (op, path, b"", 0, self._look(caller, path, follow=follow)) if path else None
+        return (op, path, b"", 0, self._look(caller, path)) if path else None
 
     # Programs.
 

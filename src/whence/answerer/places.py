@@ -171,6 +171,13 @@ class World:
             return self._follow(path)
         return self._follow(folder).rstrip(b"/") + b"/" + name
 
+    def real(self, path: bytes) -> bytes:
+        """The same place by a path without links; empty where that cannot be told."""
+        try:
+            return self._follow(path)
+        except (OSError, Elsewhere):
+            return b""
+
     def _by_steps(self, path: bytes, follow: bool) -> Look | None:
         """A link leads to another mount."""
         try:

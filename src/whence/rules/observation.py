@@ -6,6 +6,8 @@ The rules of the fold:
 - What the run read before it wrote it came from outside. What it read after it wrote it came from itself.
 - A file that was opened for writing, and at the end is what it was before, was not written. One that was empty before
   had nothing that could be changed: a shell makes it so for `> file`.
+- What was read through a link lies where the link led when it was removed. A link itself has no bytes, so that it is no
+  result, and neither is a pipe or a socket; that they are removed says nothing.
 - What our own part inside a command reads (it notes the files that Hydra wrote) was not read by the command.
 - A call that names nothing and creates nothing has failed, and says nothing. So has one that insists on creating what
   is there. Folders and devices are not files.
@@ -33,6 +35,9 @@ now, `temporary` was made by the run and is gone, `removed` was there before and
 
 MOST = 1_000_000
 """Files that are told apart; those beyond are counted."""
+
+MOST_SEARCHED = 1_000
+"""Folders among which is looked for those below a link that is removed, where nothing is known of the link itself."""
 
 MOST_MOVED = 100_000
 """Names of moved files, and of files in moved folders, that are remembered: should the move not have been done."""
@@ -156,6 +161,31 @@ class Files:
         track.named = None if path == _joined(folder, name) else path
         tracks[name] = track
 
+    def forget_ways(self) -> None:
+        """Links have changed: the ways to a folder are looked up anew."""
+        self._aliases.clear()
+
+    def remove_link(self, path: bytes, target: bytes) -> None:
+        """A link is gone: what was read and written through it lies where it led."""
+        folder, name = self._place(path)
+        above = _joined(folder, name)
+        if self._folders.get(folder, _NONE).get(name) is not None:
+            self._lead(folder, name, target)
+        elif above in self._folders or len(self._folders) <= MOST_SEARCHED:
+            for one in [one for one in self._folders if one == above or one.startswith(above + b"/")]:
+                for name in [*self._folders[one]]:
+                    self._lead(one, name, _joined(target + one[len(above) :], name))
+        self._aliases.clear()
+
+    def _lead(self, folder: bytes, name: bytes, target: bytes) -> None:
+        track = self._folders[folder].pop(name)
+        self.count -= 1
+        other = self.find(target)
+        if other is None:
+            self.put(target, track)
+        else:
+            _add(other, track)
+
     # Moves, that may turn out not to have been done.
 
     def leave(self, path: bytes, track: Track, there: Identity | None) -> None:
@@ -270,6 +300,7 @@ class Files:
         there = {path: _file(now(path)) for path, _ in written}
         for path, track in written:
             _judge_arrival(track, there[path])
+            _judge_name(track, there[path], now)
         own = _by_key(written, there)
         for folder in list(self._folders):
             for name, track in self._folders.pop(folder).items():
@@ -277,6 +308,7 @@ class Files:
                 if path in there or not track.marks:
                     continue
                 found = _file(now(path))
+                _judge_name(track, found, now)
                 if found is not None and found.key in own:
                     _join(own[found.key], track)  # Another name of a file that the run wrote: told under that one.
                 else:
@@ -316,6 +348,16 @@ def _by_key(written: list[tuple[bytes, Track]], there: dict[bytes, Identity | No
     return own
 
 
+def _add(track: Track, other: Track) -> None:
+    """What was done with a file under another name."""
+    _join(track, other)
+    if track.marks & READ and track.opened is not None and other.opened is not None:
+        track.marks |= 0 if track.opened.same_content(other.opened) else DIFFERED
+    if not track.written and other.marks & (CREATED | OVERWRITTEN | OPENED_TO_WRITE):
+        track.before = other.before
+    track.marks |= other.marks & (CREATED | OVERWRITTEN | OPENED_TO_WRITE | READ_AGAIN | LATE | UNKNOWN)
+
+
 def _judge_arrival(track: Track, now: Identity | None) -> None:
     """Take back a rename to this name that was not done: at the end nothing lies there that it could have brought."""
     if not track.marks & ARRIVED or track.arrived is None:
@@ -325,6 +367,14 @@ def _judge_arrival(track: Track, now: Identity | None) -> None:
         track.marks = marks
     elif now is not None and replaced is not None and replaced.key == now.key:
         track.marks = (track.marks & ~(CREATED | OVERWRITTEN | ARRIVED | CAME)) | marks
+
+
+def _judge_name(track: Track, found: Identity | None, now: Callable[[bytes], Identity | None]) -> None:
+    """A name that does not lead to the file any more, as links have changed, says nothing to a reader."""
+    if track.named is not None and found is not None:
+        named = now(track.named)
+        if named is None or named.key != found.key:
+            track.named = None
 
 
 def _join(track: Track, other: Track) -> None:
@@ -461,7 +511,11 @@ def _truncate(files: Files, seen: Seen) -> bytes | None:
 
 
 def _unlink(files: Files, seen: Seen) -> bytes | None:
-    if (seen.identity is None and not seen.because) or (seen.identity is not None and seen.identity.is_folder):
+    if seen.identity is None and not seen.because:
+        return None
+    if seen.identity is not None and not seen.identity.is_file:
+        if seen.other:
+            files.remove_link(seen.path, seen.other)
         return None
     track = files.track(seen.path, seen.identity)
     if track is not None:
@@ -474,6 +528,9 @@ def _rename(files: Files, seen: Seen) -> bytes | None:
         return None
     if seen.identity is not None and seen.identity.is_folder:
         files.move_folder(seen.path, seen.other, seen.identity)
+        return None
+    if seen.identity is not None and not seen.identity.is_file:
+        files.forget_ways()  # A link, a pipe, a socket.
         return None
     if seen.flags & calls.EXCHANGE:
         return _exchange(files, seen)
