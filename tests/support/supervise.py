@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from whence.recorder.command import run_command
 from whence.recorder.observing import Observation, Observer
 from whence.records.encoding import encode
 from whence.records.events import Event, RunEnded, RunStarted
+from whence.records.result import PrintedTo
 from whence.records.run import Process
 from whence.rules.boot_environment import with_boot
 from whence.system.descriptors import hold_standard_descriptors
@@ -36,8 +38,8 @@ class Notes:
     def state(self, event: Event) -> None:
         os.write(self.fd, encode(event) + b"\n")
 
-    def start(self, process: Process, *, terminal: bool = False) -> None:
-        self.state(RunStarted(process=process, terminal=terminal))
+    def start(self, process: Process, *, terminal: bool = False, printed_to: Sequence[PrintedTo] = ()) -> None:
+        self.state(RunStarted(process=process, terminal=terminal, printed_to=[*printed_to]))
 
     def end(self, ended: RunEnded) -> None:
         self.state(ended)
