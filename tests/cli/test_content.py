@@ -224,3 +224,31 @@ def test_what_is_kept_by_reference_is_found_where_the_project_moved_to(workplace
     done = moved.whence("get", "@~1:data/big.bin", "../none")
     assert done.code == 3
     assert f"it lay at {inner}/data/big.bin, where it is not any more" in done.err
+
+
+MISTAKEN = {
+    "a part that was meant": (["cat", "@:outptu"], 3, "did you mean the part output?"),
+    "no part": (["cat", "@:zzz"], 3, "the parts are output, log, record, config, environment, lock"),
+    "no run": (["cat", ":output"], 2, ":output: expected RUN:PART"),
+    "no run to get": (["get", ":out/made.bin"], 2, ":out/made.bin: expected RUN:NAME"),
+    "nowhere to write": (["restore", "@", "/proc/there"], 2, "hint: name a folder where you may write"),
+}
+
+
+def test_a_mistaken_reference_is_said_with_what_may_be_meant(made: Workplace) -> None:
+    for words, code, said in MISTAKEN.values():
+        done = made.whence(*words)
+        assert (done.code, said in done.err) == (code, True), done.err
+
+
+def test_a_part_that_is_json_is_no_text_in_json(made: Workplace) -> None:
+    for part in ("config", "environment", "record"):
+        answer = made.whence("cat", f"@:{part}", "--json").ok().json()
+        assert isinstance(answer["value"], dict)
+        assert set(answer) == {"id", "part", "value"}
+    assert made.whence("cat", "@:output", "--json").ok().json()["text"] == ""
+
+
+def test_the_folder_of_a_restored_tree_is_named_plainly(made: Workplace) -> None:
+    done = made.whence("restore", "@", "../x/../as-it-ran").ok()
+    assert done.err.startswith(f"{made.path.parent / 'as-it-ran'}: holds ")

@@ -181,3 +181,21 @@ def test_the_calls_of_two_recorded_functions_do_not_look_alike(workplace: Workpl
     rows = workplace.whence("log").ok().out.splitlines()[1:]
     assert [row.rpartition("  ")[2] for row in rows] == ["test()", "fit()"]
     assert re.search(r"entry +function deco\.py __main__\.test\(\)", workplace.whence("show", "@").ok().out)
+
+
+def test_without_git_two_runs_of_the_same_code_look_the_same(workplace: Workplace) -> None:
+    workplace.script("job.py", "import sys; open('out.txt', 'w').write(sys.argv[1])\n")
+    for word in ("one", "two"):
+        workplace.record("python", "job.py", word, options=("--output", "out.txt"))
+    one, two = workplace.whence("log", "--json").ok().json_lines()
+    assert one["code"]["tree"] != two["code"]["tree"]
+    code = workplace.show()["code"]["id"].removeprefix("git-tree:")[:7]
+    _, *lines = workplace.whence("log").ok().out.splitlines()
+    assert [code in line for line in lines] == [True, True]
+
+
+def test_a_status_with_a_signal_keeps_the_columns(workplace: Workplace) -> None:
+    workplace.record("sh", "-c", "kill -INT $$")
+    heading, line = workplace.whence("log").ok().out.splitlines()
+    assert "interrupted SIGINT" in line
+    assert line[heading.index("command") :].startswith("sh -c")

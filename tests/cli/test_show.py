@@ -177,5 +177,17 @@ def test_a_source_that_was_edited_during_the_run_stands_under_code_and_audit_nam
     workplace.repository(**{"helper.py": "x = 1\n"})
     workplace.record("python", "job.py", options=("--policy", "observe=off"))
     code = workplace.whence("show", "@").ok().out.partition("\ncode\n")[2].partition("\n\n")[0]
-    assert "edited  " in code and "helper.py  while the run was going" in code
-    assert "weak     code.changed.helper.py: was edited while the run was going" in workplace.whence("audit", "@").out
+    assert "edited  " in code and "helper.py  or removed while the run was going" in code
+    assert (
+        "weak     code.changed.helper.py: was edited or removed while the run was going"
+        in workplace.whence("audit", "@").out
+    )
+
+
+def test_a_seed_that_code_set_and_a_tree_with_gaps_are_said_so(repository: Workplace) -> None:
+    repository.write("job.py", "import random; random.seed(7)\n")
+    repository.write("big.bin", "x" * 3000)
+    repository.record("python", "job.py", options=("--param", "seed=3", "--policy", "untracked_limit=2000"))
+    page = repository.whence("show").ok().out
+    assert "seeded" in page and " = 7 (set at job.py:1)" in page
+    assert "(complete, without 1 file)" in page

@@ -212,6 +212,13 @@ def test_what_a_machine_cannot_have_is_a_remark() -> None:
     assert found[0].fix.startswith("nothing on a machine that has none")
 
 
+def test_a_repository_that_git_refuses_and_that_was_read_is_a_remark_with_its_cure() -> None:
+    gap = Missing(what="code.safe_directory", because="git refuses this repository; it was read all the same")
+    [finding] = findings(_with(missing=[gap])(CLEAN), fields=FIELDS)
+    assert (finding.level, finding.what) == ("remark", "code.safe_directory")
+    assert "git config --global --add safe.directory" in finding.fix
+
+
 def test_a_name_that_begins_with_a_dot_stands_in_quotes() -> None:
     left = LeftOut(path=".env", size=9, digest=None, because="secret")
     assert [one.what for one in judged(_code(files_left_out=[left])(CLEAN))] == ['code.files_left_out.".env"']

@@ -13,7 +13,7 @@ from ..store.layout import Store
 from ..store.objects import read_object
 from ..store.run_files import RunFiles
 from ..store.run_list import open_run
-from .content import content_of
+from .content import Content, content_of
 from .fetching import read_content
 from .view import view_run
 
@@ -32,7 +32,19 @@ def read_part(store: Store, run_id: str, part: str, *, now_ns: int, environ: Map
     elif part in files.names():
         yield files.read(part)
     else:
-        yield read_content(store, content_of(record, part), environ).data
+        yield read_content(store, _named(record, part), environ).data
+
+
+def _named(record: Record, part: str) -> Content:
+    """The file of that name. What is none may be a part that was meant."""
+    try:
+        return content_of(record, part)
+    except UnresolvedError as error:
+        from difflib import get_close_matches  # Only a mistake needs it.
+
+        near = get_close_matches(part, PARTS, n=1)
+        hint = f"did you mean the part {near[0]}?" if near else f"the parts are {', '.join(PARTS)}"
+        raise UnresolvedError(error.message, candidates=error.candidates, hint=error.hint or hint) from None
 
 
 def _record(store: Store, record: Record) -> bytes:
@@ -96,6 +108,9 @@ _PARTS: dict[str, Callable[[Store, Record], bytes]] = {
     "lock": _lock,
     "output": _no_output,
 }
+
+DOCUMENTS = ("record", "config", "environment")
+"""Parts that are JSON."""
 
 PARTS = tuple(dict.fromkeys((*_FILES, *_PARTS)))
 

@@ -65,7 +65,7 @@ def resolve(store: Store, text: str, *, cwd: Path) -> Reference:
         return PathReference(path=_existing(cwd / text, text))
     run, colon, name = text.partition(":")
     if colon and find_runs(store, text) == []:
-        if not name:
+        if not name or not run:
             raise UsageError(f"{text}: expected RUN:NAME", hint="for instance @:model.pt")
         return PartReference(run=resolve_run(store, run), name=name)
     return RunReference(run=resolve_run(store, text))

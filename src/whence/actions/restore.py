@@ -44,7 +44,7 @@ def restore(
     if plan or dest is None:
         files = len(trees.files(tree))
     else:
-        os.makedirs(dest, exist_ok=True)
+        _make(dest)
         files = trees.restore(tree, dest)
     return Restored(
         path=dest, tree=tree, files=files, left_out=tuple(code.files_left_out), outside=tuple(code.outside_snapshot)
@@ -58,6 +58,14 @@ def _code_of(store: Store, run_id: str) -> Code:
             f"run {run_id}: found no snapshot of its code", hint="whence show says what is missing, and why"
         )
     return code
+
+
+def _make(dest: Path) -> None:
+    try:
+        os.makedirs(dest, exist_ok=True)
+    except OSError as error:
+        message = f"{dest}: cannot be made a folder: {error.strerror}"
+        raise UsageError(message, hint="name a folder where you may write") from None
 
 
 def _refuse_occupied(dest: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 
 from ..actions.follow import follow_output
-from ..actions.parts import PARTS, read_part
+from ..actions.parts import DOCUMENTS, PARTS, read_part
 from ..actions.references import resolve_run
 from ..errors import UsageError
 from .arguments import CommandParser, Place
@@ -34,7 +35,7 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     reference, colon, part = options.part.partition(":")
-    if not colon or not part:
+    if not reference or not colon or not part:
         raise UsageError(f"{options.part}: expected RUN:PART", hint=f"for instance @:output; parts: {', '.join(PARTS)}")
     if options.follow and part != "output":
         raise UsageError(f"--follow: expected the part `output`, found {part!r}")
@@ -49,8 +50,11 @@ def main(words: Sequence[str]) -> int:
         return 0
     chunks = read_part(place.store, run, part, now_ns=time.time_ns(), environ=place.setting.environ)
     if options.json:
-        text = b"".join(chunks).decode("utf-8", "surrogateescape")
-        json_document({"id": run, "part": part, "text": text})
+        content = b"".join(chunks)
+        said = (
+            {"value": json.loads(content)} if part in DOCUMENTS else {"text": content.decode(errors="surrogateescape")}
+        )
+        json_document({"id": run, "part": part, **said})
         return 0
     for chunk in chunks:
         raw(chunk)

@@ -27,7 +27,11 @@ def parser() -> CommandParser:
     )
     parser.add_argument("reference", metavar="REF", help="RUN:NAME (output, input or config file) or sha256:…")
     parser.add_argument(
-        "dest", nargs="?", metavar="DEST", help="a new file, or a folder if it is one or ends in /; - is stdout"
+        "dest",
+        nargs="?",
+        metavar="DEST",
+        help="a new file, or a folder if it is one or ends in /; - is stdout; without"
+        " it, a file of its own name in the folder where you are",
     )
     return parser
 

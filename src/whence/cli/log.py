@@ -45,7 +45,7 @@ STATUSES = ("created", "running", *sorted(TERMINAL))
 STATUS_HELP = f"only runs of that status ({', '.join(STATUSES)}); may be given again"
 
 HEADINGS = ("run", "created (UTC)", "status", "took", "code", "name", "command")
-SIZES = (8, 19, 13, 6, 9, 12)
+SIZES = (8, 19, 18, 6, 9, 12)
 """Columns before the last: fixed, so that lines can be printed as they are found."""
 
 NOTHING = (0,) * len(SIZES)
@@ -253,11 +253,15 @@ def _command(record: Record) -> str:
 
 
 def _code(record: Record) -> str:
-    """The commit's first digits, or the tree's; `*`: the folder differed from the commit, `?`: that is not known."""
+    """The commit's first digits, or the code id's; `*`: the folder differed from the commit, `?`: that is not known."""
     code = record.code
     if code is None:
         return "-"
-    return (code.commit or code.tree or "-")[:7] + {True: "*", False: "", None: "?"}[code.dirty]
+    return (code.commit or (code.id or "").rpartition(":")[2] or code.tree or "-")[:7] + {
+        True: "*",
+        False: "",
+        None: "?",
+    }[code.dirty]
 
 
 def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:

@@ -140,7 +140,7 @@ def usage() -> str:
             "",
             "exit codes: 0 done; 1 done, and the answer is no; 2 usage; 3 not found or ambiguous; 4 store unusable;",
             "70 a fault of whence; 130 interrupted. `whence run` gives the command's own code, or 125 when whence",
-            "refused to start it.",
+            "refused to start it; 2 where its own words or the policy are wrong, and then nothing is recorded.",
         )
     )
 

@@ -152,7 +152,10 @@ def _entry(entry: Entry) -> str:
 def _looked(record: Record, code: Code) -> Rows:
     """Who looked which code ran, and what was edited meanwhile."""
     for path in changed_sources(record):
-        yield Row("edited", printable(f"{path}  while the run was going; the snapshot has it as it was at the launch"))
+        yield Row(
+            "edited",
+            printable(f"{path}  or removed while the run was going; the snapshot has it as it was at the launch"),
+        )
     for one in code.observed_by:
         yield Row("looked", printable(f"{one.writer}, by the {_LOOKED.get(one.by, one.by)}"), one.when)
     if not code.observed_by and record.status in TERMINAL:
@@ -171,7 +174,8 @@ def _commit(code: Code) -> str:
 
 
 def _tree(code: Code) -> str | None:
-    return f"{code.tree} ({code.stored})" if code.tree else None
+    left = f", without {counted(len(code.files_left_out), 'file', 'files')}" if code.files_left_out else ""
+    return f"{code.tree} ({code.stored}{left})" if code.tree else None
 
 
 def _config(record: Record) -> Rows:
@@ -191,8 +195,10 @@ def _config(record: Record) -> Rows:
     for seed in config.seeds:
         if seed.name in shown and not seed.place:
             continue  # It stands among the values.
-        place = f", {seed.place}" if seed.place else ""
-        yield Row("seed", printable(f"{seed.name} = {seed.value} ({seed.origin}{place})"), config.when)
+        # What code set is seen, and `declared` only says that nothing else is known to have given the value.
+        said = () if seed.place and seed.origin == "declared" else (seed.origin,)
+        words = ", ".join((*said, *([f"set at {seed.place}"] if seed.place else [])))
+        yield Row("seeded", printable(f"{seed.name} = {seed.value} ({words})"), config.when)
     for other in config.others:
         job = "" if other.job is None else f" job {other.job}"
         times = f", {other.times} times" if other.times > 1 else ""

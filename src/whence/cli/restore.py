@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     if options.patch:
         raw(patch(place.store, run, environ))
         return 0
-    dest = None if options.dir is None else place.setting.cwd / options.dir
+    dest = None if options.dir is None else (place.setting.cwd / options.dir).resolve()
     restored = restore(place.store, run, dest, environ, plan=options.plan)
     if options.json:
         json_document(_as_json(run, restored))

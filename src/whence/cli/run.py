@@ -41,7 +41,8 @@ def parser() -> CommandParser:
     """The words of `whence run` before `--`."""
     words = CommandParser(
         "run",
-        "Record a command while it runs. Its exit code, output and signals are its own; 125 is ours.",
+        "Record a command while it runs. Its exit code, output and signals are its own. Ours are 125, where it was"
+        " refused or could not be recorded, and 2, where the words or the policy are wrong: nothing is recorded then.",
         examples=(
             "whence run -- python train.py --lr 0.1",
             "whence run --name warmup-off --tag kind=ablation --input data/train.csv --output model.pt -- ./train.sh",

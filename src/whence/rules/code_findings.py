@@ -73,7 +73,7 @@ def _edited(record: Record, told: Collection[str]) -> Found:
             yield Finding(
                 level="remark" if certain else "weak",
                 what=f"code.changed.{named(path)}",
-                because="was edited while the run was going"
+                because="was edited or removed while the run was going"
                 + ("; what ran is in the snapshot" if certain else ", and nothing shows which bytes ran"),
                 fix="edit when nothing runs, and run again" if not certain else "nothing",
             )
