@@ -567,3 +567,14 @@ ln -sfn res.csv latest.csv
         "real/set/x.csv": (sha(b"2\n"), "no"),
     }
     assert (artifacts(record).keys(), record["anomalies"], record["exit_code"]) == ({"res.csv"}, [], 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_file_that_only_hides_behind_a_mount_of_the_command_is_neither_input_nor_result(workplace: Workplace) -> None:
+    for name in ("inner/x.csv", "inner/in.csv", "place/x.csv", "place/in.csv", "own.csv"):
+        workplace.write(name, name)
+    script = "mount --bind inner place; cat own.csv place/in.csv > place/x.csv"
+    record = workplace.record("unshare", "--mount", "sh", "-c", script)
+    assert (inputs(record).keys(), artifacts(record).keys()) == ({"own.csv"}, set())
+    assert record["observation"]["complete"] is False
+    assert (workplace.path / "inner" / "x.csv").read_text() == "own.csvinner/in.csv"

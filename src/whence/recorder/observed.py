@@ -15,12 +15,12 @@ from queue import SimpleQueue
 from typing import Any
 
 from ..capture.hashing import Measured
-from ..capture.observed import digest_opened, stat_of
+from ..capture.observed import digest_opened, look, stat_of
 from ..records import events
 from ..rules.classes import Classes, Place
 from ..rules.observation import Files
 from ..rules.programs import Programs
-from ..rules.seen import Identity, seen
+from ..rules.seen import Identity, Seen, seen
 from ..store.digest_cache import DigestCache
 from .choosing import holds_down
 from .launch import Launch
@@ -28,6 +28,9 @@ from .so_far import SoFar
 
 _NAMING = frozenset({"create", "rename", "link"})
 """Calls that give written bytes a name."""
+
+_OPENING = frozenset({"read", "write", "update", "create", "truncate"})
+"""Calls whose identity is that of the file which the path leads to, links followed."""
 
 MOST_WAITING = 1_000_000
 """Records that may wait to be folded, while a file system does not answer; those beyond are counted."""
@@ -52,6 +55,8 @@ class Observed:
         """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
         self._handed: set[tuple[int, int]] = set()
+        self._strangers: set[int] = set()
+        """Processes that have mounts of their own."""
         self._folding = _Folding(self._fold)
         self._so_far = SoFar(self)
         self._digests = _Beside(self.cache, self._so_far.state)
@@ -67,6 +72,10 @@ class Observed:
         self.programs.take(call)
         if call.pid == 0 and call.identity is not None:
             self._handed.add(call.identity.key)
+        if call.op == "namespace":
+            self._strangers.add(call.pid)
+        if call.pid in self._strangers and not _leads_us_there(call):
+            return  # That its paths may be those of other files is a gap.
         path = self.files.take(call)
         if path is not None and call.identity is not None:
             self._was_read(path, call.identity)
@@ -122,6 +131,14 @@ class Observed:
         if self.files.beyond:
             gaps.append(f"more than {self.files.count} files: {self.files.beyond} calls on others were only counted")
         return gaps
+
+
+def _leads_us_there(call: Seen) -> bool:
+    """Whether the path of an open leads us to the file that it led its caller to; true where nothing tells."""
+    if call.identity is None or call.op not in _OPENING:
+        return True
+    found = look(call.path)
+    return found is not None and found.key == call.identity.key
 
 
 class _Folding:
