@@ -73,9 +73,13 @@ def run_command(
     reports = os.pipe(), os.pipe()
     life = os.pipe()
     ours, theirs = socketpair()
+    if raw:
+        raw.enter()  # Before the command prints: its line ends are made already.
     try:
         keeper = os.fork()
     except OSError as error:
+        if raw:
+            raw.leave()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
         raise RefusedError(f"cannot start a process beside the command: {error.strerror}") from error
     if keeper == 0:

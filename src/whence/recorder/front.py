@@ -86,10 +86,8 @@ class Front:
         self.interrupted_at_the_terminal = False
 
     def wait(self) -> int:
-        """See the command to its end; gives the exit code for the shell."""
+        """See the command to its end; gives the exit code for the shell. The terminal is raw by now."""
         _thread.start_new_thread(_collect, (self._signals_in,))
-        if self._raw:
-            self._raw.enter()
         try:
             while not self._over():
                 self._turn()
