@@ -193,7 +193,7 @@ def test_others_and_places_of_seeds_are_shown(workplace: Workplace) -> None:
     workplace.write("all.sh", f"{PYTHON} prepare.py\n{PYTHON} train.py\n{PYTHON} train.py\n")
     workplace.record("sh", "all.sh")
     shown = workplace.whence("show", "@").ok().out
-    assert "random.seed = 3 (declared, prepare.py:6)" in shown
+    assert "random.seed = 3 (set at prepare.py:6)" in shown
     assert 'train.py {"lr":1}, 2 times' in shown
 
 
