@@ -343,12 +343,12 @@ whole process tree, background processes included. “–” is not applicable, 
 
 {_table([row for row in rows if not row.watched], ["floor", "whence", *bench.peers])}
 
-{NOTES}
-## Being watched
+{NOTES}{_being_watched([row for row in rows if row.watched])}"""
 
-{_table([row for row in rows if row.watched], watched.WAYS)}
 
-{watched.NOTES}"""
+def _being_watched(rows: list[Row]) -> str:
+    """A table of its own, where these rows were asked for."""
+    return f"\n## Being watched\n\n{_table(rows, watched.WAYS)}\n\n{watched.NOTES}" if rows else ""
 
 
 def _table(rows: Iterable[Row], tools: Iterable[str]) -> str:
