@@ -311,7 +311,7 @@ def test_children_that_the_shell_ignores_are_still_waited_for(supervised: Any) -
 
 
 def test_stop_and_continue_act_on_both(supervised: Any) -> None:
-    process = supervised.start("sh", "-c", "kill -STOP $$; exit 6")
+    process = supervised.start("sh", "-c", "kill -STOP $$; exit 6", start_new_session=True)
     assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
     os.kill(process.pid, signal.SIGCONT)
     assert process.wait(timeout=LIMIT) == 6

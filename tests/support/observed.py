@@ -59,8 +59,10 @@ class Observed:
         return subprocess.run(self.argv(*command), capture_output=True, check=False, **options)
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
+        """In a session of its own: the kernel may hang up the process group of one that is stopped."""
         self.forget()
         options = {"stdin": subprocess.DEVNULL, "cwd": self.work, "env": self.environ, **options}
+        options = {"start_new_session": True, **options}
         return subprocess.Popen(self.argv(*command), **options)
 
     def close(self) -> None:
