@@ -38,7 +38,7 @@ def mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 class _TooLarge(Exception):
-    pass
+    """There is more than is worth keeping."""
 
 
 class _Walk:

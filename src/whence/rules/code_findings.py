@@ -8,7 +8,7 @@ from typing import Any, cast
 from ..records.code import Code, LeftOut, OutsideSource, Repository
 from ..records.record import Record
 from ..records.run import TERMINAL
-from .finding import Finding, Found, captured_late, named, why_missing
+from .finding import Finding, Found, captured_late, fix_for, named, why_missing
 from .fold import SOURCES_CHANGED
 from .git_objects import EMPTY_TREE
 
@@ -101,10 +101,8 @@ def _neighbour(other: Repository) -> Finding:
 def _outside_fix(source: OutsideSource) -> str:
     if source.digest is not None and source.digest.startswith("keyed:"):
         return "move the secret into an environment variable, and the code into the project"
-    for words, fix in _OUTSIDE_FIXES.items():
-        if source.because is not None and words in source.because:
-            return fix
-    return "move it into the project, and out of .gitignore" if source.state != "changed" else "run again"
+    otherwise = "move it into the project, and out of .gitignore" if source.state != "changed" else "run again"
+    return fix_for(source.because or "", _OUTSIDE_FIXES, otherwise)
 
 
 _OUTSIDE_FIXES = {
@@ -120,10 +118,8 @@ def _left_out_fix(left: LeftOut) -> str:
     """The cure for why a file is not in the snapshot; of the reasons only a secret is told by more than words."""
     if left.digest is not None and left.digest.startswith("keyed:"):
         return "move the secret into an environment variable, or into a file that .gitignore names"
-    for words, fix in _LEFT_OUT_FIXES.items():
-        if words in left.because:
-            return fix
-    return "commit it, raise untracked_limit, or put it into .gitignore if the run does not need it"
+    otherwise = "commit it, raise untracked_limit, or put it into .gitignore if the run does not need it"
+    return fix_for(left.because, _LEFT_OUT_FIXES, otherwise)
 
 
 _LEFT_OUT_FIXES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -33,6 +33,11 @@ Found = Iterator[Finding]
 def named(name: str) -> str:
     """A name as a part of a dotted one: in quotes, as queries have it, where it begins with a dot (`.env`)."""
     return f'"{name}"' if name.startswith(".") else name
+
+
+def fix_for(because: str, fixes: Mapping[str, str], otherwise: str) -> str:
+    """The cure that goes with the first of some words that stands in the reason."""
+    return next((fix for words, fix in fixes.items() if words in because), otherwise)
 
 
 def captured_late(what: str, when: str) -> Found:

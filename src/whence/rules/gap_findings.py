@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..records.code import Code
 from ..records.record import Loss, Record
-from .finding import Finding, Found, Level
+from .finding import Finding, Found, Level, fix_for
 
 MAY_LACK = (
     "environment.accelerators",
@@ -35,18 +35,13 @@ def sight_findings(record: Record) -> Found:
     seen = record.observation
     for gap in seen.gaps:
         level: Level = "remark" if seen.mechanism == "declared" else "weak"
-        yield Finding(level=level, what="observation", because=gap, fix=_gap_of_sight_fix(gap))
+        yield Finding(level=level, what="observation", because=gap, fix=fix_for(gap, _SIGHT_FIXES, _DECLARE))
     if not seen.complete and not seen.gaps and seen.mechanism != "declared":
         because = "not everything that the command opened was seen"
         yield Finding(level="weak", what="observation", because=because, fix="declare its inputs and outputs")
 
 
-def _gap_of_sight_fix(gap: str) -> str:
-    for words, fix in _SIGHT_FIXES.items():
-        if words in gap:
-            return fix
-    return "declare what it reads and writes: whence run --input PATH --output PATH"
-
+_DECLARE = "declare what it reads and writes: whence run --input PATH --output PATH"
 
 _SIGHT_FIXES = {
     "has not been said": "wait for the end of the run, or run it again",

@@ -24,8 +24,7 @@ def printed_to() -> tuple[Printed, ...]:
 def _file(fd: int) -> Printed | None:
     try:
         path, found = os.readlink(f"/proc/self/fd/{fd}"), os.fstat(fd)
-        if stat.S_ISREG(found.st_mode) and os.path.samestat(os.stat(path), found):
-            return Printed(path, found.st_size)
+        named = stat.S_ISREG(found.st_mode) and os.path.samestat(os.stat(path), found)
     except OSError:
-        pass
-    return None
+        return None
+    return Printed(path, found.st_size) if named else None
