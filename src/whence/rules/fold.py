@@ -14,7 +14,6 @@ import msgspec
 from ..records import events
 from ..records.base import Missing
 from ..records.code import Code, OutsideSource, SourceObserver
-from ..records.configuration import Configuration, Origin
 from ..records.data import Artifact, ExpectedOutput, Input
 from ..records.environment import Environment, Imported
 from ..records.events import Event
@@ -23,7 +22,7 @@ from ..records.record import Loss, Record, Writer
 from ..records.result import Anomaly, Metric, Note, Output, Progress
 from ..records.run import Ending
 from ..records.seal import Seal
-from . import lifecycle, sights
+from . import configured, lifecycle, sights
 from .expected import is_expected
 
 MAIN = "main"
@@ -50,15 +49,6 @@ class _Used(msgspec.Struct):
     libraries: dict[str, str] = {}
 
 
-class _Configured(msgspec.Struct, frozen=True):
-    """A statement about the configuration."""
-
-    writer: str
-    told: bool
-    """It is what programs of the command told so far, or what that became."""
-    config: Configuration
-
-
 class _Draft(msgspec.Struct):
     """What is known so far."""
 
@@ -68,7 +58,7 @@ class _Draft(msgspec.Struct):
     tags: dict[str, str] = {}
     ext: dict[str, Any] = {}
     code: Code | None = None
-    config: list[_Configured] = []
+    config: tuple[configured.Statement, ...] = ()
     environment: Environment | None = None
     used: _Used | None = None
     inputs: dict[tuple[str, str], Input] = {}
@@ -266,72 +256,11 @@ def _environment_with(draft: _Draft) -> Environment | None:
 
 
 def _config(draft: _Draft, writer: str, stated: Stated) -> None:
-    config = cast("events.ConfigResolved", stated.event).config
-    told = config.when == "during"
-    if told:
-        # All that is told by now: another program may turn out to be the run's.
-        draft.config = [one for one in draft.config if not (one.told and one.writer == writer)]
-    draft.config.append(_Configured(writer, told, config))
-
-
-def _configuration(statements: Sequence[_Configured]) -> Configuration | None:
-    if not statements:
-        return None
-    joined = statements[0].config
-    for one in statements[1:]:
-        joined = _joined(joined, one.config)
-    return joined
-
-
-def _joined(first: Configuration, then: Configuration) -> Configuration:
-    """Two statements about one configuration: the later value of a key wins, lists add up."""
-    return msgspec.structs.replace(
-        first,
-        values=_deep(first.values, then.values),
-        origins=first.origins | _origins(first, then),
-        choices=first.choices | then.choices,
-        overrides=first.overrides + [item for item in then.overrides if item not in first.overrides],
-        files=first.files + [item for item in then.files if item not in first.files],
-        argv=first.argv or then.argv,
-        seeds=[seed for seed in first.seeds if seed.name not in {s.name for s in then.seeds}] + then.seeds,
-        others=first.others + [item for item in then.others if item not in first.others],
-    )
-
-
-def _origins(first: Configuration, then: Configuration) -> dict[str, Origin]:
-    """Those that the later statement knows better: who declares an equal value again does not say whence it is."""
-    return {
-        name: origin
-        for name, origin in then.origins.items()
-        if origin != "declared" or name not in first.origins or _leaf(first.values, name) != _leaf(then.values, name)
-    }
-
-
-def _leaf(values: Mapping[str, Any], name: str) -> Any:
-    """The value of a dotted name, also where a key is spelled with a dot."""
-    if name in values:
-        return values[name]
-    for at in (at for at, character in enumerate(name) if character == "."):
-        below = values.get(name[:at])
-        if isinstance(below, dict) and (found := _leaf(cast("dict[str, Any]", below), name[at + 1 :])) is not None:
-            return found
-    return None
-
-
-def _deep(first: dict[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
-    joined = dict(first)
-    for key, value in then.items():
-        old = joined.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        joined[key] = _deep(cast("dict[str, Any]", old), cast("dict[str, Any]", value)) if both else value
-    return joined
+    draft.config = configured.resolved(draft.config, writer, cast("events.ConfigResolved", stated.event).config)
 
 
 def _config_changed(draft: _Draft, writer: str, stated: Stated) -> None:
-    event = cast("events.ConfigChanged", stated.event)
-    told = any(one.told and one.writer == writer for one in draft.config)
-    then = Configuration(when=event.when, values=event.values, origins=cast("Any", event.origins))
-    draft.config.append(_Configured(writer, told, then))
+    draft.config = configured.changed(draft.config, writer, cast("events.ConfigChanged", stated.event))
 
 
 def _input(draft: _Draft, _: str, stated: Stated) -> None:
@@ -535,7 +464,7 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         tags=draft.tags,
         ext=draft.ext,
         code=draft.code,
-        config=_configuration(draft.config),
+        config=configured.joined(draft.config),
         environment=_environment_with(draft),
         inputs=once(list(inputs.values())),
         expected_outputs=list(draft.expected.values()),
