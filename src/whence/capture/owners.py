@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,8 +23,6 @@ _MERGED = ("/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/")
 """Folders that are links into /usr on most systems; lists name either way."""
 
 _SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib", "/usr/games/", "/usr/share/", *_MERGED)
-
-_STANZA = rb"(?ms)^Package: %s\n(.*?)(?:\n\n|\Z)"
 
 Names = Mapping[str, Package | None]
 
@@ -102,8 +100,8 @@ def of_dpkg(paths: Iterable[str], dpkg: Path, enough: Callable[[], bool]) -> dic
         if enough():
             return None
         lists.update((names[line], file.stem) for line in pattern.findall(_read(file)))
-    status = _read(dpkg / "status") if lists else b""
-    return {path: _package(lists[path], status) if path in lists else None for path in names.values()}
+    stanzas = _stanzas(_read(dpkg / "status"), {_name(one) for one in lists.values()}) if lists else {}
+    return {path: _package(lists[path], stanzas) if path in lists else None for path in set(names.values())}
 
 
 def names_of(path: str) -> set[str]:
@@ -113,10 +111,24 @@ def names_of(path: str) -> set[str]:
     return {path, "/usr" + path} if path.startswith(_MERGED) else {path}
 
 
-def _package(of_list: str, status: bytes) -> Package:
+def _stanzas(status: bytes, wanted: Collection[str]) -> dict[str, list[bytes]]:
+    """By package, in one pass: the file has a megabyte. A name that is installed for two architectures has two."""
+    found: dict[str, list[bytes]] = {}
+    for stanza in status.split(b"\n\n"):
+        first = stanza.partition(b"\n")[0].decode(errors="replace")
+        if (name := first.removeprefix("Package: ")) in wanted:
+            found.setdefault(name, []).append(stanza)
+    return found
+
+
+def _name(of_list: str) -> str:
+    return of_list.partition(":")[0]
+
+
+def _package(of_list: str, stanzas: Mapping[str, Sequence[bytes]]) -> Package:
     """`libc6:amd64` or `make`, with the version of its stanza."""
     name, _, architecture = of_list.partition(":")
-    for stanza in re.findall(_STANZA % re.escape(name.encode()), status):
+    for stanza in stanzas.get(name, ()):
         if not architecture or _field(b"Architecture", stanza) == architecture:
             return Package(name=name, version=_field(b"Version", stanza), manager="dpkg")
     return Package(name=name, manager="dpkg")
