@@ -20,6 +20,10 @@ FileClass = Literal["data", "code", "config", "library", "system", "cache", "dev
 """`library` is software that came from elsewhere, `system` what an account or machine is set up with."""
 
 
+HIDDEN = "~/.*"
+"""Each hidden folder of the home."""
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Where a file lies, and how it is called; what a row leaves empty it does not ask."""
 
@@ -27,7 +31,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     """For a reader of the table."""
     below: tuple[str, ...] = ()
-    """Absolute folders; `~` is the home, `~/.*` each hidden folder in it. One that holds the code's folder says
+    """Absolute folders; `~` is the home, `HIDDEN` each hidden folder in it. One that holds the code's folder says
     nothing about what is in that."""
     within: tuple[str, ...] = ()
     """Or names of a folder on the way, below the code's folder if the file is there."""
@@ -58,7 +62,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         name="data",
         what="data and models that libraries keep in hidden folders of the home",
-        below=("~/.*",),
+        below=(HIDDEN,),
         called=("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.onnx", "*.gguf", "*.h5", "*.keras", "*.npz",
                 "*.npy", "*.parquet", "*.arrow", "*.csv", "*.jsonl"),
     ),
@@ -89,7 +93,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         name="system",
         what="how the machine and the account are set up",
-        below=("/etc", "/var/lib", "~/.*"),
+        below=("/etc", "/var/lib", HIDDEN),
     ),
     Row(name="system", what="the account's own settings", below=("~",), called=(".*",)),
     Row(name="system", what="how a Python environment is set up", called=("pyvenv.cfg", "*._pth")),
@@ -185,7 +189,9 @@ class Classes:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._own = tuple(map(_open_ended, place.own))
         self._rows: dict[str, tuple[Row, ...]] = {}
+        self._reaches = [(row, _Reach(row, place)) for row in TABLE]
         self._names = {row.what: _Names(row.called) for row in TABLE if row.called}
 
     def of(self, path: str, *, written: bool = False) -> FileClass:
@@ -205,7 +211,7 @@ class Classes:
     def _said(self, path: str) -> FileClass | None:
         """What policy says."""
         place = self._place
-        if any(_is_below(path, own) for own in place.own):
+        if _open_ended(path).startswith(self._own):
             return "ignored"
         if self._matches(path, (*place.inputs, *place.outputs)):
             return "data"
@@ -231,27 +237,39 @@ class Classes:
         if known is None:
             if len(self._rows) > 100_000:
                 self._rows.clear()
-            known = self._rows[folder] = tuple(row for row in TABLE if self._holds(row, folder))
+            in_code, parts = _is_below(folder, self._place.root), self._relative(folder).split("/")
+            rows = tuple(row for row, reach in self._reaches if reach.holds(folder, in_code, parts))
+            known = self._rows[folder] = rows
         return known
 
-    def _holds(self, row: Row, folder: str) -> bool:
-        """Whether it says something about files of a folder."""
-        if not row.below and not row.within:
-            return True
-        below = [_at_home(self._place.home, one) for one in row.below]
-        if row.within and row.name == "library":
-            below += self._place.libraries
-        parts = self._relative(folder).split("/")
-        return any(self._lies_below(folder, one) for one in below) or any(
-            fnmatchcase(part, pattern) for part in parts for pattern in row.within
+
+class _Reach:
+    """Where a row of the table holds, for one run: made so that a folder is held against all its places at once."""
+
+    def __init__(self, row: Row, place: Place) -> None:
+        below = [_at_home(place.home, one) for one in row.below if one != HIDDEN]
+        below += place.libraries if row.within and row.name == "library" else ()
+        self._everywhere = not row.below and not row.within
+        self._below = tuple(map(_open_ended, below))
+        self._below_in_code = tuple(_open_ended(one) for one in below if not _is_below(place.root, one))
+        self._home = (place.home or None) if HIDDEN in row.below else None
+        self._root = place.root
+        self._within = frozenset(one for one in row.within if "*" not in one)
+        self._patterns = tuple(one for one in row.within if "*" in one)
+
+    def holds(self, folder: str, in_code: bool, parts: Sequence[str]) -> bool:
+        """Whether it says something about files of a folder, which has these parts below that of the code."""
+        return (
+            self._everywhere
+            or _open_ended(folder).startswith(self._below_in_code if in_code else self._below)
+            or (self._home is not None and self._is_hidden(folder, self._home, in_code))
+            or not self._within.isdisjoint(parts)
+            or any(fnmatchcase(part, pattern) for pattern in self._patterns for part in parts)
         )
 
-    def _lies_below(self, folder: str, one: str) -> bool:
-        if one.endswith("/.*"):
-            hidden = _below_hidden(one[:-2], folder)
-            return hidden is not None and self._lies_below(folder, hidden)
-        in_code = _is_below(folder, self._place.root) and _is_below(self._place.root, one)
-        return not in_code and _is_below(folder, one)
+    def _is_hidden(self, folder: str, home: str, in_code: bool) -> bool:
+        hidden = _below_hidden(home + "/", folder)
+        return hidden is not None and not (in_code and _is_below(self._root, hidden))
 
 
 def _at_home(home: str | None, folder: str) -> str:
@@ -266,7 +284,12 @@ def _below_hidden(home: str, folder: str) -> str | None:
 
 
 def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+    return path == folder or path.startswith(_open_ended(folder))
+
+
+def _open_ended(folder: str) -> str:
+    """What all paths below begin with."""
+    return folder.rstrip("/") + "/"
 
 
 def _matches_whole(path: str, pattern: str) -> bool:
