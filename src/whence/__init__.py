@@ -52,11 +52,21 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(".version", __name__).VERSION
     for place, names in _PLACES.items():
         if name in names:
-            if place != "errors":
-                importlib.import_module(".errors", __name__).refuse_windows()
             # Not kept in the module's own names: `open` and `input` would hide Python's in this very file.
-            return getattr(importlib.import_module(f".{place}", __name__), name)
+            return getattr(_loaded(place), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _loaded(place: str) -> object:
+    import importlib
+    import sys
+
+    if place == "errors" or f"{__name__}.{place}" in sys.modules:
+        return importlib.import_module(f".{place}", __name__)
+    importlib.import_module(".errors", __name__).refuse_windows()
+    # What the modules of ours need is none of the files that a program reads which is watched.
+    with importlib.import_module(".system.apart", __name__).apart:
+        return importlib.import_module(f".{place}", __name__)
 
 
 def __dir__() -> list[str]:

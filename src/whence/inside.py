@@ -26,6 +26,7 @@ from .recorder.warned import warn_once
 from .records.code import Entry
 from .rules.names import check_name
 from .store.layout import Store
+from .system.apart import apart
 from .wiring import find_spools, load_policy, setting, surroundings
 
 
@@ -54,34 +55,35 @@ def start(
     """
     if dry_run:
         return DryRun()
-    where = setting()
-    request = Request(
-        mode="block",
-        argv=list(sys.orig_argv),
-        program=sys.executable,
-        entry=entry or block_entry(sys.modules, sys.orig_argv, where.cwd, where.environ),
-        name=check_name(text_of("name", name)),
-        purpose=text_of("purpose", purpose),
-        hypothesis=text_of("hypothesis", hypothesis),
-        tags=tags_of(tags),
-        fields=fields_of(fields),
-        config_files=paths_of("config_files", config_files),
-        params=params_of(params),
-        config=config_of(config),
-        inputs=paths_of("inputs", inputs),
-        outputs=paths_of("outputs", outputs),
-        hydra=hydra_state(sys.modules),
-        running=_running(),
-    )
-    chosen = load_policy(where, policy_of(policy))
-    world = Asked(
-        request=request,
-        nested=nested,
-        environ=cast("MutableMapping[str, str]", where.environ),
-        spools=find_spools(where),
-        surroundings=lambda: surroundings(where, chosen, say=_say),
-    )
-    return begin(world)
+    with apart:
+        where = setting()
+        request = Request(
+            mode="block",
+            argv=list(sys.orig_argv),
+            program=sys.executable,
+            entry=entry or block_entry(sys.modules, sys.orig_argv, where.cwd, where.environ),
+            name=check_name(text_of("name", name)),
+            purpose=text_of("purpose", purpose),
+            hypothesis=text_of("hypothesis", hypothesis),
+            tags=tags_of(tags),
+            fields=fields_of(fields),
+            config_files=paths_of("config_files", config_files),
+            params=params_of(params),
+            config=config_of(config),
+            inputs=paths_of("inputs", inputs),
+            outputs=paths_of("outputs", outputs),
+            hydra=hydra_state(sys.modules),
+            running=_running(),
+        )
+        chosen = load_policy(where, policy_of(policy))
+        world = Asked(
+            request=request,
+            nested=nested,
+            environ=cast("MutableMapping[str, str]", where.environ),
+            spools=find_spools(where),
+            surroundings=lambda: surroundings(where, chosen, say=_say),
+        )
+        return begin(world)
 
 
 def _running() -> Running:
@@ -105,8 +107,9 @@ def current() -> Run | None:
     """The run that this code belongs to: of its context, of this process, or of the process that started it."""
     run = current_run()
     if run is None:
-        outer = find_outer(setting().environ)
-        return None if outer is None else _join(outer)
+        with apart:
+            outer = find_outer(setting().environ)
+            return None if outer is None else _join(outer)
     return run
 
 
@@ -188,7 +191,8 @@ def record(function: Callable[..., Any] | None = None, /, **asked: Any) -> Any:
 
     Works on functions, methods and `async` functions. `asked` is what `start` takes.
     """
-    from .recorder.functions import record_calls  # with `inspect`, which costs 6 ms
+    with apart:
+        from .recorder.functions import record_calls  # with `inspect`, which costs 6 ms
 
     if function is None:
 

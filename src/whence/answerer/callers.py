@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 
 from .kin import Kin, family_of
+from .ours import Ours
 from .places import World
 from .strangers import Strangers
 
@@ -34,7 +35,7 @@ PAGE = 4096
 class Caller:
     """One thread that is held in a call."""
 
-    __slots__ = ("_memory", "namespace", "parent", "process", "root", "thread", "until", "world")
+    __slots__ = ("_memory", "namespace", "ours", "parent", "process", "root", "thread", "until", "world")
 
     def __init__(self, thread: int, until: float) -> None:
         self.thread = thread
@@ -42,6 +43,8 @@ class Caller:
         self.process, self.parent = family_of(thread)
         self.root = os.readlink(b"/proc/%d/root" % thread)
         self.namespace = os.readlink(b"/proc/%d/ns/mnt" % thread)
+        self.ours = False
+        """Nothing is told of what it does."""
         self.world: World | None = None
         """Its mounts, once they were needed."""
         self._memory = -1
@@ -95,6 +98,7 @@ class Callers:
         self._clock = clock
         self._kin = kin
         self._strangers = strangers
+        self._ours = Ours()
         self._known: dict[int, Caller] = {}
         self._unsettled = 0.0
         self._executing: dict[int, float] = {}
@@ -114,10 +118,15 @@ class Callers:
         caller = Caller(thread, now + LASTS if now >= self._unsettled else now)
         if self._executing and self._is_executing(caller.process, now):
             caller.until = now
+        caller.ours = self._ours.has(thread, caller.process, caller.parent)
         self._kin.meet(caller.process, caller.parent, now)
         self._strangers.meet(caller.process, caller.namespace, now)
         self._known[thread] = caller
         return caller
+
+    def said(self, caller: Caller, access: int) -> None:
+        """It has said whose it is."""
+        caller.ours = self._ours.said(access, caller.thread, caller.process)
 
     def forget(self, thread: int) -> None:
         known = self._known.pop(thread, None)

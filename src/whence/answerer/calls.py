@@ -12,6 +12,7 @@ from typing import Any
 from .callers import Caller, Callers
 from .kin import Kin
 from .native import Native
+from .ours import MARK, PLACE
 from .places import NOTHING, Elsewhere, Identity, Look, World, Worlds
 from .ring import Ring
 from .strangers import Strangers, name_of
@@ -75,7 +76,7 @@ class Calls:
             op = "foreign" if foreign else self._ops.get(number)
             because = f"{name_of(thread)}: {error.strerror}"
             return (now, process, op, b"", b"", 0, None, False, because) if op else None
-        if asked is None:
+        if asked is None or caller.ours:
             return None
         op, path, other, flags, (identity, late, because), *replaced = asked
         return now, process, op, path, other, flags, identity, late, because, *replaced
@@ -99,6 +100,9 @@ class Calls:
         flags &= 0xFFFFFFFF
         path = self._path(caller, folder, address)
         if not path or flags & PATH_ONLY:
+            return None
+        if flags & MARK == MARK and path.endswith(PLACE):
+            self._callers.said(caller, flags & ACCESS)
             return None
         look = (caller.world or self._meet(caller)).look(path, self._now)
         return _op(flags, look), path, b"", flags, look

@@ -29,13 +29,20 @@ MOST = 100_000
 # As Linux has them, whatever this machine does.
 READ_WRITE, CREATE, EXCLUSIVE, TRUNCATE = 0o2, 0o100, 0o200, 0o1000
 
+OURS = os.O_SYNC | os.O_NOCTTY
+"""Where `/dev/null` is opened so, the recorder inside this program says that what this thread does is ours from now on,
+or, to write, the program's again."""
+
 _SKIPPED = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0)
 _NOWHERE = (FileNotFoundError, NotADirectoryError)
 
 
 def watch(folder: str) -> None:
     """Note what this program opens from now on."""
-    sys.addaudithook(Watch(folder).hear)
+    watch = Watch(folder)
+    sys.addaudithook(watch.hear)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=watch.forked)
 
 
 class Watch:
@@ -47,6 +54,8 @@ class Watch:
         self._file = ""
         self._busy: set[int] = set()
         """Threads whose calls are our own."""
+        self._ours: set[int] = set()
+        """Threads in which the recorder is at work."""
         self._known: dict[bytes, str] = {}
 
     def hear(self, event: str, given: tuple[Any, ...]) -> None:
@@ -55,12 +64,25 @@ class Watch:
         thread = _thread.get_ident()
         if reader is None or thread in self._busy:
             return
+        if (event == "open" and self._is_said(thread, *given)) or thread in self._ours:
+            return
         self._busy.add(thread)
         try:
             with Guard("what it opens"):
                 reader(self, *given)
         finally:
             self._busy.discard(thread)
+
+    def forked(self) -> None:
+        """In the child of a fork: of all threads only the one that forked is here."""
+        self._ours.clear()
+
+    def _is_said(self, thread: int, path: Any, _: Any, flags: int) -> bool:
+        """Whether this is the word on whose a thread is."""
+        if flags & OURS != OURS or path != os.devnull:
+            return False
+        (self._ours.discard if flags & os.O_WRONLY else self._ours.add)(thread)
+        return True
 
     # What was asked for.
 

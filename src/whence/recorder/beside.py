@@ -7,6 +7,7 @@ import threading
 from ..capture.inputs import digest_all
 from ..records import events
 from ..records.base import When
+from ..system.apart import apart
 from .launch import Launch
 
 
@@ -38,6 +39,10 @@ class Beside:
         self._thread.join(1.0)
 
     def _work(self) -> None:
+        with apart:
+            self._do()
+
+    def _do(self) -> None:
         launch = self._launch
         try:
             if owes_code(launch):

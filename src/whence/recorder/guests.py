@@ -16,6 +16,7 @@ from ..rules.secrets import Secrets
 from ..store.held import held_in
 from ..store.layout import Store
 from ..store.spools import Spools
+from ..system.apart import apart
 from ..system.processes import identity
 from . import attach
 from .outcome import last_error, left_by
@@ -36,7 +37,7 @@ class Guests:
     def forked_from(self, parent: Session) -> Session | None:
         """The session of a forked child in its parent's run; nothing when that run is over."""
         recording = parent.recording
-        with self._lock:
+        with apart, self._lock:
             if recording.id not in self._sessions:
                 self._sessions[recording.id] = self._forked(parent)
             return self._sessions[recording.id]
@@ -58,7 +59,7 @@ class Guests:
 
     def session(self, around: Surroundings, run: str, rank: Rank | None) -> Session:
         """The session of a process that attaches, the same one each time. Raises StoreError."""
-        with self._lock:
+        with apart, self._lock:
             known = self._sessions.get(run)
             if known is None:
                 own = _join(
@@ -79,7 +80,8 @@ class Guests:
         """The interpreter leaves, or the worker: what was owed is done."""
         for session in self._sessions.values():
             if session is not None and session.pid == os.getpid():
-                _close(session)
+                with apart:
+                    _close(session)
         self._sessions = {}
 
 

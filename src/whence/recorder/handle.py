@@ -28,6 +28,7 @@ from ..records.run import Error, Resources
 from ..rules.kinds import artifact_kind
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
+from ..system.apart import apart
 from . import closing
 from .guests import guests
 from .outcome import BlockStatus, Ending, Usage, ended_by, left_by, unfinished, used_since
@@ -186,7 +187,8 @@ class Run:
                 return
             self._ended = True
             try:
-                _ENDS[self.kind](self, ending, hurried)
+                with apart:
+                    _ENDS[self.kind](self, ending, hurried)
             except WhenceError as error:
                 self.session.recording.lost("the end of the run", error.message)
             except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code

@@ -22,6 +22,7 @@ from ..store.journal import JournalLost, JournalWriter
 from ..store.layout import Store
 from ..store.points import PointsWriter
 from ..store.spools import Spools
+from ..system.apart import apart
 from ..system.files import make_folders
 from ..system.locks import lock_state
 from ..system.processes import identity
@@ -118,7 +119,7 @@ class Recording:
             self._lose("metric points", error)
 
     def _open_points(self) -> PointsWriter:
-        with self._lock:
+        with apart, self._lock:
             if self._points is None:
                 self._points = PointsWriter.create(self.folder, self.writer)
             return self._points

@@ -23,6 +23,7 @@ from ..records.data import ArtifactKind
 from ..rules.fields import check, read_fields
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
+from ..system.apart import apart
 from .beside import Beside
 from .given import Given
 from .launch import Launch
@@ -112,24 +113,24 @@ class Session:
 
     def input(self, path: str, name: str | None) -> None:
         """Name an input; one that is not there is stated as missing, and said once on stderr."""
-        with self.lock:
+        with apart, self.lock:
             because = self.given.input(path, name)
         if because is not None:
             self.recording.warn(f"warning: input {path}", because)
 
     def output(self, path: str, name: str | None, kind: ArtifactKind | None) -> None:
         """Name an output."""
-        with self.lock:
+        with apart, self.lock:
             self.given.output(path, name, kind)
 
     def expect(self, path: str) -> None:
         """Name an output that is still to be written."""
-        with self.lock:
+        with apart, self.lock:
             self.given.expect(path)
 
     def settle(self, enough: Callable[[], bool]) -> None:
         """What a guest owes at its end."""
-        with self.lock:
+        with apart, self.lock:
             self.given.settle(enough)
 
     def state_process_end(self, ending: Ending) -> None:

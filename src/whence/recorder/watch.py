@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from ..system.apart import apart
 from ..system.descriptors import Owned, high
 from .recording import HEARTBEAT
 from .warned import warn_once
@@ -113,6 +114,10 @@ class Watch:
         os.kill(os.getpid(), number)
 
     def _watch(self) -> None:
+        with apart:
+            self._wait()
+
+    def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._read.fd, select.POLLIN)
         while True:

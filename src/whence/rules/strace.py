@@ -42,11 +42,12 @@ class Did(msgspec.Struct, frozen=True, kw_only=True):
 class _Process:
     """What the threads that share it have in common."""
 
-    __slots__ = ("folder", "pid")
+    __slots__ = ("folder", "is_ours", "pid")
 
-    def __init__(self, pid: int, folder: bytes) -> None:
+    def __init__(self, pid: int, folder: bytes, *, is_ours: bool = False) -> None:
         self.pid = pid
         self.folder = folder
+        self.is_ours = is_ours
 
 
 class _Call(msgspec.Struct):
@@ -101,6 +102,8 @@ class Trace:
         self._folder_of = folder_of
         self._processes: dict[int, _Process] = {}
         self._company = 0
+        self._ours: set[int] = set()
+        """Threads whose calls are ours at present."""
         self._halves: dict[int, _Call] = {}
 
     def take(self, line: str) -> Did | None:
@@ -111,7 +114,25 @@ class Trace:
         call = self._whole(int(found[1]), float(found[2]), found[3])
         if call is None or not self._counts(call):
             return None
-        return _READERS[call.name](self, call) if call.name in _READERS else None
+        did = _READERS[call.name](self, call) if call.name in _READERS else None
+        return None if self._is_ours(call) else did
+
+    def _is_ours(self, call: _Call) -> bool:
+        """Whether it is of the recorder inside a program, or of a program that this one asks; they say so themselves,
+        by an open that need not have been done."""
+        if call.name in _OPENS and _NOTHING in call.words and _flags(call)[1] & calls.OURS == calls.OURS:
+            self._said(call, _flags(call)[1] & calls.ACCESS)
+            return True
+        known = self._processes.get(call.thread)
+        return call.thread in self._ours or (known is not None and known.is_ours)
+
+    def _said(self, call: _Call, access: int) -> None:
+        if access == calls.READ_WRITE:
+            self.process(call.thread).is_ours = True
+        elif access == calls.WRITE_ONLY:
+            self._ours.discard(call.thread)
+        else:
+            self._ours.add(call.thread)
 
     def _counts(self, call: _Call) -> bool:
         """Whether it is of the command: not before it began, and not of the program that only keeps strace company."""
@@ -136,6 +157,7 @@ class Trace:
                 self._halves[thread] = half
         elif text.startswith("+++"):
             self._processes.pop(thread, None)
+            self._ours.discard(thread)
             self._halves.pop(thread, None)
         return None
 
@@ -168,7 +190,9 @@ class Trace:
         if "CLONE_THREAD" in call.words:
             self._processes[new] = maker
         elif new not in self._processes:
-            self._processes[new] = _Process(new, maker.folder)
+            self._processes[new] = _Process(new, maker.folder, is_ours=maker.is_ours)
+        elif maker.is_ours:
+            self._processes[new].is_ours = True
 
     def moved(self, call: _Call) -> None:
         """A process changed its folder."""
@@ -217,6 +241,10 @@ _OF_PROCESS = (b"/proc/self/", b"/proc/thread-self/", b"/dev/fd/", b"/dev/std")
 _UP = "\\x2e\\x2e"
 
 _MAKERS = ("clone", "clone3", "fork", "vfork")
+
+_OPENS = ("open", "openat", "openat2", "creat")
+
+_NOTHING = '"' + "".join(f"\\x{byte:02x}" for byte in b"/dev/null") + '"'
 
 
 def plain(path: bytes) -> bytes:
@@ -315,7 +343,7 @@ def _by_handle(trace: Trace, call: _Call) -> Did | None:
 
 
 _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
-    **dict.fromkeys(("open", "openat", "openat2", "creat"), _open),
+    **dict.fromkeys(_OPENS, _open),
     **dict.fromkeys(("execve", "execveat"), _execute),
     **dict.fromkeys(("rename", "renameat", "renameat2"), _pair("rename")),
     **dict.fromkeys(("link", "linkat"), _pair("link")),

@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from ..records.encoding import encode
+from ..system.apart import IN_PROGRAM
 from ..system.descriptors import high
 from ..system.files import make_folders, write_new
 from ..system.locks import entered, lock_exclusive, lock_state
@@ -38,6 +39,7 @@ if os.fork():
     os._exit(0)
 os.setsid()
 os.closerange(4, 1 << 16)
+os.close(os.open(os.devnull, os.O_RDWR | os.O_SYNC | os.O_NOCTTY))  # It is ours, also without the first process.
 sys.path[:] = sys.argv[2:]
 from whence.store.forwarder import main
 main(sys.argv[1], 3)
@@ -127,7 +129,7 @@ def _spawn(place: Path, environ: Mapping[str, str], lock: int) -> bool:
     """Start a forwarder, whose descriptor 3 is the lock from then on."""
     if not sys.executable:
         return False
-    null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
+    null = [IN_PROGRAM, *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (1, 2))]
     pid = os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-c", _PROGRAM, str(place), *sys.path],

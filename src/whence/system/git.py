@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from .apart import IN_PROGRAM
 from .processes import Done, ProgramError, find_program, run
 
 _QUIET = (
@@ -143,7 +144,7 @@ class StoreGit:
         program = find_program("git", self._environ)
         if program is None:
             raise GitError("git: no such program")
-        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, into, 1)]
+        actions = [IN_PROGRAM, (os.POSIX_SPAWN_DUP2, into, 1)]
         pid = os.posix_spawn(program, ["git", "--no-pager", *words], self._environ, file_actions=actions)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code != 0:

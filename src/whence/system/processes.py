@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from ..records.run import Process
+from .apart import IN_PROGRAM
 
 PEAK_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 """Bytes that `ru_maxrss` counts in (getrusage(2))."""
@@ -75,6 +76,7 @@ def run(
             [os.fsencode(a) for a in argv],
             dict(environ),
             file_actions=[
+                *([IN_PROGRAM] if in_read else []),
                 (os.POSIX_SPAWN_DUP2, in_read, 0),
                 (os.POSIX_SPAWN_DUP2, out_write, 1),
                 (os.POSIX_SPAWN_DUP2, err_write, 2),
