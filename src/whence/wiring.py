@@ -22,6 +22,7 @@ from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
 from .store.layout import MARK, NAME, Store, create_store, find_store, open_store
 from .store.spools import Spools
+from .system.descriptors import left
 from .system.files import read_regular, write_new
 from .system.mounts import file_system
 from .system.repository import exclude_from_git, find_worktree, main_worktree
@@ -29,6 +30,9 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .records.act import Actor
+
+OPEN_FILES = 32
+"""That a recorder has open at most, and some to spare."""
 
 KEY_BYTES = 32
 
@@ -236,7 +240,8 @@ def _own_folder(shared: Path) -> Path | None:
 
 
 def surroundings(where: Setting, policy: Policy, *, say: Callable[[str], None]) -> Surroundings:
-    """What a launch needs of the world; makes the store if this is the first run, and says so."""
+    """What a launch needs of the world; makes the store if this is the first run, and says so. Raises StoreError."""
+    _check_room()
     store, made = store_for_run(where, policy)
     announce(store, made, say)
     return Surroundings(
@@ -252,6 +257,16 @@ def surroundings(where: Setting, policy: Policy, *, say: Callable[[str], None]) 
         random=os.urandom,
         say=say,
     )
+
+
+def _check_room() -> None:
+    """Before there is a run: one whose record cannot be written would be left without its end."""
+    there = left()
+    if there is not None and there < OPEN_FILES:
+        raise StoreError(
+            f"room for {max(there, 0)} more open files, expected {OPEN_FILES} for a recorder",
+            hint="`ulimit -n 1024` allows more",
+        )
 
 
 def announce(store: Store, made: bool, say: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from workplace import Workplace
+from workplace import WHENCE, Workplace
 
 PYTHON = sys.executable
 
@@ -215,3 +216,42 @@ def test_an_answer_that_cannot_be_written_is_an_error(repository: Workplace) -> 
         )
     assert done.returncode == 4
     assert b"No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("files", [8, 12, 20, 33])
+@pytest.mark.parametrize("words", [["run"], ["run", "--observe", "off"], []], ids=["watched", "not watched", "block"])
+def test_without_room_for_open_files_nothing_is_begun(repository: Workplace, files: int, words: list[str]) -> None:
+    command = [*WHENCE, *words, "--", "true"] if words else [sys.executable, "-c", "import whence; whence.start()"]
+    done = repository.run(["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command])
+    assert done.code == (125 if words else 1)
+    assert re.search(r"room for \d+ more open files, expected 32 for a recorder\n", done.err)
+    assert not repository.store.exists()
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--observe", "off"], []], ids=["watched", "not watched", "block"])
+def test_with_just_that_room_a_run_is_recorded_whole(repository: Workplace, words: list[str]) -> None:
+    block = [sys.executable, "-c", "import whence\nwith whence.start(): pass"]
+    command = [*WHENCE, *words, "--", "true"] if words else block
+    repository.run(["sh", "-c", 'ulimit -n 38; exec "$@"', "sh", *command]).ok()
+    record = repository.show()
+    assert (record["status"], record["losses"]) == ("succeeded", [])
+
+
+BEFORE_THE_START = {
+    "the machine": ("OSError(24, 'Too many open files', '/x')", 125, ("failed", "refused")),
+    "a fault": ("LookupError('odd')", 70, ("failed", "LookupError")),
+    "Ctrl-C": ("KeyboardInterrupt()", 130, ("interrupted", "KeyboardInterrupt")),
+}
+
+
+@pytest.mark.parametrize("case", BEFORE_THE_START)
+@pytest.mark.parametrize("where", ["capture", "make_boot_folder"])
+def test_what_ends_a_launch_before_the_start_ends_its_run(repository: Workplace, where: str, case: str) -> None:
+    raised, code, ended = BEFORE_THE_START[case]
+    body = "import sys\nfrom whence.actions import run\nfrom whence.cli.main import main\n"
+    body += f"def fail(*_, **__): raise {raised}\nrun.{where} = fail\nsys.exit(main(['run', '--', 'touch', 'begun']))\n"
+    done = repository.python("-c", body)
+    assert done.code == code, done.err
+    record = repository.show()
+    assert (record["status"], record["error"]["type"], record["phase"]) == (*ended, None)
+    assert record["seal"] is not None and not (repository.path / "begun").exists()

@@ -7,18 +7,20 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..capture.attempts import reason
 from ..capture.host import capture_user
 from ..digests import digest_of
 from ..errors import RefusedError, WhenceError
 from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
 from ..recorder.boot_folder import BootFolder, Hearing, make_boot_folder
-from ..recorder.closing import attempt, finish
+from ..recorder.closing import abandon, attempt, finish
 from ..recorder.command import run_command
 from ..recorder.following import Following
 from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
@@ -64,8 +66,7 @@ def run(request: Request, around: Surroundings, report: Path | None, told: Told 
     )
     launch = join(asked, around) if seat.joins else create(asked, around)
     try:
-        capture_beside(launch) if seat.joins else capture(launch)
-        return _start(launch, report, told, watching)
+        return _prepare(launch, report, told, watching)()
     except RefusedError as refusal:
         refuse(launch, refusal)
         finish(launch)
@@ -82,7 +83,21 @@ def _run_that_watches(environ: Mapping[str, str]) -> OuterRun | None:
     return find_outer_run(environ)
 
 
-def _start(launch: Launch, report: Path | None, told: Told | None, watching: OuterRun | None) -> int:
+def _prepare(launch: Launch, report: Path | None, told: Told | None, watching: OuterRun | None) -> Callable[[], int]:
+    """Capture everything, and what then starts the command. Raises RefusedError; whatever else ends it is stated."""
+    try:
+        capture(launch) if launch.recording.writer == MAIN else capture_beside(launch)
+        return _start(launch, report, told, watching)
+    except RefusedError:
+        raise
+    except OSError as error:
+        raise RefusedError(f"cannot record: {reason(error)}") from error
+    except BaseException as fault:
+        abandon(launch, fault)
+        raise
+
+
+def _start(launch: Launch, report: Path | None, told: Told | None, watching: OuterRun | None) -> Callable[[], int]:
     recording, around = launch.recording, launch.around
     beside, following = Beside(launch), Following(launch, watching)
 
@@ -99,7 +114,8 @@ def _start(launch: Launch, report: Path | None, told: Told | None, watching: Out
         launch.before_seal = hearing.finish
     recording.when_started = begin
     recording.give_to_child()
-    return run_command(
+    return partial(
+        run_command,
         recording,
         launch.request.argv,
         environ={**environ, VARIABLE: named(recording.id, around.store.path)},

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..capture.configuration import resolve
-from ..errors import RefusedError, WhenceError
+from ..errors import RefusedError
 from ..records import events
 from ..records.run import Rank
 from ..rules.ranks import find_place
@@ -29,7 +29,6 @@ from .guests import guests
 from .handle import Run
 from .launch import Launch
 from .open_runs import enclosing, enter, is_own, thread_parent
-from .outcome import described
 from .ranks import Seat, take_seat, world_of
 from .request import Request, Surroundings
 from .session import Session
@@ -105,8 +104,7 @@ def _begin_main(request: Request, around: Surroundings, environ: MutableMapping[
         closing.finish(launched)
         raise
     except BaseException as fault:
-        # Interrupted while we captured, or the store was lost: the run is there and says that it never started.
-        _abandon(launched, fault)
+        closing.abandon(launched, fault)
         raise
     recording = launched.recording
     session = Session(recording, around.secrets, around.cwd, around.say, _sources(launched), launched)
@@ -125,16 +123,6 @@ def _sources(launched: Launch) -> Sources:
         launched.recording, around.secrets, around.cwd, lambda: held, environ=around.environ,
         launched=frozenset(sys.modules), began=None if held is None else held.taken,
     )  # fmt: skip
-
-
-def _abandon(launched: Launch, fault: BaseException) -> None:
-    interrupted = isinstance(fault, KeyboardInterrupt)
-    error = described(fault, launched.around.secrets.mask_text)
-    try:
-        launched.recording.end(events.RunEnded(status="interrupted" if interrupted else "failed", error=error))
-        closing.finish(launched, hurried=True)
-    except WhenceError as second:
-        launched.around.say(second.message)
 
 
 def _join_run(

@@ -28,6 +28,7 @@ from ..store.snapshots import changed_since
 from ..system.locks import lock_state
 from .beside import Beside, complete_code, owes_code
 from .launch import Launch, snapshot_terms
+from .outcome import described
 from .outputs import restated, state_outputs
 
 RANKS = 10.0
@@ -77,6 +78,17 @@ def finish(
     if launch.request.rank is not None:
         _await_ranks(launch, min(until, time.monotonic() + RANKS))
     return _seal(launch, pending)
+
+
+def abandon(launch: Launch, fault: BaseException) -> None:
+    """Interrupted while we captured, or by a fault of ours: the run is there and says that it never started."""
+    interrupted = isinstance(fault, KeyboardInterrupt)
+    error = described(fault, launch.around.secrets.mask_text)
+    try:
+        launch.recording.end(events.RunEnded(status="interrupted" if interrupted else "failed", error=error))
+        finish(launch, hurried=True)
+    except WhenceError as second:
+        launch.around.say(second.message)
 
 
 def _await_ranks(launch: Launch, until: float) -> None:

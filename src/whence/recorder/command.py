@@ -70,12 +70,12 @@ def run_command(
         mask={int(n) for n in mask_before},
     )
     raw = RawMode(0) if descriptors.interactive else None
-    reports = os.pipe(), os.pipe()
-    life = os.pipe()
-    ours, theirs = socketpair()
-    if raw:
-        raw.enter()  # Before the command prints: its line ends are made already.
     try:
+        reports = os.pipe(), os.pipe()
+        life = os.pipe()
+        ours, theirs = socketpair()
+        if raw:
+            raw.enter()  # Before the command prints: its line ends are made already.
         keeper = os.fork()
     except OSError as error:
         if raw:

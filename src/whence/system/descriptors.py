@@ -19,6 +19,17 @@ ROOM = 100
 """So many of them have room."""
 
 
+def left() -> int | None:
+    """How many more this process may open; nothing where there is no limit, or the machine does not tell."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        return None if soft == resource.RLIM_INFINITY else soft - len(os.listdir("/dev/fd")) + 1  # Its own is closed.
+    except FileNotFoundError:
+        return None  # A root without /dev/fd.
+    except OSError:
+        return 0
+
+
 def hold_standard_descriptors() -> None:
     """Occupy those of 0 to 2 that are closed (`command >&-`), so that no file of ours takes their number. Call it
     first.
