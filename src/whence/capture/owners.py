@@ -94,12 +94,11 @@ def _state_of_dpkg() -> list[int] | None:
 def of_dpkg(paths: Iterable[str], dpkg: Path, enough: Callable[[], bool]) -> dict[str, Package | None] | None:
     """By path; nothing when time was up."""
     names = {os.fsencode(name): path for path in paths for name in names_of(path)}
-    pattern = re.compile(rb"\n(" + b"|".join(map(re.escape, names)) + rb")(?=\n)")
     lists: dict[str, str] = {}
     for file in sorted((dpkg / "info").glob("*.list")):
         if enough():
             return None
-        lists.update((names[line], file.stem) for line in pattern.findall(_read(file)))
+        lists.update((names[line], file.stem) for line in names.keys() & _read(file).split(b"\n"))
     stanzas = _stanzas(_read(dpkg / "status"), {_name(one) for one in lists.values()}) if lists else {}
     return {path: _package(lists[path], stanzas) if path in lists else None for path in set(names.values())}
 

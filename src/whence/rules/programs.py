@@ -56,12 +56,12 @@ _SERVERS: tuple[tuple[str, str], ...] = (
 """Sockets of servers that do work for others: what they read is not seen."""
 
 NOTABLE = (
-    "libcudart*", "libcublas.*", "libcudnn.*", "libnccl*", "libcufft.*", "libcurand.*", "libcusolver.*",
-    "libcusparse.*", "libnvrtc.*", "libcuda.*", "libmpi.*", "libmpich*", "libopenblas*", "libscipy_openblas*",
-    "libmkl_rt*", "libblas.*", "liblapack.*", "libblis*", "libgomp*", "libomp.*", "libiomp*", "libamdhip*",
-    "librocblas*", "libhdf5.*", "libnetcdf.*",
+    "libcudart", "libcublas.", "libcudnn.", "libnccl", "libcufft.", "libcurand.", "libcusolver.",
+    "libcusparse.", "libnvrtc.", "libcuda.", "libmpi.", "libmpich", "libopenblas", "libscipy_openblas",
+    "libmkl_rt", "libblas.", "liblapack.", "libblis", "libgomp", "libomp.", "libiomp", "libamdhip",
+    "librocblas", "libhdf5.", "libnetcdf.",
 )  # fmt: skip
-"""Libraries that change a result, and are named also where they belong to an installed package."""
+"""How libraries are called that change a result: they are named also where they belong to an installed package."""
 
 _UNFOLLOWED: Mapping[str, str] = {
     "io_uring": "a program used io_uring: what it opened through it was not seen",
@@ -186,7 +186,7 @@ def is_shared_library(name: str) -> bool:
 
 
 def is_notable(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in NOTABLE)
+    return name.startswith(NOTABLE)
 
 
 def version_of(file: str) -> str | None:
