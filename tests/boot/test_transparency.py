@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fences import ROOT
-from workplace import Workplace
+from workplace import WHENCE, Workplace
 
 import whence.boot as boot
 from whence.boot.hook import WATCHED
@@ -221,6 +221,80 @@ def test_functions_that_are_replaced_look_and_pickle_as_before(workplace: Workpl
     workplace.script("program.py", body)
     bare, recorded = seen(workplace, PYTHON, "program.py")
     assert recorded == bare
+
+
+LOOK = """\
+import functools, importlib, inspect, json, pickle, re, sys, typing, warnings
+warnings.simplefilter("ignore")
+modules, names = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+
+def load(name):
+    try: return importlib.import_module(name)
+    except ImportError: return None
+
+def holders(module):
+    yield "", module
+    yield from ((name, value) for name, value in list(vars(module).items()) if isinstance(value, type))
+
+def is_ours(function):
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and code.co_filename.startswith(sys.argv[3])
+
+def attempt(look, function):
+    try: return look(function)
+    except Exception as error: return type(error).__name__
+
+def wrapped(function):
+    @functools.wraps(function)
+    def user(): pass
+    return [user.__name__, user.__qualname__, user.__module__, user.__doc__, str(attempt(inspect.signature, user))]
+
+def facts(function):
+    return {
+        **{name: repr(getattr(function, name, None)) for name in
+           ("__name__", "__qualname__", "__module__", "__doc__", "__text_signature__", "__annotations__")},
+        "self": type(getattr(function, "__self__", None)).__name__,
+        "shown": [type(function).__name__, inspect.isfunction(function), inspect.ismethod(function)],
+        "held": sorted(set(getattr(function, "__dict__", ())) - {"__wrapped__", "__self__", "__text_signature__"}),
+        "signature": re.sub("0x[0-9a-f]+", "", str(attempt(inspect.signature, function))),
+        "hints": attempt(lambda f: sorted(typing.get_type_hints(f)), function),
+        "wrapped": re.sub("0x[0-9a-f]+", "", repr(wrapped(function))),
+        "pickled": attempt(lambda f: pickle.loads(pickle.dumps(f)).__qualname__, function),
+        "source": attempt(inspect.getsource, function),
+        "module": attempt(lambda f: inspect.getmodule(f).__name__, function),
+        "async": inspect.iscoroutinefunction(function),
+    }
+
+found = {}
+for module in filter(None, map(load, modules)):
+    for kind, holder in holders(module):
+        for name in list(vars(holder)):
+            key, function = f"{module.__name__}:{kind}:{name}", getattr(holder, name, None)
+            if key in names or (not names and name != "__del__" and is_ours(function)):
+                found[key] = {**facts(function), "kept": type(vars(holder)[name]).__name__}
+print(json.dumps(found))
+"""
+
+COMPILED = {"numpy.random::seed", "numpy.random::default_rng"}
+"""What is put in their place is no compiled function."""
+
+
+def test_whatever_is_replaced_looks_as_before_from_all_sides(workplace: Workplace) -> None:
+    workplace.script("look.py", LOOK)
+    modules = json.dumps(sorted(ROWS))
+
+    def look(*command: str, names: list[str]) -> dict[str, dict[str, Any]]:
+        found = workplace.run([*command, PYTHON, "look.py", modules, json.dumps(names), str(FOLDER)]).ok()
+        return json.loads(found.out)
+
+    names = list(look(*WHENCE, "run", "--", names=[]))
+    assert {"random::seed", "argparse:ArgumentParser:parse_known_args", *COMPILED} <= set(names)
+    bare, recorded = look(names=names), look(*WHENCE, "run", "--", names=names)
+    for name in COMPILED:
+        for key in ("shown", "kept"):
+            assert bare[name].pop(key) != recorded[name].pop(key)
+    assert recorded == bare
+    assert bare["random::seed"]["self"] == "Random"
 
 
 def test_nothing_more_is_loaded_for_a_program_that_uses_none_of_the_libraries(workplace: Workplace) -> None:

@@ -11,7 +11,7 @@ import sys
 from .caller import caller_of, calling_frame
 from .guard import Guard
 from .plain import is_dict
-from .table import Notes, replace
+from .table import Notes, is_method, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ _times: dict[tuple[Any, ...], list[Any]] = {}
 
 def adapt_random(module: ModuleType, notes: Notes) -> None:
     """The standard library's."""
-    replace(module, "seed", lambda original: _seeding(original, "random.seed", notes))
+    at = int(is_method(module, "seed"))
+    replace(module, "seed", lambda original: _seeding(original, "random.seed", notes, at=at))
     replace(module.Random, "__init__", lambda original: _making_random(original, notes))
 
 
@@ -78,10 +79,12 @@ def _giving(original: Any, name: str, notes: Notes) -> Any:
     return seed
 
 
-def _seeding(original: Any, name: str, notes: Notes, own: bool = False) -> Any:
+def _seeding(original: Any, name: str, notes: Notes, own: bool = False, at: int = 0) -> Any:
+    """`at`: where the seed stands among the arguments."""
+
     def seed(*args: Any, **named: Any) -> Any:
         with Guard("seeds"):
-            _see(notes, name, next(iter((*args, *named.values())), None), calling_frame(1), own)
+            _see(notes, name, next(iter((*args[at:], *named.values())), None), calling_frame(1), own)
         return original(*args, **named)
 
     return seed

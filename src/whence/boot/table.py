@@ -140,17 +140,47 @@ def look_again() -> None:
 
 
 def replace(holder: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of a function that is there; it shows itself as the original does."""
+    """Put `make(original)` in the place of a function that is there; it shows itself as the original does.
+
+    What a module has of an object (`random.seed`) stays a method of that object: then `make` gets, and gives, a function
+    that takes the object first.
+    """
     original = getattr(holder, name, None)
     if original is None:
         return
     with Guard("replacing " + name):
-        made = make(original)
-        made.__wrapped__ = original
-        made.__doc__ = getattr(original, "__doc__", None)
-        made.__name__ = getattr(original, "__name__", name)
-        # Pickled by these two: they must lead here. A method of an instance would name its class.
-        module = isinstance(holder, type(sys))
-        made.__qualname__ = name if module else getattr(original, "__qualname__", name)
-        made.__module__ = holder.__name__ if module else getattr(original, "__module__", None)
+        if is_method(holder, name):
+            made = type(original)(alike(make(original.__func__), original.__func__), original.__self__)
+        else:
+            made = alike(make(original), original)
+            if isinstance(holder, type(sys)):
+                # Pickled by these two: they must lead here. A method of an instance would name its class.
+                made.__qualname__ = name
+                made.__module__ = holder.__name__
         setattr(holder, name, made)
+
+
+def is_method(holder: Any, name: str) -> bool:
+    """Whether a module has a method of an object there, that is written in Python."""
+    return isinstance(holder, type(sys)) and type(getattr(holder, name, None)) is _METHOD
+
+
+_METHOD = type(Guard("a method").__enter__)
+
+_SHOWN = "__module__", "__name__", "__qualname__", "__doc__", "__text_signature__"
+
+
+def alike(made: Any, original: Any) -> Any:
+    """A function of ours with all that one can look at in the original."""
+    made.__dict__.update(getattr(original, "__dict__", {}))
+    made.__wrapped__ = original
+    for name in _SHOWN:
+        if hasattr(original, name):
+            setattr(made, name, getattr(original, name))
+    if hasattr(original, "__annotate__"):  # From 3.14 on; those themselves may not be known yet.
+        made.__annotate__ = original.__annotate__
+    else:
+        made.__annotations__ = getattr(original, "__annotations__", {})
+    if not hasattr(made, "__self__") and hasattr(original, "__self__"):
+        made.__self__ = original.__self__  # Compiled code has methods that a function cannot be.
+    return made
