@@ -199,6 +199,45 @@ def test_what_a_run_prints_to_is_neither_its_code_nor_a_change(repository: Workp
     assert not (repository.path.parent / "back" / "job.out").exists()
 
 
+PIPES = {
+    "tee": "{} | tee train.log",
+    "tee, behind the command": "{} 2>&1 | tee -a train.log >/dev/null",
+    "through another program": "{} | grep -v nothing | tee train.log",
+    "a program that comes later": "{} | (sleep 0.2; exec tee train.log)",
+    "two of them": "{} | tee train.log | tee second.log",
+}
+
+
+@pytest.mark.scenario("B13", "S15")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc")
+@pytest.mark.parametrize("case", PIPES)
+def test_what_others_write_of_what_a_run_prints_is_neither_its_code_nor_a_change(
+    case: str, repository: Workplace
+) -> None:
+    repository.script("t.py", "import sys, time\nprint('epoch 1', flush=True)\ntime.sleep(0.5)\n")
+    repository.git("add", "t.py")
+    repository.commit("code")
+    records: list[Record] = []
+    line = PIPES[case].format('"$@"')
+    for _ in range(2):
+        command = [*WHENCE, "run", "--policy", "dirty=refuse", "--", sys.executable, "t.py"]
+        repository.run(["sh", "-c", line, "sh", *command]).ok()
+        records.append(repository.show())
+    assert [(record["status"], record["code"]["dirty"]) for record in records] == [("succeeded", False)] * 2
+    assert len({record["code"]["id"] for record in records}) == 1
+    assert "epoch 1\n" in (repository.path / "train.log").read_text()
+    repository.whence("restore", "@", repository.path.parent / "back").ok()
+    assert not (repository.path.parent / "back" / "train.log").exists()
+
+
+def test_a_file_that_nobody_prints_to_is_a_change_also_behind_a_pipe(repository: Workplace) -> None:
+    repository.write("notes.txt", "mine")
+    done = repository.run(
+        ["sh", "-c", '"$@" | (exec 3< notes.txt; cat)', "sh", *WHENCE, "run", "--policy", "dirty=refuse", "--", "true"]
+    )
+    assert "notes.txt" in done.err and repository.show()["error"]["type"] == "refused"
+
+
 def test_any_program_is_seen_and_temporary_files_are_not_results(workplace: Workplace) -> None:
     workplace.write("b.txt", "2\n1\n")
     record = workplace.record(

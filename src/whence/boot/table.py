@@ -142,8 +142,8 @@ def look_again() -> None:
 def replace(holder: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Put `make(original)` in the place of a function that is there; it shows itself as the original does.
 
-    What a module has of an object (`random.seed`) stays a method of that object: then `make` gets, and gives, a function
-    that takes the object first.
+    What a module has of an object (`random.seed`) stays a method of that object: then `make` gets, and gives, a
+    function that takes the object first.
     """
     original = getattr(holder, name, None)
     if original is None:

@@ -26,6 +26,7 @@ from ..store.run_fold import fold_run, read_journals
 from ..store.seal import close_run
 from ..store.snapshots import changed_since
 from ..system.locks import lock_state
+from ..system.printing import passed_on_to
 from .beside import Beside, complete_code, owes_code
 from .launch import Launch, snapshot_terms
 from .outcome import described
@@ -141,9 +142,17 @@ def _outputs(launch: Launch, pending: list[Pending], enough: Callable[[], bool])
     launch.written += [output.found.absolute for output in outputs if output.found.absolute]
     written = [artifact.path for artifact in artifacts if not artifact.missing]
     written += [output.found.path for output in launch.stated]
-    add_results(launch.around.store, launch.cwd, written + [one.path for one in launch.printed])
+    written += [*(one.path for one in launch.printed), *_passed_on(launch)]
+    add_results(launch.around.store, launch.cwd, written)
     if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
         sync_objects(launch.around.store, stored)
+
+
+def _passed_on(launch: Launch) -> list[str]:
+    """The files in the code's folder to which others write what is printed, also who came later."""
+    root = launch.code.root if launch.code else None
+    files = {*launch.passed_on(), *passed_on_to()} if root else ()
+    return sorted(path for path in files if path.startswith(f"{root}/"))
 
 
 def _inputs(launch: Launch, enough: Callable[[], bool]) -> None:

@@ -6,6 +6,7 @@ refusal (an input that is not there, policy) or a store that cannot be written; 
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ from ..store.digest_cache import DigestCache
 from ..store.objects import put_bytes
 from ..store.results import results_judge
 from ..store.snapshots import Snapshot, Snapshots
-from ..system.printing import Printed, printed_to
+from ..system.printing import Printed, passed_on_to, printed_to
 from ..system.processes import identity
 from . import attach, recording
 from .keeping import Keeping
@@ -101,6 +102,9 @@ class Launch(msgspec.Struct, kw_only=True):
     """What the command was seen to do, where it is watched."""
     printed: tuple[Printed, ...] = ()
     """The files that standard output and standard error are."""
+    passed_on: Callable[[], frozenset[str]] = frozenset
+    """The files to which others write what is printed. Looked for when it is asked for, the first time: by then each of
+    them that lies there is open."""
     ours: tuple[str, ...] = ()
     """Folders of ours, links followed, that the command's programs read and write: no business of the record."""
     before_seal: Callable[[Callable[[], bool]], None] | None = None
@@ -150,6 +154,7 @@ def _launch(request: Request, around: Surroundings, recording: Recording, host: 
         kept_inputs=Keeping.of(around.store, around.policy, "keep_inputs"),
         kept_outputs=Keeping.of(around.store, around.policy, "keep_outputs"),
         printed=printed_to(),
+        passed_on=functools.cache(passed_on_to),
     )
 
 
@@ -271,7 +276,8 @@ def _code(launch: Launch) -> None:
 def _without_printed(launch: Launch, plan: Plan) -> Plan:
     """What the run prints to is no code, and grows while it is read."""
     root = os.path.realpath(plan.root)
-    return without(plan, {os.path.relpath(one.path, root) for one in launch.printed}) if launch.printed else plan
+    paths = {*(one.path for one in launch.printed), *launch.passed_on()}
+    return without(plan, {os.path.relpath(path, root) for path in paths}) if paths else plan
 
 
 def _shown(around: Surroundings, code: Code) -> Code:
@@ -304,10 +310,12 @@ def snapshot_terms(launch: Launch, root: str) -> Terms:
 
 
 def _is_result(launch: Launch) -> Callable[[str], bool]:
-    """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this."""
+    """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this, or has what is
+    printed."""
     paths = [split_kind(spec)[1] for spec in launch.request.outputs]
     declared = [launch.cwd / path for spec in paths for path in (spec, spec.partition("=")[2]) if path]
-    return results_judge(launch.around.store, [*declared, *(Path(one.path) for one in launch.printed)])
+    is_known = results_judge(launch.around.store, [*declared, *(Path(one.path) for one in launch.printed)])
+    return lambda path: is_known(path) or path in launch.passed_on()
 
 
 def _environment(launch: Launch) -> None:
