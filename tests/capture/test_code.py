@@ -104,6 +104,7 @@ DIRTY: dict[str, tuple[Callable[[Workplace], object], dict[str, str]]] = {
     "modified": (lambda p: p.write("helper.py", "x = 2\n"), {"helper.py": "modified"}),
     "staged": (_staged, {"helper.py": "staged"}),
     "staged and modified": (_staged_and_modified, {"helper.py": "staged+modified"}),
+    "new and staged": (lambda p: (p.write("n.py", "n\n"), p.git("add", "n.py")), {"n.py": "staged"}),
     "untracked": (lambda p: p.write("new.py", "n = 1\n"), {"new.py": "untracked"}),
     "untracked in a new folder": (lambda p: p.write("a/b/new.py", "n\n"), {"a/b/new.py": "untracked"}),
     "deleted": (lambda p: (p.path / "helper.py").unlink(), {"helper.py": "deleted"}),
@@ -140,6 +141,17 @@ def test_a_dirty_folder_is_kept_byte_for_byte_and_left_alone(repo: CodeWorld, st
     assert fingerprint(repo.place.path) == before
     assert code.dirty
     assert {d.path: d.state for d in code.dirty_paths} == expected
+    tracked = repo.place.git("ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0")
+    assert {d.path: d.change for d in code.dirty_paths} == {
+        d.path: "deleted"
+        if d.path not in files
+        else "renamed"
+        if d.before
+        else "modified"
+        if d.path in tracked
+        else "added"
+        for d in code.dirty_paths
+    }
     assert code.git_tree == repo.git_tree()
     shutil.rmtree(repo.place.path)
     assert contents(repo.restored(code.tree)) == files

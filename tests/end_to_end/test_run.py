@@ -254,10 +254,16 @@ def test_a_refused_run_names_the_inputs_that_were_there_and_is_sound(repository:
 def test_policy_refuses_a_dirty_folder_naming_each_path_and_the_ways_out(repository: Workplace) -> None:
     repository.write("train.py", "print('edited')\n")
     repository.write("new.py", "")
+    repository.write("staged.py", "")
+    repository.git("add", "staged.py")
     done = repository.whence("run", "--policy", "dirty=refuse", "--", "touch", "started")
     assert done.code == 125
     assert "train.py (modified)" in done.err
     assert "new.py (untracked)" in done.err
+    assert "staged.py (added, staged)" in done.err
+    for command in ("show", "status"):
+        lines = [line.split() for line in repository.whence(command).out.splitlines()]
+        assert any(line[-3:] == ["added,", "staged", "staged.py"] for line in lines)
     assert "hint: commit, stash or ignore them" in done.err
     assert not (repository.path / "started").exists()
     assert repository.show()["error"]["type"] == "refused"

@@ -124,7 +124,7 @@ def _collect(view: View, prefix: str, found: _Collected, depth: int) -> None:
     for path in status.untracked:
         if not _below(prefix + path, found.skipped):
             found.entries.append(Planned(prefix + path, FILE, None, False))
-            found.dirty.append(DirtyPath(path=prefix + path, state="untracked"))
+            found.dirty.append(DirtyPath(path=prefix + path, state="untracked", change="added"))
     for path in dict.fromkeys((*view.gitlinks, *status.nested)):
         if not _below(prefix + path, found.skipped) and depth < 8:
             _collect_nested(view, path, prefix, found, depth)
@@ -141,7 +141,7 @@ def _collect_hidden(item: Tracked, view: View, prefix: str, found: _Collected) -
     if there:
         found.entries.append(Planned(prefix + item.path, item.mode, None, True))
     if (there and not _same_bytes(whole, item.blob, view)) or (not there and not item.sparse):
-        found.dirty.append(DirtyPath(path=prefix + item.path, state="hidden"))
+        found.dirty.append(DirtyPath(path=prefix + item.path, state="hidden", change="modified"))
 
 
 def _same_bytes(path: str, blob: str, view: View) -> bool:
@@ -188,8 +188,9 @@ def _collect_nested(outer: View, path: str, prefix: str, found: _Collected, dept
     if commit != expected:
         found.moved.append(prefix + path)
     if commit != expected or dirty or path in outer.status.changed:
-        state = "submodule" if expected is not None else "untracked"
-        found.dirty.append(DirtyPath(path=prefix + path, state=state))
+        known = expected is not None
+        state, change = ("submodule", "modified") if known else ("untracked", "added")
+        found.dirty.append(DirtyPath(path=prefix + path, state=state, change=change))
     found.submodules.append(Submodule(path=prefix + path, commit=commit, expected=expected, dirty=dirty, url=inner.url))
 
 

@@ -117,9 +117,12 @@ def _changed_path(kind: str, rest: str, before: str | None) -> tuple[DirtyPath, 
     words = rest.split(" ", _FIELDS[kind])
     path, x, y = words[-1], words[0][0], words[0][1]
     if kind == "u":
-        return DirtyPath(path=path, state="conflict"), words[5] != "000000"
+        there = words[5] != "000000"
+        return DirtyPath(path=path, state="conflict", change="modified" if there else "deleted"), there
     there = words[4] != "000000"
-    return DirtyPath(path=path, state=_state(kind, x, y, words, there), before=before), there
+    change = "renamed" if kind == "2" else "added" if "A" in (x, y) else "modified"
+    state = _state(kind, x, y, words, there)
+    return DirtyPath(path=path, state=state, change=change if there else "deleted", before=before), there
 
 
 def _state(kind: str, x: str, y: str, words: list[str], there: bool) -> State:

@@ -122,7 +122,7 @@ def _code(record: Record) -> Rows:
     if code.entry:
         yield Row("entry", printable(_entry(code.entry)))
     for path in code.dirty_paths:
-        yield Row("differs", printable(f"{path.state} {path.path}" + (" (a result)" if path.role == "result" else "")))
+        yield Row("differs", printable(f"{path.words} {path.path}" + (" (a result)" if path.role == "result" else "")))
     for left in code.files_left_out:
         yield Row("left out", printable(f"{left.path} ({size_text(left.size)}): {left.because}"))
     for source in code.outside_snapshot:

@@ -126,6 +126,6 @@ def _code(code: Code, code_exclude: Sequence[str]) -> Iterator[str]:
         paths = [path for path in code.dirty_paths if _title(path, code_exclude) == title]
         if paths:
             yield f"  {title}:"
-            yield from (f"    {path.state:<16} {printable(path.path)}" for path in paths)
+            yield from (f"    {path.words:<16} {printable(path.path)}" for path in paths)
     for left in code.files_left_out:
         yield f"left out  {printable(left.path)} ({size_text(left.size)}): {printable(left.because)}"

@@ -47,10 +47,19 @@ class DirtyPath(Struct, frozen=True, kw_only=True):
         "hidden",
     ]
     """`hidden`: git was told to look away (`assume-unchanged`, `skip-worktree`) and the bytes differ."""
+    change: Literal["added", "modified", "deleted", "renamed"] | None = None
+    """What became of the file since the commit, staged or not; nothing in records that are older than this field."""
     role: Literal["code", "result"] = "code"
     """`result`: an earlier run recorded it as output, or `code_exclude` matches it."""
     before: str | None = None
     """The old path of a rename."""
+
+    @property
+    def words(self) -> str:
+        """For a person: `added, staged`. The change is named where the state does not tell it."""
+        if self.change is None or self.state not in ("modified", "staged", "staged+modified"):
+            return self.state
+        return self.change if self.state == "modified" else f"{self.change}, {self.state}"
 
 
 class LeftOut(Struct, frozen=True, kw_only=True):

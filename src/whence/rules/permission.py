@@ -40,6 +40,6 @@ def policy_cases(code: Code | None, fields: Mapping[str, Any], policy: Policy) -
 
 def _dirty(code: Code) -> str:
     """Every offending path, as a reviewer would list them."""
-    paths = [f"{path.path} ({path.state})" for path in code.dirty_paths if path.role == "code"]
+    paths = [f"{path.path} ({path.words})" for path in code.dirty_paths if path.role == "code"]
     shown = ", ".join(paths[:20]) + (f" and {len(paths) - 20} more" if len(paths) > 20 else "")
     return f"the working folder differs from its commit: {shown}"
