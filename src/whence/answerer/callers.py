@@ -144,6 +144,7 @@ class Callers:
         is remembered until that has happened."""
         for caller in [one for one in self._known.values() if one.process == executing.process]:
             self.forget(caller.thread)
+        self._ours.executes(executing.process)
         if executing.thread != executing.process:
             if len(self._executing) >= MOST:
                 self._executing.clear()

@@ -40,6 +40,10 @@ class Ours:
             _remember(self._processes, process)
         return self.has(thread, process, 0)
 
+    def executes(self, process: int) -> None:
+        """A program takes the place of another one, and its first thread has the number of the process."""
+        self._threads.pop(process, None)
+
     def has(self, thread: int, process: int, parent: int) -> bool:
         """Whether a thread is ours: by its own word, or as one of those above it is. Raises OSError when it is gone."""
         if _is_known(self._threads, thread) or _is_known(self._processes, process):

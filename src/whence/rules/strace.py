@@ -69,7 +69,7 @@ class _Call(msgspec.Struct):
 
 _LINE = re.compile(r" *(\d+) +(\d+\.\d+) (.*)")
 _WHOLE = re.compile(r"(\w+)\((.*)\) += (.*)")
-_UNFINISHED = re.compile(r"(\w+)\((.*?) *<unfinished \.\.\.>")
+_UNFINISHED = re.compile(r"(\w+)\((.*?) *<(?:unfinished|pid changed to \d+) \.\.\.>")
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)")
 _SUPERSEDED = re.compile(r"\+\+\+ superseded by execve in pid (\d+) \+\+\+")
 _NUMBER = re.compile(r"(-?(?:0x[0-9a-f]+|\d+))")
@@ -123,6 +123,8 @@ class Trace:
         if call.name in _OPENS and _NOTHING in call.words and _flags(call)[1] & calls.OURS == calls.OURS:
             self._said(call, _flags(call)[1] & calls.ACCESS)
             return True
+        if call.name in _EXECUTING and call.done:
+            self._ours.discard(call.thread)
         known = self._processes.get(call.thread)
         return call.thread in self._ours or (known is not None and known.is_ours)
 
@@ -153,8 +155,10 @@ class Trace:
         elif found := _WHOLE.fullmatch(text):
             return _Call(thread, at, found[1], found[2], found[3])
         elif found := _SUPERSEDED.fullmatch(text):
+            # It was done, whatever its second half says: under a filter of ours strace finds no result there.
+            self._ours.discard(thread)
             if half := self._halves.pop(int(found[1]), None):
-                self._halves[thread] = half
+                return _Call(thread, half.at, half.name, half.words, "0")
         elif text.startswith("+++"):
             self._processes.pop(thread, None)
             self._ours.discard(thread)
@@ -241,6 +245,8 @@ _OF_PROCESS = (b"/proc/self/", b"/proc/thread-self/", b"/dev/fd/", b"/dev/std")
 _UP = "\\x2e\\x2e"
 
 _MAKERS = ("clone", "clone3", "fork", "vfork")
+
+_EXECUTING = ("execve", "execveat")
 
 _OPENS = ("open", "openat", "openat2", "creat")
 
@@ -344,7 +350,7 @@ def _by_handle(trace: Trace, call: _Call) -> Did | None:
 
 _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
     **dict.fromkeys(_OPENS, _open),
-    **dict.fromkeys(("execve", "execveat"), _execute),
+    **dict.fromkeys(_EXECUTING, _execute),
     **dict.fromkeys(("rename", "renameat", "renameat2"), _pair("rename")),
     **dict.fromkeys(("link", "linkat"), _pair("link")),
     **dict.fromkeys(("unlink", "unlinkat"), _one("unlink")),
