@@ -26,6 +26,8 @@ Steps = Generator[None, None, T]
 _CHUNK = 1 << 20
 _SMALL = 1 << 20
 """Files below this size are hashed in one piece."""
+_AT_ONCE = 100
+"""Files that need not be read are one piece of work together."""
 
 
 class Cache(Protocol):
@@ -145,7 +147,7 @@ def _read(fd: int) -> Steps[Measured]:
     return Measured(digest="sha256:" + running.hexdigest(), size=size, stat=before, began=began, changed=changed)
 
 
-_Line = tuple[bytes, str, int, int, str | None]
+_Line = tuple[str, str, int, int, str | None]
 """Path, kind, mode, size, digest: one line of a manifest."""
 
 
@@ -160,12 +162,13 @@ class _Lines:
 
     def add(self, line: _Line) -> None:
         path, kind, _, size, _ = line
-        self._lines.append((path, _encode(line)))
+        name = os.fsencode(path)
+        self._lines.append((name, encode(line)))
         if kind == "file":
             self._files += 1
             self._size += size
         elif kind == "unread":
-            self._unread.append(path)
+            self._unread.append(name)
 
     def measured(self, stat: os.stat_result, began: int) -> Measured:
         """The folder, with its manifest in the canonical form: lines sorted by the bytes of the path. Call it once."""
@@ -192,8 +195,8 @@ class _Lines:
 
 
 def measure_folder(path: str, cache: Cache) -> Steps[Measured]:
-    """The digest of a folder's manifest, a file a step (a chunk of a big one). Raises OSError for the folder itself;
-    what lies in it and cannot be read stands in the manifest as `unread`."""
+    """The digest of a folder's manifest; a step is a file that is read (a chunk of a big one), or some that are known.
+    Raises OSError for the folder itself; what lies in it and cannot be read stands in the manifest as `unread`."""
     began = time.time_ns()
     part = os.path.realpath(path)
     stat = os.stat(path)
@@ -217,21 +220,20 @@ def measure_some(path: str, names: Sequence[str], cache: Cache) -> Steps[Measure
     stat = os.stat(path)
     lines = _Lines()
     for name in names:
-        lines.add((yield from _line_of(os.path.join(path, name), os.fsencode(name), part, cache)))
+        lines.add((yield from _line_of(os.path.join(path, name), name, part, cache)))
         yield
     return lines.measured(stat, began)
 
 
-def _line_of(path: str, relative: bytes, part: str, cache: Cache) -> Steps[_Line]:
+def _line_of(path: str, relative: str, part: str, cache: Cache) -> Steps[_Line]:
     try:
         stat = os.stat(path)
         if not modes.S_ISREG(stat.st_mode):
             return relative, "unread", 0o644, stat.st_size, None
-        mode = 0o755 if stat.st_mode & 0o100 else 0o644
         digest, size = cache.find(part, stat), stat.st_size
         if digest is None:
             digest, size = yield from _file_of_folder(path, stat, part, cache, follow=True)
-        return relative, "file", mode, size, digest
+        return relative, "file", _mode(stat), size, digest
     except OSError:
         return relative, "unread", 0o644, 0, None
 
@@ -243,36 +245,52 @@ def _folder_lines(root: str, below: str, part: str, cache: Cache, lines: _Lines,
         with os.scandir(folder) as scan:
             entries = [entry for entry in scan if entry.name != ".whence"]
     except OSError:
-        lines.add((os.fsencode(below), "unread", 0o755, 0, None))
+        lines.add((below, "unread", 0o755, 0, None))
         return
     if not entries and below:
-        lines.add((os.fsencode(below), "folder", 0o755, 0, None))
-    for entry in entries:
+        lines.add((below, "folder", 0o755, 0, None))
+    for number, entry in enumerate(entries, 1):
         relative = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir(follow_symlinks=False):
             folders.append(relative)
-        else:
-            lines.add((yield from _line(entry, os.fsencode(relative), part, cache)))
+            continue
+        line = _line_at_once(entry, relative, part, cache)
+        if line is None:
+            line = yield from _line_of_unread(entry, relative, part, cache)
+        lines.add(line)
+        if not number % _AT_ONCE:
             yield
 
 
-def _line(entry: os.DirEntry[str], relative: bytes, part: str, cache: Cache) -> Steps[_Line]:
+def _line_at_once(entry: os.DirEntry[str], relative: str, part: str, cache: Cache) -> _Line | None:
+    """The line of what need not be read; nothing for a file whose digest is not known."""
     try:
         stat = entry.stat(follow_symlinks=False)
         if modes.S_ISREG(stat.st_mode):
-            mode = 0o755 if stat.st_mode & 0o100 else 0o644
             digest = cache.find(part, stat)
-            if digest is not None:
-                return relative, "file", mode, stat.st_size, digest
-            digest, size = yield from _file_of_folder(entry.path, stat, part, cache)
-            return relative, "file", mode, size, digest
+            return None if digest is None else (relative, "file", _mode(stat), stat.st_size, digest)
         if modes.S_ISLNK(stat.st_mode):
             target = os.fsencode(os.readlink(entry.path))
             return relative, "link", 0o777, len(target), digest_of(target)
     except OSError:
-        # Not readable for this account, or gone since the folder was listed: the manifest says that it was not read.
+        # Gone since the folder was listed: the manifest says that it was not read.
         return relative, "unread", 0o644, 0, None
     return relative, "unread", 0o644, stat.st_size, None
+
+
+def _line_of_unread(entry: os.DirEntry[str], relative: str, part: str, cache: Cache) -> Steps[_Line]:
+    try:
+        stat = entry.stat(follow_symlinks=False)
+        digest, size = yield from _file_of_folder(entry.path, stat, part, cache)
+    except OSError:
+        # Not readable for this account, or gone meanwhile.
+        return relative, "unread", 0o644, 0, None
+    yield
+    return relative, "file", _mode(stat), size, digest
+
+
+def _mode(stat: os.stat_result) -> int:
+    return 0o755 if stat.st_mode & 0o100 else 0o644
 
 
 def _file_of_folder(
@@ -286,11 +304,3 @@ def _file_of_folder(
     if not hashed.changed and hashed.stat == stat_identity(stat):
         cache.add(part, stat, hashed.digest, began)
     return hashed.digest, hashed.size
-
-
-def _encode(line: _Line) -> bytes:
-    path, kind, mode, size, digest = line
-    shown = encode(os.fsdecode(path))
-    return b'[%s,"%s",%d,%d,%s]' % (
-        shown, kind.encode(), mode, size, b"null" if digest is None else b'"%s"' % digest.encode()
-    )  # fmt: skip
