@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import struct
+from _socket import AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from collections.abc import Callable
 from typing import Any
 
@@ -310,11 +310,11 @@ def _of_process(path: bytes, caller: Caller) -> bytes:
 def address_of(found: bytes) -> bytes | None:
     """A `struct sockaddr` in words: `inet:192.0.2.1:443`, `inet6:[::1]:80`, `unix:/run/x`; nothing for other kinds."""
     family = int.from_bytes(found[:2], "little")
-    if family == socket.AF_INET and len(found) >= 8:
-        return b"inet:%s:%d" % (socket.inet_ntop(socket.AF_INET, found[4:8]).encode(), _port(found))
-    if family == socket.AF_INET6 and len(found) >= 24:
-        return b"inet6:[%s]:%d" % (socket.inet_ntop(socket.AF_INET6, found[8:24]).encode(), _port(found))
-    if family == socket.AF_UNIX and len(found) > 2:
+    if family == AF_INET and len(found) >= 8:
+        return b"inet:%s:%d" % (inet_ntop(AF_INET, found[4:8]).encode(), _port(found))
+    if family == AF_INET6 and len(found) >= 24:
+        return b"inet6:[%s]:%d" % (inet_ntop(AF_INET6, found[8:24]).encode(), _port(found))
+    if family == AF_UNIX and len(found) > 2:
         name = found[2:]
         return b"unix:@" + name[1:].rstrip(b"\0") if name[0] == 0 else b"unix:" + name.split(b"\0", 1)[0]
     return None

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import socket
 import struct
+
+# `socket` is built upon it, and is milliseconds of classes and enumerations that nothing here needs.
+from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket, socketpair
 from collections.abc import Iterable
 
 from .notifications import shared_page
@@ -44,8 +46,8 @@ class Post:
         self.page: mmap.mmap = shared_page()
         """The call that is being answered: all zero when none is."""
         self.listener = -1
-        self.answerer = socket.socketpair()
-        self.standby = socket.socketpair()
+        self.answerer = socketpair()
+        self.standby = socketpair()
 
     def say(self, line: str) -> None:
         """Tell the recorder, if it is still there."""
@@ -76,10 +78,10 @@ class Post:
             low = fd + 1
         os.closerange(low, os.sysconf("SC_OPEN_MAX"))
 
-    def receive(self, ours: socket.socket) -> bool:
+    def receive(self, ours: socket) -> bool:
         """Wait for the listener; false when there will be none. Says that it is here."""
         try:
-            data, rights, _, _ = ours.recvmsg(1, socket.CMSG_SPACE(_RIGHTS.size))
+            data, rights, _, _ = ours.recvmsg(1, CMSG_SPACE(_RIGHTS.size))
         except ConnectionResetError:
             return False
         if not data or not rights:
@@ -92,14 +94,14 @@ class Post:
         pairs = (self.standby, self.answerer)
         for _, theirs in pairs:
             try:
-                theirs.sendmsg([b"L"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _RIGHTS.pack(listener))])
+                theirs.sendmsg([b"L"], [(SOL_SOCKET, SCM_RIGHTS, _RIGHTS.pack(listener))])
             except OSError:
                 continue  # It is gone; the next lines tell.
         answers = [_is_ready(theirs) for _, theirs in pairs]  # Each is waited for.
         return any(answers)
 
 
-def _is_ready(theirs: socket.socket) -> bool:
+def _is_ready(theirs: socket) -> bool:
     try:
         return bool(theirs.recv(1))
     except OSError:

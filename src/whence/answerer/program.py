@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from .syscalls import X32_BIT, Machine
 
@@ -41,17 +40,19 @@ FLAGS_OF = {"open": 1, "openat": 2, "open_by_handle_at": 2}
 """Which argument has the flags of an open; those of openat2 lie in memory, where a filter cannot look."""
 
 
-class Step(NamedTuple):
+class Step:
     """One instruction; jumps name the label that they go to, and fall through where they name none."""
 
-    code: int
-    value: int
-    then: str = ""
-    other: str = ""
+    def __init__(self, code: int, value: int, then: str = "", other: str = "") -> None:
+        self.code = code
+        self.value = value
+        self.then = then
+        self.other = other
 
 
-class Label(NamedTuple):
-    name: str
+class Label:
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 def program(machine: Machine, folder: int, action: int = NOTIFY) -> bytes:

@@ -6,8 +6,6 @@ include/uapi/linux/audit.h.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 X32_BIT = 0x40000000
 """Set in the number of a call through the x32 interface, whose architecture reads as x86-64."""
 
@@ -34,19 +32,32 @@ MOVES = {
 filter of others goes before it."""
 
 
-class Machine(NamedTuple):
+class Machine:
     """One architecture, as a filter sees it."""
 
-    audit: int
-    """What `seccomp_data.arch` says of a native call."""
-    calls: dict[str, int]
-    foreign: dict[int, dict[str, int]]
-    """Interfaces of 32 bits that the same kernel offers, by what `seccomp_data.arch` says of theirs."""
-    x32: dict[str, int]
-    """Numbers without `X32_BIT`; empty where there is no such interface."""
-    seccomp: int
-    """The number of seccomp(2)."""
-    openat2: int
+    def __init__(
+        self,
+        audit: int,
+        calls: dict[str, int],
+        foreign: dict[int, dict[str, int]],
+        x32: dict[str, int],
+        seccomp: int,
+        openat2: int,
+    ) -> None:
+        self.audit = audit
+        """What `seccomp_data.arch` says of a native call."""
+        self.calls = calls
+        self.foreign = foreign
+        """Interfaces of 32 bits that the same kernel offers, by what `seccomp_data.arch` says of theirs."""
+        self.x32 = x32
+        """Numbers without `X32_BIT`; empty where there is no such interface."""
+        self.seccomp = seccomp
+        """The number of seccomp(2)."""
+        self.openat2 = openat2
+
+    def watching(self, more: dict[str, int]) -> Machine:
+        """The same, where other calls are watched as well."""
+        return Machine(self.audit, {**self.calls, **more}, self.foreign, self.x32, self.seccomp, self.openat2)
 
 
 MACHINES = {

@@ -165,8 +165,7 @@ class Tracer:
 
     def _set_filter(self, native: Native) -> None:
         machine = MACHINES[self._machine]
-        calls = machine._replace(calls={**machine.calls, **MOVES[self._machine]})
-        code = program(calls, FOLDER[self._machine], TRACE)
+        code = program(machine.watching(MOVES[self._machine]), FOLDER[self._machine], TRACE)
         try:
             try:
                 native.set_plain_filter(code)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import struct
+
+# `socket` is loaded where somebody connects: milliseconds of classes and enumerations.
+from _socket import AF_UNIX, CMSG_SPACE, MSG_NOSIGNAL, SO_PEERCRED, SOCK_SEQPACKET, SOL_SOCKET, socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -65,7 +67,7 @@ class Inner:
 class Member:
     """One process that has connected."""
 
-    def __init__(self, connection: socket.socket, process: int) -> None:
+    def __init__(self, connection: socket, process: int) -> None:
         self.connection = connection
         self.process = process
         self.role = b""
@@ -75,7 +77,7 @@ class Member:
 
     def answer(self, word: bytes) -> None:
         with contextlib.suppress(OSError):
-            self.connection.send(word, socket.MSG_NOSIGNAL)
+            self.connection.send(word, MSG_NOSIGNAL)
 
 
 class InnerRuns:
@@ -94,7 +96,7 @@ class InnerRuns:
         """Commands, and those who record, whose known call was seen."""
         self._of: dict[int, tuple[Inner, ...] | None] = {}
         """By process: whose it is, the innermost first; nothing for one that records."""
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._server = socket(AF_UNIX, SOCK_SEQPACKET)
         self.name = f"whence-{os.getpid()}-{os.urandom(8).hex()}"
         self._server.bind("\0" + self.name)
         self._server.listen(64)
@@ -125,10 +127,10 @@ class InnerRuns:
 
     def _welcome(self) -> None:
         try:
-            connection, _ = self._server.accept()
-        except OSError:
-            return  # It has gone again.
-        process, user, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            connection = _accepted(self._server)
+        except (OSError, ImportError):
+            return  # It has gone again; or there is no descriptor left to load what accepts.
+        process, user, _ = _PEER.unpack(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, _PEER.size))
         if process <= 0 or user not in (os.getuid(), 0) or len(self._members) >= 3 * MOST:
             connection.close()
             return
@@ -137,7 +139,7 @@ class InnerRuns:
 
     def _hear(self, fd: int, member: Member) -> None:
         try:
-            data, rights, _, _ = member.connection.recvmsg(64, socket.CMSG_SPACE(_RIGHTS.size))
+            data, rights, _, _ = member.connection.recvmsg(64, CMSG_SPACE(_RIGHTS.size))
         except BlockingIOError:
             return
         except OSError:
@@ -271,6 +273,14 @@ class NoInnerRuns:
 
     def close(self) -> None:
         return
+
+
+def _accepted(server: socket) -> socket:
+    """Whoever waits to be let in. Raises OSError, ImportError."""
+    from socket import fromfd
+
+    with fromfd(server.fileno(), AF_UNIX, SOCK_SEQPACKET) as ours:
+        return ours.accept()[0]
 
 
 def _received(fds: list[int]) -> Inner | None:
