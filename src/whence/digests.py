@@ -7,7 +7,6 @@ is many times as fast, when it has hashed that much, or when the program has loa
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -22,7 +21,7 @@ BEFORE_OPENSSL = 256 << 10
 BLOCK = 64
 """Bytes that SHA-256 works on at a time (FIPS 180-4)."""
 
-_SHAPE = re.compile(r"sha256:[0-9a-f]{64}")
+_HEX = frozenset("0123456789abcdef")
 
 
 def digest_of(content: bytes | memoryview) -> str:
@@ -32,7 +31,7 @@ def digest_of(content: bytes | memoryview) -> str:
 
 def is_digest(text: str) -> bool:
     """Whether the text is a full digest."""
-    return _SHAPE.fullmatch(text) is not None
+    return len(text) == 71 and text.startswith("sha256:") and _HEX.issuperset(text[7:])
 
 
 def keyed_digest(key: bytes, content: bytes) -> bytes:
@@ -64,7 +63,9 @@ def _chosen(name: str, own: _Maker | None, size: int) -> _Maker:
     if own is not None and _hashed <= BEFORE_OPENSSL and "hashlib" not in sys.modules:
         return own
     try:
-        return getattr(import_module("hashlib"), name)
+        import hashlib
+
+        return getattr(hashlib, name)
     except (ImportError, OSError):
         # In the midst of a run: no descriptor is left to read it with, or Python has been upgraded.
         if own is None:

@@ -6,6 +6,7 @@ what could not be written is counted, said once on stderr, and stated as `record
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -143,7 +144,7 @@ class Recording:
         """The command runs: from here on nothing rises, and the work beside it begins."""
         self.command = process.pid
         if self.writer == MAIN:
-            writer = identity(host=process.host)
+            writer = process if process.pid == os.getpid() else identity(host=process.host)
             self.state(RunStarted(process=process, writer=writer, terminal=terminal, printed_to=[*printed_to]))
         self._started = True
         self.sync()
