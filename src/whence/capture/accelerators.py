@@ -72,8 +72,8 @@ def _add(devices: Devices, more: Devices | None) -> None:
 
 def _toolkit(files: HostFiles) -> Devices:
     """The CUDA toolkit of the machine, which wheels that carry their own do not use."""
-    text = files.text("/usr/local/cuda/version.json") or ""
-    version = re.search(r'"cuda"\s*:\s*\{[^}]*"version"\s*:\s*"([^"]+)"', text)
+    text = files.text("/usr/local/cuda/version.json")
+    version = re.search(r'"cuda"\s*:\s*\{[^}]*"version"\s*:\s*"([^"]+)"', text) if text else None
     return Devices(drivers={"cuda_toolkit": version[1]} if version else {})
 
 

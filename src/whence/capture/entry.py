@@ -17,10 +17,10 @@ from ..records.code import Entry, EntryKind
 from ..system.files import hash_descriptor, open_regular, read_regular
 from ..system.processes import find_program
 
-_PYTHON = re.compile(r"(python|pypy|pythonw)[0-9.]*(t|d)?")
+_PYTHON = r"(python|pypy|pythonw)[0-9.]*(t|d)?"
 _SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "fish"})
 _SCRIPTERS = frozenset({"Rscript", "julia", "perl", "ruby", "node", "octave", "lua", "ipython"})
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_ASSIGNMENT = r"[A-Za-z_][A-Za-z0-9_]*="
 
 _LAUNCHERS: dict[str, frozenset[str]] = {
     "env": frozenset({"-u", "--unset", "-C", "--chdir", "-S"}),
@@ -73,7 +73,7 @@ def resolve_entry(argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) ->
         if not words:
             return Entry(kind="unknown")
         name = words[0].rpartition("/")[2]
-        if _PYTHON.fullmatch(name):
+        if re.fullmatch(_PYTHON, name):
             return _python(words[1:], cwd)
         if name in _LAUNCHERS and (inner := _looked_through(name, words)) is not None:
             if name in _FILE_LAUNCHERS or _starts_python(name, inner):
@@ -104,7 +104,7 @@ def _looked_through(name: str, words: list[str]) -> list[str] | None:
             break
         if word.startswith("-") and len(word) > 1:
             index += 2 if word in values else 1
-        elif _ASSIGNMENT.match(word) and name == "env":
+        elif name == "env" and re.match(_ASSIGNMENT, word):
             index += 1
         elif verb is not None:
             if word != verb:

@@ -61,17 +61,18 @@ def filter_names(config: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(k[len("filter.") : k.rindex(".")] for k in config if k.startswith("filter.")))
 
 
-_UNLISTED = re.compile(
-    rb"^(?:warning: could not open directory '(?P<folder>.+?)(?:/'?)?|(?!\w+: )(?P<file>.+?))"
-    rb"(?:: (?P<reason>[A-Z][^:'\n]+))?$",
-    re.MULTILINE,
+_UNLISTED = (
+    rb"(?m)^(?:warning: could not open directory '(?P<folder>.+?)(?:/'?)?|(?!\w+: )(?P<file>.+?))"
+    rb"(?:: (?P<reason>[A-Z][^:'\n]+))?$"
 )
 """git, `dir.c` (`opendir`; cut off at 4096 bytes with the path) and `read-cache.c` (`lstat`), in the C locale."""
 
 
 def parse_unlisted(warnings: bytes) -> tuple[LeftOut, ...]:
     """What `git status` says on stderr that it could not look at."""
-    found = [match for match in _UNLISTED.finditer(warnings) if match["folder"] or match["reason"]]
+    if not warnings:
+        return ()
+    found = [match for match in re.finditer(_UNLISTED, warnings) if match["folder"] or match["reason"]]
     return tuple(
         not_listed(os.fsdecode(match["folder"] or match["file"]), (match["reason"] or b"File name too long").decode())
         for match in found

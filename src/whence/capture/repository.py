@@ -7,7 +7,6 @@ as modified (but for Git LFS, whose filter is known); its raw bytes are what a s
 from __future__ import annotations
 
 import os
-import re
 import stat as modes
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..system.repository import find_worktree, git_dir
 from .git_index import Entries, read_index
 from .git_listings import Status, Tracked, filter_names, parse_attributes, parse_config, parse_index, parse_status
 
-_HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_HEX = frozenset("0123456789abcdef")
 _CONVERTING = ("text", "eol", "crlf", "filter", "ident", "working-tree-encoding")
 _LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
           "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES", "GIT_NAMESPACE")  # fmt: skip
@@ -222,6 +221,11 @@ def _no_working_tree(config: Mapping[str, list[str]]) -> str:
     return f"the repository has no working tree here: {where}"
 
 
+def _is_id(text: str) -> bool:
+    """Whether it names an object of git, by SHA-1 or SHA-256."""
+    return len(text) in (40, 64) and _HEX.issuperset(text)
+
+
 def _find_place(git: Git) -> Place | str:
     """Where everything lies, or what git said instead."""
     done = git.ask(
@@ -234,7 +238,7 @@ def _find_place(git: Git) -> Place | str:
         return done.err.decode("utf-8", "replace").strip() or "git rev-parse said nothing"
     inside, own, common, objects, index, form, shallow, *rest = lines
     # After the top: without a commit git's words for that, else the tree and the abbreviated commit.
-    head_tree, short = rest[-2:] if len(rest) > 2 and _HEX.fullmatch(rest[-2]) else (None, None)
+    head_tree, short = rest[-2:] if len(rest) > 2 and _is_id(rest[-2]) else (None, None)
     return Place(
         root=rest[0] if inside == "true" and rest else None,
         git_dir=own,

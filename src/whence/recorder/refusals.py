@@ -6,7 +6,8 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from ..system.processes import find_program
 
@@ -17,7 +18,7 @@ FIRST_LINE = 256
 """Bytes of a script in which the kernel looks for its interpreter."""
 
 
-class Refusal(NamedTuple):
+class Refusal(msgspec.Struct, frozen=True):
     """Why nothing was started."""
 
     code: int

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from ..records.data import ExpectedOutput
 from ..records.record import Record
 
-
-class Unseen(NamedTuple):
-    """A declared output of which nothing else is recorded."""
-
-    output: ExpectedOutput
-    because: str | None
-    """Why not; nothing while the run may still look at it."""
+Unseen = tuple[ExpectedOutput, str | None]
+"""A declared output of which nothing else is recorded, and why not; nothing while the run may still look at it."""
 
 
 def unseen_outputs(record: Record) -> list[Unseen]:
@@ -23,7 +17,7 @@ def unseen_outputs(record: Record) -> list[Unseen]:
     if record.started is None:
         return []
     because = _because(record)
-    return [Unseen(output, because) for output in record.expected_outputs if not _is_seen(output, record)]
+    return [(output, because) for output in record.expected_outputs if not _is_seen(output, record)]
 
 
 def _is_seen(output: ExpectedOutput, record: Record) -> bool:

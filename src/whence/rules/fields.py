@@ -21,7 +21,7 @@ from ..errors import UsageError
 
 FieldType = Literal["str", "int", "float", "bool", "date", "list"]
 _KEYS = ("type", "vocabulary", "required", "description")
-_NAME = re.compile(r"[A-Za-z_][\w.-]{0,99}")
+_NAME = r"[A-Za-z_][\w.-]{0,99}"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ def read_fields(table: Mapping[str, Any]) -> dict[str, Field]:
 
 def _read_field(name: str, spec: Any) -> Field:
     place = f"[fields] {name}"
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise UsageError(f"{place}: expected a name of letters, digits and _ . -")
     if isinstance(spec, str):
         spec = {"type": spec}

@@ -40,9 +40,9 @@ def format_of(file: str) -> Format | None:
     """The format of a lock file by its name; requirements files still have to be looked into, see `is_requirements`."""
     if file in _NAMES:
         return _NAMES[file]
-    if file == "pylock.toml" or re.fullmatch(r"pylock\.[^.]+\.toml", file):
+    if file.startswith("pylock.") and re.fullmatch(r"pylock\.([^.]+\.)?toml", file):
         return "pylock"
-    if re.fullmatch(r"requirements[\w.-]*\.(txt|lock)", file):
+    if file.startswith("requirements") and re.fullmatch(r"requirements[\w.-]*\.(txt|lock)", file):
         return "requirements"
     return None
 

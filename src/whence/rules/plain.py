@@ -336,7 +336,7 @@ def _unknown(value: object, text: str | None) -> dict[str, Plain]:
     return {"object": qualified_name(type(value)), "repr": _repr(value) if text is None else text}
 
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_ADDRESS = r" at 0x[0-9a-fA-F]+"
 
 
 def _repr(value: object) -> str:
@@ -344,7 +344,7 @@ def _repr(value: object) -> str:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - as in `_read`
         return f"<repr failed: {type(error).__name__}>"
-    return _ADDRESS.sub("", text[: 2 * REPR_LENGTH])[:REPR_LENGTH]
+    return re.sub(_ADDRESS, "", text[: 2 * REPR_LENGTH])[:REPR_LENGTH]
 
 
 def _text_of(error: BaseException) -> str:

@@ -50,7 +50,7 @@ _TAKE_GROUPS = frozenset(
 )
 """Programs whose `-u ada:staff` is a user and a group."""
 
-_CREDENTIALS = re.compile(r"(?i)cred(ential)?s?$")
+_CREDENTIALS = ("cred", "creds", "credential", "credentials")
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -80,8 +80,7 @@ class Secrets(msgspec.Struct, frozen=True):
         if value is None or isinstance(value, bool):
             return False
         weight = "strong" if self.patterns and self._listed(name) else weigh(name)
-        # `GOOGLE_APPLICATION_CREDENTIALS` is the path of a file, as a rule.
-        if weight == "no" or (isinstance(value, str) and value.startswith(("/", "~/")) and _CREDENTIALS.search(name)):
+        if weight == "no" or (isinstance(value, str) and value.startswith(("/", "~/")) and _names_credentials(name)):
             return False
         return is_secret_text(value, weight) if isinstance(value, str) else weight == "strong"
 
@@ -284,6 +283,11 @@ def _is_option(argument: str) -> bool:
 
 
 @functools.lru_cache(1024)
+def _names_credentials(name: str) -> bool:
+    """`GOOGLE_APPLICATION_CREDENTIALS` is the path of a file, as a rule."""
+    return name.lower().endswith(_CREDENTIALS)
+
+
 def _matches(pattern: str, plain: str) -> bool:
     expression = re.escape(pattern.lstrip("-").replace("-", "_").lower()).replace(r"\*", ".*")
     last = plain.rpartition(".")[2]

@@ -60,7 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Every filter that the user's configuration names; none must run."""
 
 
-_REFUSED = re.compile(r"(?is)\.git|git~1")
+_REFUSED = r"(?is)\.git|git~1"
 _IGNORED = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 """Code points that HFS+ ignores in a name (git, `utf8.c`, `next_hfs_char`)."""
 
@@ -76,7 +76,7 @@ def refused_by_git(path: str) -> bool:
 def _is_refused(name: str) -> bool:
     # To NTFS a colon begins the name of a stream, and blanks and dots at the end are nothing.
     on_ntfs = re.split(r"[\\:]", name, maxsplit=1)[0].rstrip(" .")
-    return any(_REFUSED.fullmatch(one) for one in (on_ntfs, name.translate(_IGNORED)))
+    return any(re.fullmatch(_REFUSED, one) for one in (on_ntfs, name.translate(_IGNORED)))
 
 
 def without_refused(plan: Plan, size: Callable[[str], int]) -> Plan:

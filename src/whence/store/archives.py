@@ -16,7 +16,7 @@ from .run_files import listed
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
-ARCHIVE = re.compile(r"(\d{4}-\d{2})\.zip")
+ARCHIVE = r"(\d{4}-\d{2})\.zip"
 """How the files are named."""
 
 
@@ -88,7 +88,7 @@ def archived_runs(path: Path) -> dict[str, dict[str, str]]:
 
 def archive_files(store: Store) -> list[Path]:
     """Every `runs/<month>.zip`, oldest first."""
-    return [store.runs / name for name in sorted(listed(store.runs)) if ARCHIVE.fullmatch(name)]
+    return [store.runs / name for name in sorted(listed(store.runs)) if re.fullmatch(ARCHIVE, name)]
 
 
 def unreadable_archives(store: Store) -> list[str]:

@@ -7,7 +7,6 @@ comes back short, that file is closed for ever and the writer goes on in `<write
 from __future__ import annotations
 
 import os
-import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -26,8 +25,6 @@ from ..system.locks import lock_exclusive
 
 SUFFIX = ".jsonl"
 POINTS_SUFFIX = ".points.jsonl"
-
-_NUMBERED = re.compile(r"(.+)-(\d+)")
 
 
 class JournalLost(StoreError):
@@ -59,9 +56,9 @@ def _place(stem: str, stems: set[str]) -> tuple[bool, str, int]:
 
 
 def _split(stem: str, stems: set[str]) -> tuple[str, int]:
-    numbered = _NUMBERED.fullmatch(stem)
-    if numbered and (numbered[1] in stems or numbered[1] == "main"):
-        return numbered[1], int(numbered[2])
+    writer, _, number = stem.rpartition("-")
+    if number.isdecimal() and (writer in stems or writer == "main"):
+        return writer, int(number)
     return stem, 1
 
 

@@ -21,8 +21,8 @@ from ..system.locks import held
 LOG = "output.log"
 """How the names of logs end; that of a rank begins with its own."""
 
-_PART = re.compile(re.escape(TEMPORARY) + r"((?:.+\.)?output\.log)-(?:\d+|joined)")
-_NOTICE = re.compile(rb"\n\[whence: (\d+) bytes left out here\]\n")
+_PART = re.escape(TEMPORARY) + r"((?:.+\.)?output\.log)-(?:\d+|joined)"
+_NOTICE = rb"\n\[whence: (\d+) bytes left out here\]\n"
 _CHUNK = 1 << 20
 
 
@@ -71,14 +71,14 @@ def found_output(folder: Path) -> Output | None:
         text = (folder / LOG).read_bytes()
     except FileNotFoundError:
         return None
-    left_out = _NOTICE.search(text)
+    left_out = re.search(_NOTICE, text)
     cut = int(left_out[1]) if left_out else 0
     kept = len(text) - len(notice(cut))
     return Output(when="later", bytes=kept + cut, kept=kept, cut=cut, because="as it was found when the run was closed")
 
 
 def _unjoined(folder: Path, names: Sequence[str]) -> list[Path]:
-    found = (_PART.fullmatch(name) for name in os.listdir(folder))
+    found = (re.fullmatch(_PART, name) for name in os.listdir(folder))
     return sorted({folder / part[1] for part in found if part and (not names or part[1] in names)})
 
 

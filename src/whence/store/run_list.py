@@ -11,7 +11,7 @@ from .archives import ARCHIVE, ArchivedFiles, archived_runs, runs_in
 from .layout import Store
 from .run_files import FolderFiles, RunFiles, listed
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = r"\d{4}-\d{2}-\d{2}"
 
 
 def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
@@ -20,8 +20,8 @@ def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
     A folder in which no first line was ever written is listed too: `load_run` tells.
     """
     names = listed(store.runs)
-    months = {match[1]: match[0] for name in names if (match := ARCHIVE.fullmatch(name))}
-    days = [name for name in names if _DAY.fullmatch(name)]
+    months = {match[1]: match[0] for name in names if (match := re.fullmatch(ARCHIVE, name))}
+    days = [name for name in names if re.fullmatch(_DAY, name)]
     for month in sorted(set(months) | {day[:7] for day in days}, reverse=newest_first):
         found = set(runs_in(store.runs / months[month])) if month in months else set[str]()
         for day in sorted({d for d in days if d[:7] == month} | {day_of(run) for run in found}, reverse=newest_first):
@@ -32,7 +32,7 @@ def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
 
 def misplaced_runs(store: Store) -> list[tuple[str, str]]:
     """(day folder, run) of each folder that lies under another day than its own: no reader looks there for it."""
-    days = sorted(name for name in listed(store.runs) if _DAY.fullmatch(name))
+    days = sorted(name for name in listed(store.runs) if re.fullmatch(_DAY, name))
     return [(day, run) for day in days for run in _of_day(store, day)[1]]
 
 

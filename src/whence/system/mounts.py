@@ -17,7 +17,7 @@ NETWORK = frozenset(
 """Kinds whose bytes live on another kernel: a stalled server stalls a write."""
 
 _LOCKS_ACROSS_HOSTS = frozenset({"nfs4", "gpfs", "ceph", "ocfs2", "gfs2", "wekafs"})
-_OCTAL = re.compile(rb"\\([0-7]{3})")
+_OCTAL = rb"\\([0-7]{3})"
 
 
 class FileSystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,9 @@ def find_mount(table: bytes, path: str) -> FileSystem:
     best, found = b"", UNKNOWN
     for line in table.splitlines():
         left, _, right = line.partition(b" - ")
-        point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), left.split()[4])
+        point = left.split()[4]
+        if b"\\" in point:
+            point = re.sub(_OCTAL, lambda digits: bytes([int(digits[1], 8)]), point)
         under = wanted == point or wanted.startswith(point.rstrip(b"/") + b"/")
         if under and len(point) >= len(best):
             best, found = point, _describe(os.fsdecode(point), right.decode("ascii", "replace").split())

@@ -8,13 +8,14 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
+
+import msgspec
 
 SECONDS = 0.05
 """How long is looked for readers: a machine may have very many processes."""
 
 
-class Printed(NamedTuple):
+class Printed(msgspec.Struct, frozen=True):
     """A file that is standard output or standard error."""
 
     path: str
