@@ -16,6 +16,7 @@ from cases import PYTHON, SCRIPTS, SHELLS
 from observed import Observed, wait_for
 
 from whence.recorder.tracing import found
+from whence.rules.seen import CREATE
 from whence.rules.strace import Did, Op
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="this is about strace")
@@ -103,11 +104,11 @@ os.rename('../a', 'x')
     assert [(one.op, one.other) for one in traced.of(traced.work / "a")] == [("rename", bytes(traced.work / "d/x"))]
 
 
-def did(op: Op, path: Path, *, later: float) -> list[tuple[str, bool, str]]:
+def did(op: Op, path: Path, *, later: float, flags: int = 0) -> list[tuple[str, bool, str]]:
     """What is told of a call that was made so many seconds after the file was changed: op, whether what was there is
     known, and why not."""
     at = path.stat().st_ctime + later if path.exists() else later
-    call = Did(at=at, pid=1, op=op, path=bytes(path))
+    call = Did(at=at, pid=1, op=op, path=bytes(path), flags=flags)
     return [(told, there is not None, because) for told, there, because in found(call)]
 
 
@@ -122,8 +123,9 @@ def test_what_changed_before_it_was_looked_at_is_not_known(tmp_path: Path) -> No
     assert did("read", file, later=-1) == [("read", False, CHANGED)]
     assert did("read", gone, later=1) == [("read", False, GONE)]
     assert did("update", file, later=1) == [("update", True, "")]
-    assert did("update", file, later=-1) == [("read", False, CHANGED), ("create", False, "")]
-    assert did("write", file, later=-1) == [("create", False, "")]
+    assert did("update", file, later=-1) == [("read", False, CHANGED), ("create", False, CHANGED)]
+    assert did("write", file, later=-1) == [("create", False, CHANGED)]
+    assert did("write", file, later=-1, flags=CREATE) == [("create", False, "")]
     assert did("unlink", gone, later=1) == [("unlink", False, GONE)]
 
 

@@ -40,7 +40,6 @@ IDLE = 0.5
 CHUNK = 1 << 20
 """Bytes that are read at a time, and given back to the machine then."""
 
-LOOSE = "a file that was opened for writing was looked at too late to say what was there before"
 GONE_BEFORE = "it was gone before it was looked at"
 CHANGED_BEFORE = "it was changed, or put there, before it was looked at"
 
@@ -230,8 +229,10 @@ def _opened(did: Did, there: Identity | None) -> list[Found]:
     unknown = CHANGED_BEFORE if there else GONE_BEFORE
     if did.op == "read" and not did.flags & calls.CREATE:
         return [("read", None, unknown)]
-    # Written since, or made by this very call: what was there before is not known.
-    wrote: list[Found] = [("create", None, "")]
+    # Written since, or made by this very call: what was there before is not known, only that one which does not create
+    # had found something.
+    found_it = there is not None and not did.flags & calls.CREATE
+    wrote: list[Found] = [("create", None, unknown if found_it else "")]
     return [("read", None, unknown), *wrote] if did.op == "update" and not did.flags & calls.CREATE else wrote
 
 
