@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observed import wait_for
+from observed import kill, wait_for
 
 OPENING = Path(__file__).parent.parent / "support" / "opening.py"
 PROCESSES = 4
@@ -30,19 +30,6 @@ def goes_on(folder: Path) -> None:
     """Every process opens another file."""
     before = counts(folder)
     wait_for(lambda: all(now > then for now, then in zip(counts(folder), before, strict=True)))
-
-
-def kill(pid: int) -> None:
-    """And see it dead: a signal takes its time, and two that are killed at once are another story."""
-    os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: state(pid) in ("Z", "X", ""))
-
-
-def state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def kill_in_turn(observed: Any, watchers: Any, times: int) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from forbidding import forbidding, without_strace
 from workplace import WHENCE, Workplace
 
 from whence.recorder.hooked import NOBODY, ONLY_PYTHON
+from whence.recorder.settling import AFTERWARDS
 
 needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="this is about strace")
 
@@ -58,6 +59,23 @@ def test_python_programs_give_it_for_themselves_and_never_claim_it_whole(work: W
     assert read(record) == {"data.csv": (sha(b"1,2\n"), "no", False)}
     assert written(record) == {"result.csv": sha(b"1,2\n")}
     assert "whence-boot" not in str([record["inputs"], record["artifacts"]])
+
+
+WRITE = "open('emptied.csv', 'w').write('2')\nf = open('patched.csv', 'r+')\nf.write('2')\nf.close()\n"
+
+
+@pytest.mark.parametrize("mechanism", [pytest.param("strace", marks=needs_strace), "python"])
+def test_what_was_written_over_is_said_not_to_be_known(work: Workplace, mechanism: str) -> None:
+    for name in ("emptied.csv", "patched.csv"):
+        work.write(name, "11")
+    work.script("write.py", WRITE)
+    record = work.record("python", "write.py", options=("--observe", mechanism, "--policy", "untracked_limit=1"))
+    lost = f"where {mechanism} watches, nothing is copied"
+    found = {item["path"]: (item["digest_before"], item["before_because"]) for item in record["artifacts"]}
+    assert found.keys() == {"emptied.csv", "patched.csv"}
+    for digest, because in found.values():
+        assert (digest, because) in ((None, lost), (None, AFTERWARDS), (sha(b"11"), None))
+    assert found["emptied.csv"] == (None, AFTERWARDS if mechanism == "strace" else lost)
 
 
 def test_what_other_programs_do_is_not_claimed(work: Workplace) -> None:

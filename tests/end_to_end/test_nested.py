@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from pathlib import Path
@@ -76,6 +77,17 @@ def test_three_deep_each_has_what_is_below_it(place: Workplace) -> None:
     ]
     assert [written(one).keys() for one in (second, third)] == [{"c.out", "d.out"}, {"d.out"}]
     assert (watched(second), watched(third)) == ((VIA, True, []), (VIA, True, []))
+
+
+def test_an_inner_run_knows_what_its_command_wrote_over(place: Workplace) -> None:
+    for name in ("x", "y"):
+        place.write(f"{name}.out", f"{name} before")
+    place.write("inner.sh", "echo 1 > x.out; echo 2 >> y.out\n")
+    outer = place.record("sh", "-c", f"{RUN} --name inner -- sh inner.sh")
+    for record in (outer, named(place, "inner")):
+        found = {item["path"]: (item["digest_before"], item["before_by"]) for item in record["artifacts"]}
+        said = {f"{n}.out": "sha256:" + hashlib.sha256(b"%s before" % n.encode()).hexdigest() for n in ("x", "y")}
+        assert found == {name: (digest, "pre-image") for name, digest in said.items()}
 
 
 ORPHAN = """

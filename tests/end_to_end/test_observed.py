@@ -262,9 +262,83 @@ def test_a_file_that_is_read_and_overwritten_is_input_and_artifact(workplace: Wo
     record = workplace.record("python", "s.py")
     made = artifacts(record)["table.csv"]
     assert (made["role"], made["digest"]) == ("changed", sha(b"before and after"))
+    assert made["digest_before"] == sha(b"before")
     read = inputs(record)["table.csv"]
-    assert read["changed"] == "yes"
-    assert read["digest"] in (None, sha(b"before"))
+    assert (read["digest"], read["changed"]) == (sha(b"before"), "yes")
+    assert read["digest_after"] == sha(b"before and after")
+
+
+def before(artifact: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    return artifact["digest_before"], artifact["before_by"], artifact["before_because"]
+
+
+@pytest.mark.scenario("J11")
+def test_what_is_written_over_or_into_has_its_digest_before_and_after(workplace: Workplace) -> None:
+    for name in ("emptied.csv", "patched.csv", "log.csv", "replaced.csv"):
+        workplace.write(name, f"{name} before\n")
+    write = "dd of=patched.csv conv=notrunc status=none"
+    script = (
+        f"echo 1 > emptied.csv; echo 2 | {write}; echo 3 >> log.csv; echo 4 > new.csv; echo 5 > t; mv t replaced.csv"
+    )
+    record = workplace.record("sh", "-c", script)
+    made = artifacts(record)
+    assert {name: item["role"] for name, item in made.items()} == {
+        "emptied.csv": "output", "patched.csv": "changed", "log.csv": "changed", "new.csv": "output",
+        "replaced.csv": "output",
+    }  # fmt: skip
+    for name in ("emptied.csv", "patched.csv", "log.csv"):
+        assert before(made[name]) == (sha(f"{name} before\n".encode()), "pre-image", None)
+        assert made[name]["digest"] == sha((workplace.path / name).read_bytes())
+    assert before(made["new.csv"]) == (None, None, None)
+    read = inputs(record)
+    assert {name: (one["digest"], one["changed"]) for name, one in read.items()} == {
+        name: (sha(f"{name} before\n".encode()), "yes") for name in ("patched.csv", "log.csv")
+    }
+    assert {name: one["digest_after"] for name, one in read.items()} == {name: made[name]["digest"] for name in read}
+    said = {one["what"]: one["level"] for one in workplace.whence("audit", "@", "--json").json()["findings"]}
+    assert {said[f"inputs.{name}"] for name in read} == {"remark"}
+    page = workplace.whence("show", "@").ok().out
+    assert f"before: {sha(b'log.csv before' + bytes([10]))}" in page
+
+
+def test_what_was_written_into_and_not_copied_is_said_with_the_reason(workplace: Workplace) -> None:
+    workplace.write("large.bin", "x" * (5 << 20))
+    script = "printf y | dd of=large.bin conv=notrunc status=none; printf y | dd of=.env conv=notrunc status=none"
+    workplace.write(".env", "TOKEN=abc\n")
+    record = workplace.record("sh", "-c", script, options=("--policy", "untracked_limit=1MiB"))
+    made = artifacts(record)
+    reason = f"it has {5 << 20} bytes, more than are copied ({1 << 20})"
+    assert (made["large.bin"]["role"], before(made["large.bin"])) == ("changed", (None, None, reason))
+    because = "not digested: a file named .env holds secrets by custom"
+    assert before(made[".env"]) == (None, None, because)
+    assert inputs(record) == {}
+    assert sha(b"TOKEN=abc\n") not in "".join(f.read_text() for f in workplace.run_folders()[0].glob("*.jsonl"))
+    findings = workplace.whence("audit", "@", "--json").json()["findings"]
+    told = f"what was there before it was changed in place is not known: {reason}"
+    assert [one["level"] for one in findings if one["because"] == told] == ["remark"]
+    assert f"before: not known: {reason}" in workplace.whence("show", "@").ok().out
+
+
+def test_a_large_file_that_is_tracked_has_its_digest_before_from_the_snapshot(repository: Workplace) -> None:
+    content = "x" * (5 << 20)
+    repository.write("large.txt", content)
+    repository.commit("large")
+    time.sleep(0.05)
+    record = repository.record("sh", "-c", "echo y >> large.txt")
+    assert before(artifacts(record)["large.txt"]) == (sha(content.encode()), "snapshot", None)
+
+
+def test_two_runs_at_once_each_say_what_they_found(workplace: Workplace) -> None:
+    workplace.write("a.csv", "first")
+    script = "echo > ready.$0; while [ ! -e go ]; do sleep 0.01; done; echo $0 >> a.csv; echo > did.$0; sleep 0.1"
+    runs = [workplace.start_whence("run", "--name", name, "--", "sh", "-c", script, name) for name in ("one", "two")]
+    for name in ("one", "two"):
+        wait_until((workplace.path / f"ready.{name}").exists, what="both run")
+    workplace.write("go")
+    assert [run.wait() for run in runs] == [0, 0]
+    found = {artifacts(workplace.show(name))["a.csv"]["digest_before"] for name in ("one", "two")}
+    assert sha(b"first") in found
+    assert found <= {sha(b"first"), sha(b"firstone\n"), sha(b"firsttwo\n")}
 
 
 def test_a_database_that_is_updated_is_changed_in_place(workplace: Workplace) -> None:
@@ -272,12 +346,14 @@ def test_a_database_that_is_updated_is_changed_in_place(workplace: Workplace) ->
     database.execute("create table t (x)")
     database.commit()
     database.close()
+    content = sha((workplace.path / "state.db").read_bytes())
     workplace.script(
         "s.py",
         "import sqlite3; d = sqlite3.connect('state.db'); d.execute('insert into t values (1)'); d.commit(); d.close()",
     )
     record = workplace.record("python", "s.py")
     assert {path: item["role"] for path, item in artifacts(record).items()} == {"state.db": "changed"}
+    assert (before(artifacts(record)["state.db"])[0], inputs(record)["state.db"]["digest"]) == (content, content)
     workplace.script("q.py", "import sqlite3; print(list(sqlite3.connect('state.db').execute('select * from t')))")
     record = workplace.record("python", "q.py")
     assert (artifacts(record), inputs(record).keys()) == ({}, {"state.db"})

@@ -31,6 +31,8 @@ class Seen(NamedTuple):
     late: bool
     because: str
     replaced: list[int] | None = None
+    preimage: str | None = None
+    """Its digest, where it was copied."""
 
     @property
     def kind(self) -> str:
@@ -98,6 +100,15 @@ class Observed:
 
     @property
     def seen(self) -> list[Seen]:
+        """The calls."""
+        return [one for one in self.all if one.op != "preimage"]
+
+    @property
+    def preimages(self) -> list[Seen]:
+        return [one for one in self.all if one.op == "preimage"]
+
+    @property
+    def all(self) -> list[Seen]:
         try:
             lines = (self.folder / "seen.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
@@ -168,3 +179,16 @@ def wait_for(condition: Any, seconds: float = 300) -> Any:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.002)
     return found
+
+
+def kill(pid: int) -> None:
+    """And see it dead: a signal takes its time, and two that are killed at once are another story."""
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: state(pid) in ("Z", "X", ""))
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""

@@ -19,6 +19,7 @@ from whence.recorder.boot_folder import SITE
 from whence.recorder.choosing import choose
 from whence.recorder.command import run_command
 from whence.recorder.observing import Observation, Observer
+from whence.recorder.waiting import Waiting
 from whence.records.encoding import encode
 from whence.records.events import Event, RunEnded, RunStarted
 from whence.records.result import PrintedTo
@@ -56,10 +57,7 @@ class Notes:
     def take(self, records: list[tuple[Any, ...]]) -> None:
         with (self.folder / "seen.jsonl").open("ab") as file:
             for record in records:
-                words = [
-                    word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else word for word in record
-                ]
-                file.write(json.dumps(words).encode() + b"\n")
+                file.write(json.dumps([_plain(word) for word in record]).encode() + b"\n")
 
     def observed(self, observation: Observation) -> None:
         os.write(self.fd, encode({"kind": "observed", **msgspec.structs.asdict(observation)}) + b"\n")
@@ -67,6 +65,12 @@ class Notes:
     def finish(self, hurried: bool) -> None:
         os.write(self.fd, encode({"kind": "finished", "hurried": hurried, "keeper": os.getpid()}) + b"\n")
         os.close(self.fd)
+
+
+def _plain(word: object) -> object:
+    if isinstance(word, Waiting):
+        return "; ".join(filter(None, word.told()))
+    return word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else word
 
 
 def say(text: str) -> None:

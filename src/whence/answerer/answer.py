@@ -30,6 +30,7 @@ from .notifications import (
     wake_in_step,
 )
 from .post import KNOWN, WATCHING, Post
+from .preimages import PreImages
 from .ring import SLEEPING, TESTED
 
 LOOK_EVERY = 256
@@ -41,7 +42,8 @@ class Answerer:
 
     def __init__(self, post: Post, native: Native, mind: Callable[[], None]) -> None:
         self._post = post
-        self._calls = Calls(native, post.machine, time.monotonic, post.ring)
+        preimages = PreImages(native, post.ring, post.pool, post.is_read)
+        self._calls = Calls(native, post.machine, time.monotonic, post.ring, preimages)
         self._mind = mind
         self._turns = 0
         self._told = tells_of_the_end(os.uname().release)

@@ -14,6 +14,7 @@ from .kin import Kin
 from .native import Native
 from .ours import MARK, PLACE
 from .places import NOTHING, Elsewhere, Identity, Look, World, Worlds
+from .preimages import PreImages
 from .ring import Ring
 from .strangers import Strangers, name_of
 from .syscalls import X32_BIT, Machine
@@ -25,6 +26,7 @@ ACCESS = 0o3
 WRITE_ONLY = 0o1
 READ_WRITE = 0o2
 CREATE = 0o100
+EXCLUSIVE = 0o200
 TRUNCATE = 0o1000
 PATH_ONLY = 0o10000000
 REMOVE_FOLDER = 0x200
@@ -48,10 +50,13 @@ Asked = tuple[str, bytes, bytes, int, Look] | tuple[str, bytes, bytes, int, Look
 class Calls:
     """Reads held calls, one after the other."""
 
-    def __init__(self, native: Native, machine: Machine, clock: Callable[[], float], ring: Ring) -> None:
+    def __init__(
+        self, native: Native, machine: Machine, clock: Callable[[], float], ring: Ring, preimages: PreImages
+    ) -> None:
         """`ring` takes what is to be said of callers, before the first call of each."""
         self._callers = Callers(clock, Kin(ring), Strangers(ring))
         self._worlds = Worlds(native)
+        self._preimages = preimages
         self._clock = clock
         self._now = 0.0
         self._audit = machine.audit
@@ -105,7 +110,17 @@ class Calls:
             self._callers.said(caller, flags & ACCESS)
             return None
         look = (caller.world or self._meet(caller)).look(path, self._now)
-        return _op(flags, look), path, b"", flags, look
+        op = _op(flags, look)
+        if op != "read":
+            self._before_write(caller, path, flags, look)
+        return op, path, b"", flags, look
+
+    def _before_write(self, caller: Caller, path: bytes, flags: int, look: Look) -> None:
+        if look == NOTHING and flags & CREATE:
+            self._preimages.made(path)
+        elif not flags & EXCLUSIVE:
+            world = caller.world or self._meet(caller)
+            self._preimages.before_write(caller.process, world, path, look[0], self._now)
 
     # Names.
 
@@ -148,7 +163,10 @@ class Calls:
         return "unlink", path, (caller.world or self._meet(caller)).real(path) if is_link else b"", 0, look
 
     def truncate(self, caller: Caller, a: Arguments) -> Asked | None:
-        return self._one("truncate", caller, HERE, a[0])
+        asked = self._one("truncate", caller, HERE, a[0])
+        if asked is not None:
+            self._before_write(caller, asked[1], 0, asked[4])
+        return asked
 
     def _one(self, op: str, caller: Caller, folder: int, address: int, *, empty: bool = False) -> Asked | None:
         path = self._path(caller, folder, address, empty=empty)

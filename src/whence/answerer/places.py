@@ -31,11 +31,12 @@ LOCAL = frozenset(
 LOCAL_MAGIC = frozenset(
     (
         0xEF53, 0x58465342, 0x9123683E, 0xCA451A4E, 0x2FC12FC1, 0xF2F52010, 0x3153464A, 0x52654973, 0x01021994,
-        0x858458F6, 0x794C7630, 0x73717368, 0xE0F5E1E2,
+        0x858458F6, 0x794C7630, 0x73717368, 0xE0F5E1E2, 0x4D44, 0x2011BAB0, 0x7366746E,
     )
 )  # fmt: skip
-"""ext, xfs, btrfs, bcachefs, zfs, f2fs, jfs, reiserfs, tmpfs, ramfs, overlay, squashfs, erofs (statfs(2)): for a root
-that is no mount, which the table leaves out."""
+"""ext, xfs, btrfs, bcachefs, zfs, f2fs, jfs, reiserfs, tmpfs, ramfs, overlay, squashfs, erofs, vfat, exfat, ntfs3
+(statfs(2)), all of which hold files at rest: for a root that is no mount, which the table leaves out, and for files
+that are to be read."""
 
 Identity = tuple[int, int, int, int, int, int]
 """Device, inode, mode, size, modification and status change in nanoseconds."""
@@ -163,6 +164,17 @@ class World:
             return False
         self._all_local_until = now + ASK_EVERY
         return True
+
+    def place(self, path: bytes, now: float) -> int:
+        """A descriptor that only names what lies there (O_PATH), links followed. Raises OSError, Elsewhere."""
+        if now < self._all_local_until or self._all_local(now):
+            return os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            return self._open(path, 0, True)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        return self._open(self._follow(path), NO_LINKS, False)
 
     def plain(self, path: bytes) -> bytes:
         """The same place, its folder by a path without links and `..`. Raises OSError, Elsewhere."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import struct
 
 # `socket` is built upon it, and is milliseconds of classes and enumerations that nothing here needs.
@@ -18,6 +19,7 @@ from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket, socketpair
 from collections.abc import Iterable
 
 from .notifications import shared_page
+from .pool import Pool
 from .ring import Ring
 from .syscalls import Machine
 
@@ -38,9 +40,10 @@ _RIGHTS = struct.Struct("i")
 class Post:
     """Made before the processes part. `news` is a pipe for the recorder: lines that begin with a word above."""
 
-    def __init__(self, machine: Machine, ring: Ring, news: int) -> None:
+    def __init__(self, machine: Machine, ring: Ring, pool: Pool, news: int) -> None:
         self.machine = machine
         self.ring = ring
+        self.pool = pool
         self.news = news
         os.set_blocking(news, False)  # Whoever reads it may be busy; nobody waits for that.
         self.page: mmap.mmap = shared_page()
@@ -55,6 +58,14 @@ class Post:
             os.write(self.news, f"{line[:500]}\n".encode(errors="replace"))
         except OSError:
             return
+
+    def is_read(self) -> bool:
+        """Whether the recorder is there, and takes what is put into the pool."""
+        if self.pool.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.news, 0)
+        return not poll.poll(0)
 
     def close(self) -> None:
         """In a process that neither watches nor is watched."""

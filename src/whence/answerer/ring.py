@@ -54,8 +54,9 @@ class Ring:
 
     # The writer.
 
-    def put(self, fields: Fields, id: int = 0) -> None:
-        """Add one record; its number is put before the fields. `id` tells a successor which call it was for."""
+    def put(self, fields: Fields, id: int = 0) -> bool:
+        """Add one record; its number is put before the fields. `id` tells a successor which call it was for. False when
+        there is no room, so that it is lost."""
         words, size = self.words, self._size
         head, seq = words[HEAD], words[SEQ]
         data = marshal.dumps((seq, *fields), PLAIN)
@@ -65,13 +66,13 @@ class Ring:
         if place + need > size:
             if head + size - place + need - words[TAIL] > size:
                 self.lose()
-                return
+                return False
             _PREFIX.pack_into(self._memory, PAGE + place, 0, _mark(head))
             head += size - place
             place = 0
         elif head + need - words[TAIL] > size:
             self.lose()
-            return
+            return False
         start = PAGE + place
         check = _check(data, head) if self._checked else 0
         self._memory[start : start + 8 + length] = _PREFIX.pack(length, check) + data
@@ -80,6 +81,7 @@ class Ring:
         words[PENDING_ID] = id
         words[HEAD] = head + need
         words[SEQ] = seq + 1
+        return True
 
     def lose(self, count: int = 1) -> None:
         """Count records that cannot be put."""

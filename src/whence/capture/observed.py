@@ -72,14 +72,25 @@ def is_of(measured: Measured, opened: Identity) -> bool:
 class ObservedFile(DigestingInput):
     """One file that was read, from the end of the stream to its statement."""
 
-    def __init__(self, use: FileUse, role: Role, *, cache: Cache, measured: Measured | None = None) -> None:
-        """`measured`: the digest of what was opened, if it was taken while the command ran."""
+    def __init__(
+        self,
+        use: FileUse,
+        role: Role,
+        *,
+        cache: Cache,
+        measured: Measured | None = None,
+        after: Measured | None = None,
+        lost: str | None = None,
+    ) -> None:
+        """`measured`: the digest of what was opened, if it was taken while the command ran; `after`: of what is there
+        now, if it was taken already. `lost`: why the bytes that the run wrote over were not kept."""
         self.path = os.fsdecode(use.path)
         self._use = use
         self._role: Role = role
         self.opened = measured
         """Of the bytes that were opened."""
-        self._after: Measured | None = None
+        self._after = None if self._stands else after
+        self._lost = lost
         super().__init__(measure_file(self.path, cache) if self._owes else None)
 
     @property
@@ -87,7 +98,7 @@ class ObservedFile(DigestingInput):
         """Whether the file at the end is still to be read."""
         if self._use.now is None or not self._use.now.is_file:
             return False
-        return self.opened is None or not self._stands
+        return self.opened is None if self._stands else self._after is None
 
     @property
     def _stands(self) -> bool:
@@ -152,8 +163,9 @@ class ObservedFile(DigestingInput):
         if opened is not None and after is not None:
             return ("yes", None) if opened.digest != after.digest else ("no", None)
         words = "the run itself wrote to it" if use.fate == "changed" else "it was changed after it was opened"
-        because = f"{words}: what its bytes were then is not known" if opened is None else words
-        return ("yes" if use.opened.size != use.now.size else "unknown"), because
+        if opened is None:
+            words += ": what its bytes were then is not known" + (f" ({self._lost})" if self._lost else "")
+        return ("yes" if use.opened.size != use.now.size else "unknown"), words
 
 
 class ObservedFolder(DigestingInput):

@@ -10,6 +10,8 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from ..records.base import When
 from ..records.data import NOT_DIGESTED, Artifact, ArtifactKind, ExpectedOutput, Stat
 from ..rules.kinds import guess
@@ -20,6 +22,7 @@ from .places import Found, Mounts, find, one_each, recorded_path
 
 How = Literal["declared", "observed"]
 Role = Literal["output", "intermediate", "changed"]
+BeforeBy = Literal["cache", "pre-image", "snapshot"]
 
 
 class Expected:
@@ -83,6 +86,18 @@ def found_output(path: str, *, cwd: str, name: str | None = None) -> Found | Non
     return found[0] if found else None
 
 
+class Before(msgspec.Struct, frozen=True, kw_only=True):
+    """What was there before an output was written; all of it is nothing where nothing was."""
+
+    digest: str | None = None
+    by: BeforeBy | None = None
+    because: str | None = None
+    """Why it is not known."""
+
+
+NOTHING_BEFORE = Before()
+
+
 class OutputDigest(Digesting):
     """One output, digested within what time there is."""
 
@@ -96,7 +111,7 @@ class OutputDigest(Digesting):
         untouched: bool = False,
         how: How = "declared",
         role: Role = "output",
-        digest_before: str | None = None,
+        before: Before = NOTHING_BEFORE,
         some: Sequence[str] | None = None,
         whole: bool | None = None,
         secret: str | None = None,
@@ -114,7 +129,7 @@ class OutputDigest(Digesting):
         self._untouched = untouched
         self._how: How = how
         self._role: Role = role
-        self._digest_before = digest_before
+        self._before = Before(because=NOT_DIGESTED + secret) if secret and before.digest else before
         self._whole = whole
         self.still_written = False
         """A process has it open, or mapped, for writing."""
@@ -149,7 +164,9 @@ class OutputDigest(Digesting):
             media_type=media,
             how=self._how,
             role=self._role,
-            digest_before=self._digest_before,
+            digest_before=self._before.digest,
+            before_by=self._before.by,
+            before_because=self._before.because,
             whole=self._whole,
             kept=kept,
             final=moving is None,

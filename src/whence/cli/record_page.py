@@ -339,9 +339,19 @@ def _artifact(artifact: Artifact) -> str:
     words += [counted(artifact.files, "file", "files")] if artifact.files is not None else []
     words += ["kept" if artifact.kept else f"not kept{': ' + artifact.because if artifact.because else ''}"]
     words += {"output": [], "intermediate": ["read again by the run"], "changed": ["changed in place"]}[artifact.role]
+    words += _before(artifact)
     words += ["unfinished"] if artifact.unfinished else []
     words += [] if artifact.final else ["not final"]
     return "  ".join(words)
+
+
+def _before(artifact: Artifact) -> list[str]:
+    """What was there, where the run wrote over something, or into it."""
+    if artifact.digest_before is not None:
+        return [f"before: {artifact.digest_before}"]
+    if artifact.role == "changed" and artifact.before_because is not None:
+        return [f"before: not known: {artifact.before_because}"]
+    return []
 
 
 def _resources(record: Record) -> Rows:

@@ -21,6 +21,7 @@ from typing import Any
 from ..answerer import kin
 from ..answerer.post import HUNG_UP, KNOWN, WATCHING
 from ..answerer.ring import KIN, Ring, is_whole
+from .waiting import drop, for_another
 
 OURS, COMMAND, APART = b"ours", b"command", b"apart"
 SEEN, ENDED, OVER = b"seen?", b"ended", b"over"
@@ -220,9 +221,10 @@ class InnerRuns:
         if path.endswith(KNOWN):
             self._tested.add(inners[0] if inners else process)
         if inners is None:
+            drop(record)
             return False
         for inner in inners:
-            self._put(inner, record[1:])
+            self._put(inner, for_another(record)[1:])
         return True
 
     def _whose(self, line: Sequence[int]) -> tuple[Inner, ...] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..answerer import post as words
 from ..answerer.filter import Unwatched, go_under
 from ..answerer.native import Native
+from ..answerer.pool import Pool
 from ..answerer.post import Post
 from ..answerer.privileged import TRACE, capable, needs_privileges
 from ..answerer.ring import Ring
@@ -18,6 +19,7 @@ from ..answerer.standby import part
 from ..answerer.syscalls import MACHINES
 from .inner_runs import OUTLIVED, InnerRuns, NoInnerRuns
 from .observing import SETTLE, VARIABLE, Observation, Observer, Watch, Watched, inherited
+from .waiting import Reader
 
 PAUSE = 0.05
 """Seconds between two looks into the ring while the command opens files; then the recorder sleeps until woken."""
@@ -34,12 +36,15 @@ class Listening(Watch):
         ring = Ring()
         self._inner_runs: InnerRuns | NoInnerRuns = InnerRuns(ring, self._drain)
         self._news, theirs = os.pipe()
-        self._post = Post(MACHINES[self._machine], ring, theirs)
+        pool = Pool()
+        self._post = Post(MACHINES[self._machine], ring, pool, theirs)
         self._start(observer, ring)
+        self._preimages = Reader(pool)
 
     def _start(self, observer: Observer, ring: Ring) -> None:
         self._observer = observer
         self._ring = ring
+        self._preimages: Reader | None = None
         self._look_at = 0.0
         self._rest = b""
         self._watching = False
@@ -106,6 +111,8 @@ class Listening(Watch):
 
     def finish(self) -> None:
         """The command has ended: take what is left, and tell the observer what was seen and what was not."""
+        if self._preimages is not None:
+            self._preimages.close()
         self._drain()
         self._inner_runs.close()
         self._observer.ended(self._outcome())
@@ -117,6 +124,8 @@ class Listening(Watch):
     def _look(self) -> bool:
         taken = self._ring.take()
         if taken:
+            if self._preimages is not None:
+                taken = [*map(self._preimages.taken, taken)]
             self._observer.take(self._inner_runs.sort(taken))
             self._look_at = time.monotonic() + PAUSE
         else:

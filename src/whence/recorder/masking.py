@@ -8,12 +8,9 @@ from msgspec.structs import replace
 
 from ..capture.observed import Role
 from ..records.data import NOT_DIGESTED, Input
-from ..rules.secret_files import file_is_secret
+from ..rules.secret_files import HEAD, file_is_secret
 from ..rules.secrets import Secrets
 from ..system.files import read_regular
-
-HEAD = 64 << 10
-"""Bytes in which a secret is looked for."""
 
 
 def masked(stated: Input, mask: Callable[[str], str]) -> Input:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from queue import SimpleQueue
 from typing import Any
 
+from ..answerer.preimages import OP as PREIMAGE
 from ..capture.hashing import Measured
 from ..capture.observed import digest_opened, look, stat_of
 from ..records import events
@@ -24,7 +25,9 @@ from ..rules.seen import Identity, Seen, seen
 from ..store.digest_cache import DigestCache
 from .choosing import holds_down
 from .launch import Launch
+from .preimages import PreImages
 from .so_far import SoFar
+from .waiting import drop
 
 _NAMING = frozenset({"create", "rename", "link"})
 """Calls that give written bytes a name."""
@@ -50,6 +53,7 @@ class Observed:
         self.programs = Programs(held_down=holds_down(mechanism))
         self.classes = Classes(_place(launch))
         self.cache = DigestCache(launch.around.store.cache)
+        self.preimages = PreImages()
         self.count = 0
         self.complete = False
         """Whether the source of the stream says that it saw everything."""
@@ -67,6 +71,9 @@ class Observed:
         self._folding.add(records)
 
     def _fold(self, record: tuple[Any, ...]) -> None:
+        if record[3] == PREIMAGE:
+            self.preimages.take(record)
+            return
         call = seen(record)
         self.count += 1
         self.programs.take(call)
@@ -112,12 +119,13 @@ class Observed:
             self.gap(f"calls that could not be followed: {left}")
         self._digests.stop()
 
-    def measured(self, opened: Identity | None) -> Measured | None:
-        """The digest of what was opened, if it was taken while the command ran."""
+    def measured(self, opened: Identity | None, folder: str | None = None) -> Measured | None:
+        """The digest of what was opened, if it was taken while the command ran; by an earlier run as well, where the
+        folder says in which it lies."""
         if opened is None:
             return None
         stat = stat_of(opened)
-        digest = self.cache.taken(stat)
+        digest = self.cache.taken(stat, folder)
         return Measured(digest=digest, size=opened.size, stat=stat, began=0) if digest is not None else None
 
     def is_only_held_above(self, device: int, inode: int) -> bool:
@@ -156,6 +164,8 @@ class _Folding:
         self._given += len(records)
         if self._given - self._done - self._left_out > MOST_WAITING:
             self._left_out += len(records)
+            for record in records:
+                drop(record)
             return
         self._todo.put(records)
         if self._thread is None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from ..capture.hashing import Measured
 from ..capture.observed import ObservedFile, ObservedFolder, Role, list_folder, look
-from ..capture.outputs import OutputDigest, found_output
+from ..capture.outputs import NOTHING_BEFORE, Before, BeforeBy, OutputDigest, found_output
 from ..capture.outputs import Role as ArtifactRole
 from ..capture.places import recorded_path
 from ..records import events
@@ -21,6 +22,7 @@ from ..rules.folders import Gathered, at_and_above, gather, is_at_or_below
 from ..rules.kinds import is_result
 from ..rules.observation import FileUse
 from ..rules.programs import host_and_port, is_notable, is_shared_library
+from ..rules.seen import Identity
 from ..rules.snapshot import matches
 from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
@@ -38,6 +40,8 @@ from .used_programs import UsedPrograms
 
 BY = "opens"
 """How source code was seen: its files were opened."""
+
+AFTERWARDS = "strace tells of it afterwards: whether something was there before, and what, is not known"
 
 NAMED = 20
 """Paths that an anomaly names; the rest is counted."""
@@ -195,11 +199,18 @@ class Settling:
         """Data, one by one or by folder; what came from outside and is another file now is an input as well."""
         for name in ("changed", "removed", "output", "intermediate"):
             self._state_files("data", {path: use for path, use in self._all(name).items() if use.read}, enough)
+        self._state_files("data", self._only_written_into(), enough)
         data = self._undeclared(self._all("input"))
         gathered = self._gather(data)
         for entry in gathered.entries:
             self._state_folder(ObservedFolder(entry, [data[path] for path in entry.files], cache=self._cache), enough)
         self._state_files("data", {path: data[path] for path in gathered.files}, enough)
+
+    def _only_written_into(self) -> dict[str, FileUse]:
+        """What was changed in place without being read: what is there now depends on it, where it is known."""
+        unread = {path: use for path, use in self._all("changed").items() if not use.read}
+        known = {path: use for path, use in unread.items() if self._before(use).digest}
+        return {path: replace(use, opened=use.before) for path, use in known.items()}
 
     def _undeclared(self, uses: dict[str, FileUse]) -> dict[str, FileUse]:
         said = self._observed.declared()
@@ -209,13 +220,18 @@ class Settling:
 
     def _state_files(self, role: Role, uses: dict[str, FileUse], enough: Callable[[], bool]) -> None:
         for path, use in sorted(self._undeclared(uses).items(), key=lambda item: _size(item[1])):
-            measured = self._observed.measured(use.opened)
-            if measured is None and use.fate != "read":
-                measured = self._before_run.measured(path, use.opened)
-            one = ObservedFile(use, role, cache=self._cache, measured=measured)
+            one = self._observed_file(use, role, path)
             one.advance(enough)
             if not one.was_refused():
                 self._state_file(one, role, path)
+
+    def _observed_file(self, use: FileUse, role: Role, path: str) -> ObservedFile:
+        measured, observed = self._observed.measured(use.opened), self._observed
+        if measured is not None or use.fate == "read" or use.opened is None:
+            return ObservedFile(use, role, cache=self._cache, measured=measured)
+        kept, _ = self._kept(path, use.opened)
+        lost, after = observed.preimages.because(use.opened), observed.measured(use.now)
+        return ObservedFile(use, role, cache=self._cache, measured=kept, after=after, lost=lost)
 
     def _state_file(self, one: ObservedFile, role: Role, path: str) -> None:
         launch = self._launch
@@ -273,7 +289,7 @@ class Settling:
         path: str,
         role: ArtifactRole,
         *,
-        before: str | None = None,
+        before: Before = NOTHING_BEFORE,
         some: Sequence[str] | None = None,
         whole: bool | None = None,
     ) -> Iterator[OutputDigest]:
@@ -285,16 +301,37 @@ class Settling:
                 cache=self._cache,
                 how="observed",
                 role=role,
-                digest_before=before,
+                before=before,
                 some=some,
                 whole=whole,
                 secret=why_secret_output(path) if one_file else None,
             )
 
-    def _before(self, use: FileUse) -> str | None:
-        measured = self._observed.measured(use.opened) if use.opened == use.before else None
-        measured = measured or self._before_run.measured(os.fsdecode(use.path), use.before)
-        return measured.digest if measured else None
+    def _before(self, use: FileUse) -> Before:
+        """What was there before the run wrote over it."""
+        if use.before is None:
+            because = AFTERWARDS if self._observed.mechanism == "strace" else use.because
+            return Before(because=because or None)
+        if not use.before.size:
+            return NOTHING_BEFORE
+        measured, by = self._kept(os.fsdecode(use.path), use.before)
+        return Before(digest=measured.digest, by=by) if measured else Before(because=self._why_lost(use.before))
+
+    def _kept(self, path: str, found: Identity) -> tuple[Measured | None, BeforeBy | None]:
+        """The digest of what the run found at a path and wrote over, and how it is known."""
+        measured = self._observed.measured(found, os.path.realpath(os.path.dirname(path)))
+        if measured is not None:
+            return measured, "cache"
+        measured = self._observed.preimages.measured(found)
+        if measured is not None:
+            return measured, "pre-image"
+        measured = self._before_run.measured(path, found)
+        return measured, "snapshot" if measured else None
+
+    def _why_lost(self, found: Identity) -> str:
+        if self._observed.mechanism in ("strace", "python"):
+            return f"where {self._observed.mechanism} watches, nothing is copied"
+        return self._observed.preimages.because(found) or "no call was seen that opened it to be written over"
 
     def _gather(self, uses: dict[str, FileUse]) -> Gathered:
         launch = self._launch

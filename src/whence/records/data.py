@@ -119,6 +119,11 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """`intermediate`: the run read it again after it wrote it; `changed`: it was there before and was not made anew."""
     digest_before: str | None = None
     """Of what was there before, where that is known."""
+    before_by: Literal["cache", "pre-image", "snapshot"] | None = None
+    """How that is known: it had been digested before it was written over; its bytes were copied right before that; the
+    snapshot of the code has them."""
+    before_because: str | None = None
+    """Why it is not known, where something was there, or may have been."""
     whole: bool | None = None
     """Of a folder that was observed: whether everything that lies there was written by the run."""
     kept: bool = False

@@ -121,8 +121,23 @@ def result_findings(record: Record) -> Found:
             because="no output is recorded",
             fix="whence run --output PATH, or run.output(PATH)",
         )
+    said = {item.path for item in record.inputs}
     for artifact in record.artifacts:
         yield from _artifact(artifact)
+        if artifact.role == "changed" and artifact.path not in said:
+            yield from _before(artifact)
+
+
+def _before(artifact: Artifact) -> Found:
+    """Of what the run wrote into, and did not read."""
+    because = artifact.before_because
+    if because and not because.startswith(NOT_DIGESTED):
+        yield Finding(
+            level="remark",
+            what=f"artifacts.{named(artifact.name)}",
+            because=f"what was there before it was changed in place is not known: {because}",
+            fix="declare it (whence run --input): then it is digested before the command starts",
+        )
 
 
 def _artifact(artifact: Artifact) -> Found:

@@ -7,6 +7,9 @@ import re
 
 from .secret_forms import holds_token
 
+HEAD = 64 << 10
+"""Bytes of a file in which a secret is looked for."""
+
 _SECRET_NAMES = frozenset(
     (
         ".env", ".netrc", "_netrc", ".pgpass", ".git-credentials", ".htpasswd", ".dockercfg", ".my.cnf", ".s3cfg",
@@ -48,7 +51,7 @@ _SECRET_HEADS: tuple[tuple[bytes, str], ...] = (
 
 
 def file_is_secret(name: str, head: bytes) -> str | None:
-    """Why a file is taken as a secret, by its path (with `/`) and its first 64 KiB; nothing when it is none.
+    """Why a file is taken as a secret, by its path (with `/`) and its first `HEAD` bytes; nothing when it is none.
 
     Of source code only the name counts: what merely contains something like a token would else not be restored.
     """

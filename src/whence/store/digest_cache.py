@@ -66,8 +66,11 @@ class DigestCache:
             self._added.setdefault(part, set()).add(key)
         return "sha256:" + found[:_DIGEST].hex()
 
-    def taken(self, stat: Stat) -> str | None:
-        """The digest of a file that had that identity, if one is at hand, also of one that had just been written."""
+    def taken(self, stat: Stat, part: str | None = None) -> str | None:
+        """The digest of a file that had that identity, if one is at hand, also of one that had just been written;
+        `part` has what earlier runs kept for that folder looked at as well."""
+        if part is not None and part not in self._saved:
+            self._read(part)
         found = self._digests.get(_KEY.pack(stat.device, stat.inode, stat.size, stat.mtime, stat.ctime))
         return None if found is None else "sha256:" + found[:_DIGEST].hex()
 

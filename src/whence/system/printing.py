@@ -53,7 +53,7 @@ def passed_on_to() -> frozenset[str]:
     return frozenset(path for path in files if _is_regular(path))
 
 
-class _Held(NamedTuple):
+class _Held(msgspec.Struct, frozen=True):
     """Where the descriptors of a process lead."""
 
     read: set[str]
