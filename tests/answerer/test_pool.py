@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from whence.digests import digest_of
 from whence.recorder.waiting import Reader, Waiting
 
 SIZE = 8 * PAGE
+NO_CLONES = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def record(path: bytes, place: Place | None) -> tuple[object, ...]:
@@ -37,7 +39,7 @@ steps = st.lists(
 @given(steps=steps)
 def test_nothing_is_written_over_before_it_was_read(checked: bool, steps: list[tuple[str, int]]) -> None:
     pool = Pool(SIZE, checked=checked)
-    reader = Reader(pool)
+    reader = Reader(pool, NO_CLONES)
     waiting: list[tuple[Waiting, bytes]] = []
     fd = os.memfd_create("content")
     for at, (what, number) in enumerate(steps):
@@ -73,7 +75,7 @@ def test_nothing_is_written_over_before_it_was_read(checked: bool, steps: list[t
 
 def test_what_was_read_takes_no_memory(tmp_path: Path) -> None:
     pool = Pool(64 * PAGE)
-    reader = Reader(pool)
+    reader = Reader(pool, NO_CLONES)
     (tmp_path / "a").write_bytes(b"x" * 50 * PAGE)
     before = _shared()
     with (tmp_path / "a").open("rb") as file:
@@ -101,7 +103,7 @@ def test_a_file_that_is_shorter_than_it_was_is_not_copied(tmp_path: Path) -> Non
 
 def test_of_a_secret_not_even_the_digest_is_told(tmp_path: Path) -> None:
     pool = Pool(SIZE)
-    reader = Reader(pool)
+    reader = Reader(pool, NO_CLONES)
     (tmp_path / "id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
     for path, because in (
         (b"/home/ada/id_rsa", "not digested: a file named id_rsa holds secrets by custom"),

@@ -19,7 +19,7 @@ from whence.recorder.boot_folder import SITE
 from whence.recorder.choosing import choose
 from whence.recorder.command import run_command
 from whence.recorder.observing import Observation, Observer
-from whence.recorder.waiting import Waiting
+from whence.recorder.waiting import Clone, Waiting
 from whence.records.encoding import encode
 from whence.records.events import Event, RunEnded, RunStarted
 from whence.records.result import PrintedTo
@@ -68,7 +68,9 @@ class Notes:
 
 
 def _plain(word: object) -> object:
-    if isinstance(word, Waiting):
+    if isinstance(word, Clone):
+        word.advance(lambda: False)
+    if isinstance(word, Waiting | Clone):
         return "; ".join(filter(None, word.told()))
     return word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else word
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 
 from .calls import Arguments, Calls, Record
+from .clones import Clones
 from .native import Native
 from .notifications import (
     CONTINUE,
@@ -42,7 +43,8 @@ class Answerer:
 
     def __init__(self, post: Post, native: Native, mind: Callable[[], None]) -> None:
         self._post = post
-        preimages = PreImages(native, post.ring, post.pool, post.is_read)
+        clones = Clones(post.pool, post.clones)
+        preimages = PreImages(native, post.ring, post.pool, clones, post.is_read)
         self._calls = Calls(native, post.machine, time.monotonic, post.ring, preimages)
         self._mind = mind
         self._turns = 0

@@ -11,8 +11,9 @@ import mmap
 import os
 import zlib
 
-HEAD, TAIL, CLOSED = range(3)
-"""Words of the control page. `HEAD`: where the next bytes go. `TAIL`: what lies before it was read."""
+HEAD, TAIL, CLOSED, CLONED, CLONES_READ = range(5)
+"""Words of the control page. `HEAD`: where the next bytes go. `TAIL`: what lies before it was read. `CLONED`: the last
+number of a clone (`clones`). `CLONES_READ`: those up to it were read."""
 
 PAGE = mmap.PAGESIZE
 SIZE = 64 << 20
@@ -64,6 +65,18 @@ class Pool:
         """The last one that was put, of which nobody could be told."""
         self._words[HEAD] = place[0]
 
+    def next_clone(self, most: int) -> int:
+        """A number for one more; 0 where so many wait already."""
+        words = self._words
+        if words[CLONED] - words[CLONES_READ] >= most:
+            return 0
+        words[CLONED] += 1
+        return words[CLONED]
+
+    def take_back_clone(self, number: int) -> None:
+        """The last one, which was not sent."""
+        self._words[CLONED] = number - 1
+
     def _room(self, size: int) -> int | None:
         position, need = self._words[HEAD], _pages(size)
         at = position % self._size
@@ -87,6 +100,10 @@ class Pool:
     def pass_to(self, position: int) -> None:
         """What lies before it may be written over."""
         self._words[TAIL] = position
+
+    def pass_clones(self, number: int) -> None:
+        """Clones up to this one are gone."""
+        self._words[CLONES_READ] = number
 
     def close(self) -> None:
         """Nothing more is read: what is put after that would stay."""

@@ -38,9 +38,10 @@ _RIGHTS = struct.Struct("i")
 
 
 class Post:
-    """Made before the processes part. `news` is a pipe for the recorder: lines that begin with a word above."""
+    """Made before the processes part. `news` is a pipe for the recorder: lines that begin with a word above. `clones`
+    leads to it as well."""
 
-    def __init__(self, machine: Machine, ring: Ring, pool: Pool, news: int) -> None:
+    def __init__(self, machine: Machine, ring: Ring, pool: Pool, clones: socket.socket, news: int) -> None:
         self.machine = machine
         self.ring = ring
         self.pool = pool
@@ -51,6 +52,7 @@ class Post:
         self.listener = -1
         self.answerer = socketpair()
         self.standby = socketpair()
+        self.clones = clones
 
     def say(self, line: str) -> None:
         """Tell the recorder, if it is still there."""
@@ -70,12 +72,12 @@ class Post:
     def close(self) -> None:
         """In a process that neither watches nor is watched."""
         os.close(self.news)
-        for end in (*self.answerer, *self.standby):
+        for end in (*self.answerer, *self.standby, self.clones):
             end.close()
 
     def keep_theirs(self) -> None:
         """In the command's parent: give up the ends of those who watch, whose death is told by their being closed."""
-        for ours, _ in (self.answerer, self.standby):
+        for ours in (self.answerer[0], self.standby[0], self.clones):
             ours.close()
 
     def hold_only(self, fds: Iterable[int]) -> None:
@@ -84,7 +86,7 @@ class Post:
         for fd in range(3):
             os.dup2(null, fd, inheritable=False)
         low = 3
-        for fd in sorted({*fds, self.news, self.ring.wake}):
+        for fd in sorted({*fds, self.news, self.ring.wake, self.clones.fileno()}):
             os.closerange(low, fd)
             low = fd + 1
         os.closerange(low, os.sysconf("SC_OPEN_MAX"))

@@ -1,8 +1,9 @@
 """Pre-images: what a file held right before the first open, or truncation, that may write over it.
 
 The caller is held, so the bytes are still there; they are copied into memory that the recorder shares, which digests
-them beside the run. Only a small file is copied, and only from a file system of this machine that holds files at rest:
-reading from any other may wait for somebody, or do something. What is not copied is told with the reason.
+them beside the run, or, of a large file, cloned where its file system can (`clones`). That is done only on file systems
+of this machine that hold files at rest: reading from any other may wait for somebody, or do something. Where it is not
+done, that is told with the reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import stat
 from collections.abc import Callable
 from typing import TypeVar
 
+from .clones import Clones, Unclonable
 from .native import Native
 from .places import LOCAL_MAGIC, Elsewhere, Identity, World, identity
 from .pool import Place, Pool
@@ -40,11 +42,12 @@ class PreImages:
     identity.
     """
 
-    def __init__(self, native: Native, ring: Ring, pool: Pool, is_read: Callable[[], bool]) -> None:
+    def __init__(self, native: Native, ring: Ring, pool: Pool, clones: Clones, is_read: Callable[[], bool]) -> None:
         """`is_read`: whether somebody is there to digest them."""
         self._native = native
         self._ring = ring
         self._pool = pool
+        self._clones = clones
         self._is_read = is_read
         self._done: set[tuple[int, int]] = set()
         self._made: set[bytes] = set()
@@ -63,21 +66,19 @@ class PreImages:
         self._tell(process, world, path, there, now)
 
     def _tell(self, process: int, world: World, path: bytes, there: Identity, now: float) -> None:
-        place, because = self._copied(world, path, there, now)
-        if place is not None:
-            self._pool.put(place)
-        put = self._ring.put((now, process, OP, path, b"", 0, there, False, because, None, place))
-        if place is not None and not put:
-            self._pool.take_back(place)
+        kept, because = self._kept(world, path, there, now)
+        if isinstance(kept, tuple):
+            self._pool.put(kept)
+        put = self._ring.put((now, process, OP, path, b"", 0, there, False, because, None, kept))
+        if isinstance(kept, tuple) and not put:
+            self._pool.take_back(kept)
 
-    def _copied(self, world: World, path: bytes, there: Identity, now: float) -> tuple[Place | None, str]:
-        """Where the bytes wait now, or why they do not."""
-        if there[3] > LARGEST:
-            return None, f"it has {there[3]} bytes, more than are copied ({LARGEST})"
+    def _kept(self, world: World, path: bytes, there: Identity, now: float) -> tuple[Place | int | None, str]:
+        """Where the bytes wait now, or the number of their clone, or why they do not."""
         try:
             named = world.place(path, now)
             try:
-                return self._copy(named, there)
+                return self._keep(world, path, named, there, now)
             finally:
                 os.close(named)
         except OSError as error:
@@ -85,21 +86,36 @@ class PreImages:
         except Elsewhere as elsewhere:
             return None, str(elsewhere)
 
-    def _copy(self, named: int, there: Identity) -> tuple[Place | None, str]:
+    def _keep(
+        self, world: World, path: bytes, named: int, there: Identity, now: float
+    ) -> tuple[Place | int | None, str]:
         if self._native.kind_of(named) not in LOCAL_MAGIC:
             return None, NOT_AT_REST
         if identity(os.fstat(named)) != there:
             return None, CHANGED
         fd = _open_to_read(named)
         try:
-            place = self._pool.copy(fd, there[3])
-            if place is not None and identity(os.fstat(fd)) != there:
-                return None, CHANGED
-        except EOFError:
-            return None, CHANGED
+            return self._copy(fd, there) if there[3] <= LARGEST else self._clone(world, path, fd, there, now)
         finally:
             os.close(fd)
-        return place, "" if place else NO_ROOM
+
+    def _copy(self, fd: int, there: Identity) -> tuple[Place | None, str]:
+        try:
+            place = self._pool.copy(fd, there[3])
+        except EOFError:
+            return None, CHANGED
+        if place is None:
+            return None, NO_ROOM
+        return (place, "") if identity(os.fstat(fd)) == there else (None, CHANGED)
+
+    def _clone(self, world: World, path: bytes, fd: int, there: Identity, now: float) -> tuple[int | None, str]:
+        large = f"it has {there[3]} bytes, more than are copied ({LARGEST}), and "
+        try:
+            return self._clones.send(world, path, fd, there, now), ""
+        except OSError as error:
+            return None, f"{large}it could not be cloned: {error.strerror}"
+        except (Unclonable, Elsewhere) as because:
+            return None, f"{large}{because}"
 
 
 def _remember(known: set[T], one: T) -> None:

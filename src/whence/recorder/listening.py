@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,10 +37,11 @@ class Listening(Watch):
         ring = Ring()
         self._inner_runs: InnerRuns | NoInnerRuns = InnerRuns(ring, self._drain)
         self._news, theirs = os.pipe()
+        self._clones, send = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pool = Pool()
-        self._post = Post(MACHINES[self._machine], ring, pool, theirs)
+        self._post = Post(MACHINES[self._machine], ring, pool, send, theirs)
         self._start(observer, ring)
-        self._preimages = Reader(pool)
+        self._preimages = Reader(pool, self._clones)
 
     def _start(self, observer: Observer, ring: Ring) -> None:
         self._observer = observer
@@ -63,6 +65,7 @@ class Listening(Watch):
     def part(self) -> Watched | None:
         """Returns in the parent only; nothing when no process could be made."""
         self._inner_runs.close()
+        self._clones.close()
         try:
             part(self._post, self._native, reap=_only_those_above_may_look())
         except OSError as error:
@@ -81,6 +84,7 @@ class Listening(Watch):
     def close(self) -> None:
         """In the front, which has no part in it."""
         self._inner_runs.close()
+        self._clones.close()
         self._post.close()
         os.close(self._news)
         os.close(self._ring.wake)

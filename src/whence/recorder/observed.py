@@ -27,7 +27,7 @@ from .choosing import holds_down
 from .launch import Launch
 from .preimages import PreImages
 from .so_far import SoFar
-from .waiting import drop
+from .waiting import Clone, drop
 
 _NAMING = frozenset({"create", "rename", "link"})
 """Calls that give written bytes a name."""
@@ -72,7 +72,8 @@ class Observed:
 
     def _fold(self, record: tuple[Any, ...]) -> None:
         if record[3] == PREIMAGE:
-            self.preimages.take(record)
+            if (large := self.preimages.take(record)) is not None:
+                self._digests.add_clone(large)
             return
         call = seen(record)
         self.count += 1
@@ -194,13 +195,19 @@ class _Beside:
         self._cache = cache
         self._between = between
         self._interrupted = threading.Event()
-        self._todo: deque[tuple[bytes, Identity]] = deque()
+        self._todo: deque[tuple[bytes, Identity] | Clone] = deque()
         self._wake = threading.Semaphore(0)
         self._enough = threading.Event()
         self._thread: threading.Thread | None = None
 
     def add(self, path: bytes, opened: Identity) -> None:
         self._todo.append((path, opened))
+        self._wake.release()
+        self._begin()
+
+    def add_clone(self, clone: Clone) -> None:
+        """Before the others: it takes room on the disk."""
+        self._todo.appendleft(clone)
         self._wake.release()
         self._begin()
 
@@ -230,8 +237,12 @@ class _Beside:
                 return
             if not self._todo:
                 continue
-            path, opened = self._todo.popleft()
-            digest_opened(os.fsdecode(path), opened, self._cache, self._pause)
+            one = self._todo.popleft()
+            if isinstance(one, Clone):
+                one.advance(self._pause)
+            else:
+                path, opened = one
+                digest_opened(os.fsdecode(path), opened, self._cache, self._pause)
 
     def _pause(self) -> bool:
         """Between two pieces of work: whether it is to stop."""

@@ -77,6 +77,7 @@ class Settling:
         """State it all. Digests that are not done when `enough` says so stay pending."""
         self._pending = pending
         self._observed.stop()
+        self._observed.preimages.finish(enough)
         for use in self._observed.files.uses(look):
             self._sort(use)
         self._observed.files.forget()
