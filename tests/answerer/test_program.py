@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from whence.answerer.program import ALLOW, FOLDER, NOTIFY, program
-from whence.answerer.syscalls import MACHINES, X32_BIT
+from whence.answerer.syscalls import I386, MACHINES, MOVES, X32, X32_BIT
 
 READ_ONLY, CREATE = 0, 0o100
 PATH_ONLY = 0o10000000
@@ -85,16 +85,38 @@ def test_an_unknown_interface_passes(machine: str) -> None:
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+    "i386": Path("/usr/include/x86_64-linux-gnu/asm/unistd_32.h"),
+    "x32": Path("/usr/include/x86_64-linux-gnu/asm/unistd_x32.h"),
 }
 
+needs_headers = pytest.mark.skipif(not all(map(Path.exists, HEADERS.values())), reason="no headers of the kernel")
 
-@pytest.mark.skipif(not all(map(Path.exists, HEADERS.values())), reason="no headers of the kernel")
-def test_numbers_and_flags_are_the_kernels(machine: str) -> None:
-    text = HEADERS[machine].read_text().replace("__NR3264_truncate", "45")
-    numbers = {name: int(n) for name, n in re.findall(r"#define __NR_(\w+)\s+(\d+)", text)}
-    known = MACHINES[machine]
-    expected = {**known.calls, "seccomp": known.seccomp, "openat2": known.openat2}
-    assert {name: numbers[name] for name in expected} == expected
+
+def numbers(interface: str) -> dict[str, int]:
+    text = HEADERS[interface].read_text().replace("__NR3264_truncate", "45").replace("(__X32_SYSCALL_BIT + ", "")
+    return {name: int(n) for name, n in re.findall(r"#define __NR_(\w+)\s+(\d+)", text)}
+
+
+@needs_headers
+def test_numbers_are_the_kernels(machine: str) -> None:
+    known, kernels = MACHINES[machine], numbers(machine)
+    ours = {**known.calls, **MOVES[machine], "seccomp": known.seccomp, "openat2": known.openat2}
+    assert {name: kernels[name] for name in ours} == ours
+
+
+@needs_headers
+@pytest.mark.parametrize(("interface", "ours"), [("i386", I386), ("x32", X32)])
+def test_numbers_of_32_bit_interfaces_are_the_kernels(interface: str, ours: dict[str, int]) -> None:
+    kernels = numbers(interface)
+    assert {name: kernels[name] for name in ours} == ours
+
+
+@needs_headers
+def test_every_machine_watches_all_of_the_same_calls_that_its_kernel_has() -> None:
+    watched = set().union(*(machine.calls for machine in MACHINES.values()))
+    assert {name: set(machine.calls) for name, machine in MACHINES.items()} == {
+        name: watched & set(numbers(name)) for name in MACHINES
+    }
 
 
 def test_this_machines_flag_is_pythons() -> None:
