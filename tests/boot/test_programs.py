@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pythons import oldest
 from workplace import Workplace
 
 PYTHON = sys.executable
@@ -29,6 +30,23 @@ def test_an_interpreter_without_whence_tells_as_well(workplace: Workplace) -> No
     workplace.script("program.py", PARSE.format(name="lr") + "import sys; sys.stdout.write(sys.prefix)\n")
     record = workplace.record(OTHER, "program.py", "--lr", "5")
     assert record["config"]["values"] == {"lr": 5}
+
+
+def test_the_oldest_python_of_this_machine_tells_as_well(workplace: Workplace) -> None:
+    workplace.write("rows.csv", "1\n")
+    workplace.write("helper.py")
+    body = "import random, helper\nrandom.seed(3)\nopen('rows.csv').read()\nopen('out.csv', 'w').write('2')\n"
+    workplace.script("program.py", PARSE.format(name="lr") + body)
+    # As it is watched where no other way is left: by what runs inside it alone.
+    record = workplace.record(oldest(), "program.py", "--lr", "5", options=("--observe", "python"))
+    config = record["config"]
+    assert (record["status"], record["observation"]["mechanism"]) == ("succeeded", "python")
+    assert (config["values"], config["origins"]) == ({"lr": 5}, {"lr": "command_line"})
+    assert [(seed["name"], seed["value"], seed["place"]) for seed in config["seeds"]] == [
+        ("random.seed", 3, "program.py:6")
+    ]
+    assert [one["path"] for one in record["inputs"]] == ["rows.csv"]
+    assert [one["path"] for one in record["artifacts"]] == ["out.csv"]
 
 
 def test_a_parser_of_a_dependency_is_not_taken_for_the_programs(workplace: Workplace) -> None:
