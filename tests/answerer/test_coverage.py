@@ -40,6 +40,45 @@ def test_a_static_program_is_seen(observed: Any, file: Path) -> None:
     assert observed.ops(file) == ["read"]
 
 
+BARE = """
+static char stacks[8][4096] __attribute__((aligned(16)));
+static int done;
+
+static long call(long number, long a, long b, long c) {
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return result;
+}
+
+__attribute__((used)) void work(void) {
+    long file = call(257, -100, (long)"file", 0);
+    if (file < 0 || call(3, file, 0, 0)) call(231, 1, 0, 0);
+    __atomic_add_fetch(&done, 1, __ATOMIC_SEQ_CST);
+}
+
+__attribute__((force_align_arg_pointer)) void _start(void) {
+    for (int at = 0; at < 8; at++) {
+        long number = 56, flags = 0x50f00;  /* clone: VM, FS, FILES, SIGHAND, THREAD, SYSVSEM */
+        __asm__ volatile(
+            "syscall; test %%rax, %%rax; jnz 1f; call work; mov $60, %%eax; xor %%edi, %%edi; syscall; 1:"
+            : "+a"(number) : "D"(flags), "S"(stacks[at] + 4096), "d"(0) : "rcx", "r11", "memory");
+    }
+    while (__atomic_load_n(&done, __ATOMIC_SEQ_CST) < 8) call(24, 0, 0, 0);
+    call(231, 3, 0, 0);
+}
+"""
+"""As a program in Go is made: static, without the C library, with threads on stacks of its own and calls of its own."""
+
+
+@needs_compiler
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="those numbers and registers")
+def test_a_program_without_a_c_library_is_seen_in_all_its_threads(observed: Any, file: Path) -> None:
+    program = compiled(observed.work, BARE, "-static", "-nostdlib", "-no-pie", "-fno-stack-protector")
+    assert observed.run(program).returncode == 3
+    assert (observed.ops(file), len({one.pid for one in observed.of(file)})) == (["read"] * 8, 1)
+    assert observed.observation["gaps"] == []
+
+
 @needs_compiler
 def test_a_32_bit_call_is_named_foreign(observed: Any, file: Path) -> None:
     source = """
@@ -56,9 +95,16 @@ def test_a_32_bit_call_is_named_foreign(observed: Any, file: Path) -> None:
     assert (done.returncode, [(one.flags, one.because) for one in foreign]) == (0, [(5, "a 32-bit program")])
 
 
-def test_a_thousand_short_processes_are_seen_each(observed: Any, file: Path) -> None:
-    script = "i=0; while [ $i -lt 1000 ]; do (read x < file); i=$((i+1)); done"
-    assert observed.run("sh", "-c", script).returncode == 0
+THOUSAND = {
+    "in turn": ["sh", "-c", "i=0; while [ $i -lt 1000 ]; do (read x < file); i=$((i+1)); done"],
+    "by make, eight at once": ["make", "-s", "-j8"],
+}
+
+
+@pytest.mark.parametrize("command", THOUSAND.values(), ids=THOUSAND.keys())
+def test_a_thousand_short_processes_are_seen_each(observed: Any, file: Path, command: list[str]) -> None:
+    (observed.work / "Makefile").write_text("all: $(addprefix t,$(shell seq 1000))\nt%:\n\tread x < file || true\n")
+    assert observed.run(*command).returncode == 0
     reads = observed.of(file)
     assert (len(reads), len({one.pid for one in reads})) == (1000, 1000)
     assert [one.seq for one in observed.seen] == list(range(len(observed.seen)))

@@ -362,8 +362,20 @@ def test_a_database_that_is_updated_is_changed_in_place(workplace: Workplace) ->
     assert (artifacts(record), inputs(record).keys()) == ({}, {"state.db"})
 
 
+EDITS = {
+    "in place": "open('a.csv', 'r+').write('other')",
+    "through a mapping": (
+        "import mmap\nf = open('a.csv', 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()\nm[:] = b'other'; m.close()"
+    ),
+    "by another file in its place": "import os\nopen('b.csv', 'w').write('other'); os.replace('b.csv', 'a.csv')",
+}
+
+
 @pytest.mark.scenario("X1")
-def test_an_edit_with_the_mtime_restored_while_the_command_runs_is_never_confirmed(workplace: Workplace) -> None:
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_an_edit_with_the_mtime_restored_while_the_command_runs_is_never_confirmed(
+    edit: str, workplace: Workplace
+) -> None:
     path = workplace.write("a.csv", "first")
     workplace.script(
         "s.py",
@@ -373,7 +385,7 @@ def test_an_edit_with_the_mtime_restored_while_the_command_runs_is_never_confirm
     process = workplace.start_whence("run", "--", "python", "s.py")
     wait_until(lambda: (workplace.path / "ready").exists(), what="the script read its file")
     stat = path.stat()
-    path.write_bytes(b"other")
+    workplace.python("-c", edit).ok()
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     workplace.write("go")
     assert process.wait() == 0
