@@ -61,6 +61,18 @@ CLIENTS = {
     "urllib": "import os, urllib.request\ndef get(url): return urllib.request.urlopen(url).read()\n",
     "requests": "import os, requests\ndef get(url): return requests.get(url).content\n",
     "urllib3": "import os, urllib3\ndef get(url): return urllib3.PoolManager().request('GET', url).data\n",
+    "aiohttp": (
+        "import aiohttp, asyncio\nasync def fetch(url):\n"
+        "    async with aiohttp.ClientSession() as session, session.get(url) as answer: return await answer.read()\n"
+        "def get(url): return asyncio.run(fetch(url))\n"
+    ),
+    "httpx": "import httpx\ndef get(url): return httpx.get(url).content\n",
+    "httpx, asynchronous": (
+        "import asyncio, httpx\nasync def fetch(url):\n"
+        "    async with httpx.AsyncClient() as client: return (await client.get(url)).content\n"
+        "def get(url): return asyncio.run(fetch(url))\n"
+    ),
+    "fsspec": "import fsspec\ndef get(url):\n    with fsspec.open(url) as file: return file.read()\n",
 }
 
 
