@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,41 @@ def never() -> bool:
 
 def always() -> bool:
     return True
+
+
+SPEC = """
+Name: coreutils-of-test
+Epoch: 2
+Version: 9.1
+Release: 3
+Summary: two programs
+License: none
+BuildArch: noarch
+%description
+Two programs.
+%install
+mkdir -p %{buildroot}/usr/bin
+touch %{buildroot}/usr/bin/env %{buildroot}/usr/bin/sort
+%files
+/usr/bin/env
+/usr/bin/sort
+"""
+
+
+@pytest.fixture
+def rpm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database of rpm in which a package owns two programs that are there, on a machine without dpkg."""
+    if not shutil.which("rpmbuild"):
+        pytest.skip("no rpmbuild")
+    (tmp_path / "spec").write_text(SPEC)
+    top, folder = tmp_path / "top", tmp_path / "rpm"
+    quiet = {"check": True, "capture_output": True}
+    subprocess.run(["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}", tmp_path / "spec"], **quiet)
+    built = next(top.glob("RPMS/*/*.rpm"))
+    subprocess.run(["rpm", "--dbpath", folder, "-i", "--justdb", "--nodeps", "--ignoreos", built], **quiet)
+    monkeypatch.setattr(owners, "DPKG", tmp_path / "none")
+    monkeypatch.setattr(owners, "RPM", (tmp_path / "none", folder))
+    return folder
 
 
 @pytest.fixture
@@ -71,6 +109,24 @@ def test_what_was_found_holds_until_dpkg_changes_something(dpkg: Path, tmp_path:
     assert find_packages(["/usr/bin/make"], tmp_path, never) == {"/usr/bin/make": None}
 
 
+def test_a_file_of_an_rpm_is_found_with_epoch_version_and_release(rpm: Path, tmp_path: Path) -> None:
+    package = Package(name="coreutils-of-test", version="2:9.1-3", manager="rpm")
+    asked = ["/usr/bin/env", "/usr/bin/ls", "/bin/sort"]
+    found = {"/usr/bin/env": package, "/usr/bin/ls": None, "/bin/sort": package}
+    assert find_packages(asked, tmp_path, never) == found
+
+
+def test_what_rpm_said_holds_until_it_changes_something(
+    rpm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = find_packages(["/usr/bin/env"], tmp_path, never)
+    monkeypatch.setattr(owners, "RPM_SECONDS", 0)
+    assert find_packages(["/usr/bin/env"], tmp_path, never) == found != {"/usr/bin/env": None}
+    assert find_packages(["/usr/bin/sort"], tmp_path, never) == {"/usr/bin/sort": None}
+    os.utime(rpm / "rpmdb.sqlite", ns=(0, 0))
+    assert find_packages(["/usr/bin/env"], tmp_path, never) == {"/usr/bin/env": None}
+
+
 def test_a_cache_that_is_no_cache_is_found_again(dpkg: Path, tmp_path: Path) -> None:
     (tmp_path / "packages.json").write_text("[")
     assert find_packages(["/usr/bin/make"], tmp_path, never)["/usr/bin/make"] == MAKE
@@ -87,4 +143,5 @@ def test_a_file_of_a_conda_environment_is_that_of_its_package(tmp_path: Path) ->
 
 def test_without_lists_nobody_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(owners, "DPKG", tmp_path / "none")
+    monkeypatch.setattr(owners, "RPM", ())
     assert find_packages(["/usr/bin/make"], tmp_path, never) == {"/usr/bin/make": None}

@@ -1,7 +1,8 @@
 """The installed package that a program or shared library belongs to: by the lists that package managers keep.
 
-No package manager is asked: its lists are read. What was found in those of dpkg is remembered as long as dpkg has
-changed nothing. A file that no list names belongs to nobody that is known here.
+The lists of dpkg and conda are read; those of rpm are a database, so rpm itself is asked, once for all files. What the
+machine's own manager said is remembered as long as it has changed nothing. A file that no list names belongs to nobody
+that is known here.
 """
 
 from __future__ import annotations
@@ -16,8 +17,14 @@ import msgspec
 from ..records.encoding import encode
 from ..records.observation import Package
 from ..system.files import write_whole
+from ..system.processes import ProgramError, run
 
 DPKG = Path("/var/lib/dpkg")
+RPM = (Path("/usr/lib/sysimage/rpm"), Path("/var/lib/rpm"))
+"""Where the database of rpm lies, on newer and on older systems."""
+
+RPM_SECONDS = 0.5
+"""How long rpm may take at most."""
 
 _MERGED = ("/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/")
 """Folders that are links into /usr on most systems; lists name either way."""
@@ -25,6 +32,7 @@ _MERGED = ("/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/")
 _SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib", "/usr/games/", "/usr/share/", *_MERGED)
 
 Names = Mapping[str, Package | None]
+Ask = Callable[[Sequence[str], Callable[[], bool]], "dict[str, Package | None] | None"]
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -65,17 +73,18 @@ def of_conda(path: str, prefix: Path, enough: Callable[[], bool]) -> Package | N
     return None
 
 
-# dpkg: one list of paths a package (dpkg-query(1)), and one file with a stanza for each (deb-control(5)).
+# The machine's own manager, and what it said before.
 
 
 def _remembered(paths: list[str], cache: Path, enough: Callable[[], bool]) -> Names:
-    state = _state_of_dpkg()
-    if not paths or state is None:
+    manager = _manager() if paths else None
+    if manager is None:
         return {}
+    state, ask = manager
     known = _load(cache, state)
     new = [path for path in paths if path not in known]
-    if new:
-        found = of_dpkg(new, DPKG, enough)
+    if new and not enough():
+        found = ask(new, enough)
         if found is None:
             return known
         known.update(found)
@@ -83,12 +92,27 @@ def _remembered(paths: list[str], cache: Path, enough: Callable[[], bool]) -> Na
     return known
 
 
-def _state_of_dpkg() -> list[int] | None:
+def _manager() -> tuple[list[int], Ask] | None:
+    """The state of its database, and whom to ask."""
+    if state := _state(DPKG / "status"):
+        return state, lambda paths, enough: of_dpkg(paths, DPKG, enough)
+    for folder in RPM:
+        for name in ("rpmdb.sqlite", "Packages.db", "Packages"):
+            if state := _state(folder / name):
+                return state, lambda paths, _, folder=folder: of_rpm(paths, folder)
+    return None
+
+
+def _state(file: Path) -> list[int] | None:
+    """What tells whether something was installed or removed since; nothing where nothing is listed."""
     try:
-        stat = (DPKG / "status").stat()
+        stat = file.stat()
     except OSError:
         return None
-    return [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns] if stat.st_size else None
+
+
+# dpkg: one list of paths a package (dpkg-query(1)), and one file with a stanza for each (deb-control(5)).
 
 
 def of_dpkg(paths: Iterable[str], dpkg: Path, enough: Callable[[], bool]) -> dict[str, Package | None] | None:
@@ -136,6 +160,26 @@ def _package(of_list: str, stanzas: Mapping[str, Sequence[bytes]]) -> Package:
 def _field(name: bytes, stanza: bytes) -> str | None:
     found = re.search(rb"(?m)^%s: (.*)$" % name, stanza)
     return found[1].decode(errors="replace") if found else None
+
+
+# rpm: every file of the packages that own one of these is listed, since a file may have two owners, or none (rpm(8)).
+
+
+def of_rpm(paths: Sequence[str], folder: Path) -> dict[str, Package | None] | None:
+    """By path; nothing when rpm is not there, or does not answer in time."""
+    listed = "[%{=NAME}\t%{=EVR}\t%{FILENAMES}\n]"
+    asked = ["rpm", "--dbpath", str(folder), "-qf", "--queryformat", listed, *paths]
+    try:
+        done = run(asked, seconds=RPM_SECONDS, environ={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
+    except ProgramError:
+        return None
+    names = {os.fsencode(name): path for path in paths for name in names_of(path)}
+    found: dict[str, Package | None] = dict.fromkeys(paths)
+    for line in done.out.splitlines():
+        words = line.split(b"\t")
+        if len(words) == 3 and (path := names.get(words[2])):
+            found[path] = Package(name=os.fsdecode(words[0]), version=os.fsdecode(words[1]), manager="rpm")
+    return found
 
 
 def _read(path: Path) -> bytes:

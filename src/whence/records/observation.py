@@ -28,7 +28,7 @@ class Package(Struct, frozen=True, kw_only=True):
     name: str
     version: str | None = None
     manager: str
-    """Whose list names the file: `dpkg`, `conda`."""
+    """Whose list names the file: `dpkg`, `rpm`, `conda`."""
 
 
 class Program(Struct, frozen=True, kw_only=True):
