@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import struct
 import time
+from _socket import MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, socket
 
 from .places import Identity, World, identity
 from .pool import Pool
@@ -48,7 +48,7 @@ class Unclonable(Exception):
 class Clones:
     """The answerer's side: `theirs` leads to the recorder."""
 
-    def __init__(self, pool: Pool, theirs: socket.socket) -> None:
+    def __init__(self, pool: Pool, theirs: socket) -> None:
         self._pool = pool
         self._theirs = theirs
         self._cannot: set[int] = set()
@@ -77,8 +77,8 @@ class Clones:
         if not number:
             raise Unclonable("too many others waited to be digested")
         try:
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, RIGHT.pack(clone))]
-            self._theirs.sendmsg([NUMBER.pack(number)], rights, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            rights = [(SOL_SOCKET, SCM_RIGHTS, RIGHT.pack(clone))]
+            self._theirs.sendmsg([NUMBER.pack(number)], rights, MSG_DONTWAIT | MSG_NOSIGNAL)
         except OSError:
             self._pool.take_back_clone(number)
             raise

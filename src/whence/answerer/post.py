@@ -41,7 +41,7 @@ class Post:
     """Made before the processes part. `news` is a pipe for the recorder: lines that begin with a word above. `clones`
     leads to it as well."""
 
-    def __init__(self, machine: Machine, ring: Ring, pool: Pool, clones: socket.socket, news: int) -> None:
+    def __init__(self, machine: Machine, ring: Ring, pool: Pool, clones: socket, news: int) -> None:
         self.machine = machine
         self.ring = ring
         self.pool = pool

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
+from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Listening(Watch):
         ring = Ring()
         self._inner_runs: InnerRuns | NoInnerRuns = InnerRuns(ring, self._drain)
         self._news, theirs = os.pipe()
-        self._clones, send = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._clones, send = socketpair(AF_UNIX, SOCK_SEQPACKET)
         pool = Pool()
         self._post = Post(MACHINES[self._machine], ring, pool, send, theirs)
         self._start(observer, ring)

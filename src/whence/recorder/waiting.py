@@ -7,8 +7,8 @@ Of what looks like a secret not even the digest is taken.
 from __future__ import annotations
 
 import os
-import socket
 import threading
+from _socket import CMSG_LEN, MSG_DONTWAIT, socket
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +31,7 @@ CHUNK = 1 << 20
 class Reader:
     """The recorder's side, on which several threads may read."""
 
-    def __init__(self, pool: Pool, clones: socket.socket) -> None:
+    def __init__(self, pool: Pool, clones: socket) -> None:
         self._pool = pool
         self._sent = clones
         self._waiting: dict[int, None] = {}
@@ -77,7 +77,7 @@ class Reader:
     def _receive(self) -> None:
         while True:
             try:
-                data, rights, _, _ = self._sent.recvmsg(NUMBER.size, socket.CMSG_LEN(RIGHT.size), socket.MSG_DONTWAIT)
+                data, rights, _, _ = self._sent.recvmsg(NUMBER.size, CMSG_LEN(RIGHT.size), MSG_DONTWAIT)
             except OSError:
                 return
             if not data:
