@@ -52,7 +52,7 @@ class Caller:
     def path(self, address: int) -> bytes | None:
         """The bytes up to the zero; nothing where the kernel will not find a path either. Raises PermissionError."""
         left = PAGE - (address & 0xFFF)  # In this page: what comes after it may not be there.
-        start = self.read(address, min(left, SHORT))
+        start = self.read(address, left if left < SHORT else SHORT)
         end = start.find(b"\0")
         if end >= 0:
             return start[:end]
@@ -67,12 +67,21 @@ class Caller:
         """Bytes of its memory, as many as are there. Raises PermissionError, ProcessLookupError."""
         if self._memory < 0:
             self._memory = self._open_memory()
-        found = _read(self._memory, count, address)
-        if found is None:  # Of the program that ran before.
-            self.close()
-            self._memory = self._open_memory()
-            found = _read(self._memory, count, address)
-        if found is None:
+        try:
+            found = os.pread(self._memory, count, address)
+        except (OSError, OverflowError):
+            return b""  # The address is none.
+        return found if found or not count else self._read_anew(address, count)
+
+    def _read_anew(self, address: int, count: int) -> bytes:
+        """Where the memory is that of the program that ran before."""
+        self.close()
+        self._memory = self._open_memory()
+        try:
+            found = os.pread(self._memory, count, address)
+        except (OSError, OverflowError):
+            return b""
+        if not found:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
         return found
 
@@ -155,11 +164,3 @@ class Callers:
         for thread in [*self._known]:
             self.forget(thread)
         self._unsettled = self._clock() + LASTS
-
-
-def _read(memory: int, count: int, address: int) -> bytes | None:
-    """None where the memory itself is gone; no bytes where the address is none."""
-    try:
-        return os.pread(memory, count, address) or (None if count else b"")
-    except (OSError, OverflowError):
-        return b""

@@ -39,7 +39,7 @@ two paths, also the identity of what lies at the other one."""
 Arguments = tuple[int, int, int, int, int, int]
 
 _OF_PROCESS = (b"/proc/", b"/dev/")
-_CROOKED_ENDS = (b"/", b"/.", b"/..")
+_DOTS = (b"/.", b"/..")
 _STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
 
 
@@ -215,7 +215,7 @@ class Calls:
         named = caller.path(address)
         if named is None:
             return None
-        if named.startswith(b"/"):
+        if named[:1] == b"/":
             path = named if caller.root == b"/" else caller.root + named
         elif named or empty:
             folder = ((folder & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
@@ -301,7 +301,13 @@ def _op(flags: int, look: Look) -> str:
 
 
 def _is_crooked(path: bytes) -> bool:
-    return b"//" in path or b"/./" in path or b"/../" in path or path.endswith(_CROOKED_ENDS)
+    """Asked by `find`: `in` first takes the words for a number, and makes an error of that, at a microsecond each."""
+    return path.find(b"//") >= 0 or path[-1:] == b"/" or (path.find(b"/.") >= 0 and _has_dots(path))
+
+
+def _has_dots(path: bytes) -> bool:
+    """Whether `.` or `..` is a part of it, and not only the beginning of one."""
+    return path.endswith(_DOTS) or path.find(b"/./") >= 0 or path.find(b"/../") >= 0
 
 
 def _of_process(path: bytes, caller: Caller) -> bytes:

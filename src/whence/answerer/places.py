@@ -145,7 +145,7 @@ class World:
         """What lies at an absolute path. Links on the way are followed, one at its end when `follow` says so."""
         try:
             if now < self._all_local_until or self._all_local(now):
-                return identity(os.stat(path, follow_symlinks=follow)), False, ""
+                return identity(os.stat(path) if follow else os.lstat(path)), False, ""
             return self._at(path, 0, follow)
         except OSError as error:
             if error.errno != errno.EXDEV:

@@ -30,7 +30,8 @@ def encode(value: Any) -> bytes:
     except UnicodeEncodeError:
         return _encode_surrogates(value)
     # msgspec writes a not-finite float as null, and lone surrogates as an error.
-    return _encoder.encode(_finite(value)) if b"null" in line and _may_hold_not_finite(value) else line
+    # `find`, as `in` takes bytes for a number first, and makes an error of that.
+    return _encoder.encode(_finite(value)) if line.find(b"null") >= 0 and _may_hold_not_finite(value) else line
 
 
 def _may_hold_not_finite(value: Any) -> bool:
