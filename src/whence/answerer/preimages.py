@@ -22,7 +22,7 @@ from .ring import Ring
 OP = "preimage"
 
 LARGEST = 1 << 20
-"""Bytes of a file that are copied: a third of a millisecond."""
+"""Bytes of a file that are copied, in a quarter of a millisecond."""
 
 MOST = 10_000
 """Files of which it is remembered that nothing is to be done any more, and as many paths."""
