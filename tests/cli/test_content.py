@@ -199,7 +199,11 @@ def test_a_stopped_run_says_so(workplace: Workplace) -> None:
     answer = workplace.whence("stop", "@", "--json").ok().json()
     assert (answer["status"], answer["signal"]) == ("killed", "SIGTERM")
     assert process.wait(60) == 128 + signal.SIGTERM
-    assert workplace.whence("stop", "@").code == 1
+    again = workplace.whence("stop", "@")
+    assert (again.code, again.err) == (
+        1,
+        f"whence: {answer['id']}: has ended already (killed): there is nothing to stop\n",
+    )
 
 
 @pytest.mark.scenario("V6")

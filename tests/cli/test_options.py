@@ -285,7 +285,7 @@ def _(place: Workplace) -> None:
 @shows("tag --remove")
 def _(place: Workplace) -> None:
     place.whence("tag", "@", "paper", "draft").ok()
-    place.whence("tag", "@", "--remove", "draft").ok()
+    assert place.whence("tag", "@", "--remove", "draft").ok().err.startswith("untagged ")
     assert place.show()["tags"] == {"paper": ""}
 
 

@@ -50,7 +50,7 @@ def stop(
     """Signal the run and wait for its end. Raises NotStopped, also for a run that has ended."""
     loaded = load_run(store, run_id)
     if loaded.record.status in TERMINAL:
-        raise NotStopped(f"{run_id}: is {loaded.record.status}, expected a running run")
+        raise NotStopped(f"{run_id}: has ended already ({loaded.record.status}): there is nothing to stop")
     process = _living(run_id, _order(loaded.journals, signal))
     if not plan:
         os.kill(process.pid, signals.Signals[signal])

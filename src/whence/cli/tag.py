@@ -39,5 +39,5 @@ def main(words: Sequence[str]) -> int:
         secrets=secrets_of(place.setting, place.policy),
         speaker=speaker(place.setting),
     )
-    tell(act, f"tagged {run}", as_json=options.json)
+    tell(act, f"{'tagged' if options.tags else 'untagged'} {run}", as_json=options.json)
     return 0
