@@ -65,7 +65,8 @@ def _loaded(place: str) -> object:
         return importlib.import_module(f".{place}", __name__)
     importlib.import_module(".errors", __name__).refuse_windows()
     # What the modules of ours need is none of the files that a program reads which is watched.
-    with importlib.import_module(".system.apart", __name__).apart:
+    held, apart = (importlib.import_module(f".system.{name}", __name__) for name in ("held_signals", "apart"))
+    with held.held, apart.apart:
         return importlib.import_module(f".{place}", __name__)
 
 

@@ -139,6 +139,35 @@ def test_an_interrupt_ends_with_130(workplace: Workplace) -> None:
     process.stdout.close()
 
 
+IN_AN_IMPORT = """
+import signal, sys
+from whence.cli.main import script
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "datetime":
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+script()
+"""
+"""msgspec imports it from C, and goes on without it."""
+
+
+@pytest.mark.parametrize("words", [["log"], ["run", "--", "touch", "ran"]], ids=["log", "run"])
+def test_an_interrupt_in_the_middle_of_an_import_ends_with_130(words: list[str], workplace: Workplace) -> None:
+    done = workplace.python("-c", IN_AN_IMPORT, *words)
+    assert (done.code, done.out, done.err) == (130, "", "")
+    assert not (workplace.path / "ran").exists()
+
+
+def test_an_interrupt_in_the_middle_of_our_imports_reaches_the_program_that_uses_us(workplace: Workplace) -> None:
+    script = IN_AN_IMPORT.replace("from whence.cli.main import script", "import whence").replace(
+        "script()", "try:\n    whence.start\nexcept KeyboardInterrupt:\n    whence.start()"
+    )
+    workplace.python("-c", script).ok()
+    assert workplace.show()["status"] == "failed"  # It was never finished.
+
+
 SHELLS = {"bash": ["bash", "-n"], "zsh": ["bash", "-n"]}
 
 
