@@ -17,6 +17,7 @@ from workplace import LIMIT, wait_until
 from whence.recorder.relay import CHUNK
 
 PY = sys.executable
+SUPERVISE = Path(__file__).parent.parent / "support" / "supervise.py"
 
 
 def bare(*command: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
@@ -69,6 +70,33 @@ def test_a_signal_of_its_own_is_a_status_and_a_shells_code(supervised: Any, name
     assert found.returncode == 128 + number
     ended = supervised.event("run.ended")
     assert ended["status"] == ("interrupted" if name == "SIGINT" else "killed")
+    assert (ended["signal"], ended["exit_code"]) == (name, None)
+
+
+BEFORE_THE_EXEC = """
+import os, signal, sys
+from whence.recorder import parent
+sys.path.insert(0, {support!r})
+import supervise
+real = parent.{step}
+def step(*given):
+    os.kill(os.getpid(), signal.{name})
+    return real(*given)
+parent.{step} = step
+sys.exit(supervise.main())
+"""
+
+
+@pytest.mark.parametrize("step", ["_join_group", "restore_signals", "_execute"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_right_before_the_command_is_there_is_a_signal_to_the_command(
+    supervised: Any, step: str, name: str
+) -> None:
+    script = BEFORE_THE_EXEC.format(support=str(SUPERVISE.parent), step=step, name=name)
+    done = bare(PY, "-c", script, str(supervised.folder), "echo", "ran")
+    number = signal.Signals[name]
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
+    ended = supervised.event("run.ended")
     assert (ended["signal"], ended["exit_code"]) == (name, None)
 
 

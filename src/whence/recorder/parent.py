@@ -31,7 +31,7 @@ SHELL = "/bin/sh"
 ANEW = b"anew"
 """From a process that is under a filter that nobody answers: another one must become the command."""
 
-UNWANTED = (signal.SIGPIPE, signal.SIGXFSZ)
+UNWANTED = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """Python ignores these two from its start; the command must not inherit that."""
 
 
@@ -217,9 +217,10 @@ def _become(job: Job, gate: int, ignored: set[int], watched: Watched | None) -> 
 
 
 def restore_signals() -> None:
-    """Undo, right before an exec, what Python did to the signals at its start."""
-    for number in UNWANTED:
-        signal.signal(number, signal.SIG_DFL)
+    """Undo, right before an exec, what Python and we did to the signals: one that comes before it is the command's."""
+    for number in signal.valid_signals():
+        if number in UNWANTED or callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def await_children() -> set[int]:
