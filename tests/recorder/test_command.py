@@ -100,6 +100,15 @@ def test_a_signal_right_before_the_command_is_there_is_a_signal_to_the_command(
     assert (ended["signal"], ended["exit_code"]) == (name, None)
 
 
+def test_a_stop_right_before_the_command_is_there_stops_us_too(supervised: Any) -> None:
+    script = BEFORE_THE_EXEC.format(support=str(SUPERVISE.parent), step="_execute", name="SIGSTOP")
+    argv = [PY, "-c", script, str(supervised.folder), "sh", "-c", "exit 6"]
+    process = subprocess.Popen(argv, start_new_session=True)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(timeout=LIMIT) == 6
+
+
 COUNT = """
 import os, signal, sys, time
 seen = []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import LIMIT
+from workplace import LIMIT, wait_until
 
 PY = sys.executable
 
@@ -134,6 +134,71 @@ def test_control_c_interrupts_and_the_shell_knows(shell: Shell, ours: Callable[[
     assert b"next" not in shell.seen
     ended = supervised.awaited("run.ended")
     assert (ended["status"], ended["signal"]) == ("interrupted", "SIGINT")
+
+
+SLOW_START = """
+import sys
+from whence.recorder import parent
+sys.path.insert(0, {support!r})
+import supervise
+start = parent._start
+def starts_late(*given):
+    open({gate!r}).read()
+    return start(*given)
+parent._start = starts_late
+sys.exit(supervise.main())
+"""
+
+
+@pytest.fixture
+def typed_at_the_start(shell: Shell, supervised: Any, tmp_path: Path) -> Callable[[str], None]:
+    """Start `cat`, type a key while it is being started, and only then let it begin."""
+
+    def typed(key: str) -> None:
+        gate, script = tmp_path / "gate", tmp_path / "supervise.py"
+        os.mkfifo(gate)
+        script.write_text(SLOW_START.format(support=supervised.argv()[1].rpartition("/")[0], gate=str(gate)))
+        shell.type(f"{PY} {script} {supervised.folder} cat; echo code=$?=\n")
+        wait_until(lambda: not shell.modes()[3] & termios.ICANON, what="a raw terminal")
+        shell.type(key)
+        real = os.open(os.readlink(f"/proc/{shell.pid}/fd/0"), os.O_RDONLY | os.O_NOCTTY)
+        for _ in range(50):  # Who takes it now, takes it too soon.
+            if not int.from_bytes(fcntl.ioctl(real, termios.FIONREAD, b"\0" * 4), "little"):
+                break
+            time.sleep(0.02)
+        os.close(real)
+        gate.write_bytes(b"")
+
+    return typed
+
+
+def test_control_c_while_the_command_is_being_started_interrupts_it(
+    shell: Shell, typed_at_the_start: Callable[[str], None], supervised: Any
+) -> None:
+    typed_at_the_start("\x03")
+    shell.until(rb"\$ ")
+    ended = supervised.awaited("run.ended")
+    assert (ended["status"], ended["signal"]) == ("interrupted", "SIGINT")
+
+
+def test_control_z_while_the_command_is_being_started_stops_it(
+    shell: Shell, typed_at_the_start: Callable[[str], None], supervised: Any
+) -> None:
+    typed_at_the_start("\x1a")
+    shell.until(rb"Stopped")
+    shell.do("true")
+    shell.type("fg\n")
+    shell.until(rb"supervise")
+    time.sleep(0.3)
+    shell.type("\x04")
+    assert supervised.awaited("run.ended")["status"] == "succeeded"
+
+
+def test_what_is_typed_while_the_command_is_being_started_is_for_the_command(
+    shell: Shell, typed_at_the_start: Callable[[str], None], supervised: Any
+) -> None:
+    typed_at_the_start("early\n\x04")
+    shell.until(rb"early\r\ncode=0=")
 
 
 def test_control_z_stops_the_job_and_fg_goes_on(shell: Shell, ours: Callable[[str], str], supervised: Any) -> None:

@@ -123,7 +123,9 @@ class Front:
     def _poll(self) -> dict[int, int]:
         sources = (self._reports.fd, self._keeper.fd, self._witness, self._signals)
         wanted = {fd: select.POLLIN for fd in sources if fd >= 0}
-        interests = [self.keys.interest()] if self.keys and self._raw and self._raw.on else []
+        # Before the command is there, nobody would take the signal of a key.
+        listens = self.keys and self._raw and self._raw.on and self._command.pid
+        interests = [self.keys.interest()] if self.keys and listens else []
         if self._keeper_died:
             interests.append(list(self.relay.interest()))
         for interest in interests:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import signal
 import termios
 import time
@@ -27,6 +28,9 @@ from .descriptors import Descriptors
 from .observing import Watched
 
 SHELL = "/bin/sh"
+
+LOOK = 0.05
+"""Seconds between two looks whether a command that is being started has been stopped."""
 
 ANEW = b"anew"
 """From a process that is under a filter that nobody answers: another one must become the command."""
@@ -140,9 +144,19 @@ def _start(job: Job, reports: Sequence[int], ignored: set[int], watched: Watched
         os.close(gate)
         _become(job, theirs, ignored, watched)
     os.close(theirs)
-    refusal = os.read(gate, 64)
+    refusal = b"" if _is_stopped_first(pid, gate) else os.read(gate, 64)
     os.close(gate)
     return pid, refusal
+
+
+def _is_stopped_first(pid: int, gate: int) -> bool:
+    """Wait for the gate. Whom job control stops before it tells has started: nobody would hear of the stop."""
+    poll = select.poll()
+    poll.register(gate, select.POLLIN)
+    while hasattr(os, "waitid") and not poll.poll(LOOK * 1000):
+        if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG):
+            return True
+    return False
 
 
 def fork_or_report(reports: Sequence[int]) -> int:
