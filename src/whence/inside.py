@@ -27,6 +27,7 @@ from .records.code import Entry
 from .rules.names import check_name
 from .store.layout import Store
 from .system.apart import apart
+from .system.held_signals import held
 from .wiring import find_spools, load_policy, setting, surroundings
 
 
@@ -55,7 +56,7 @@ def start(
     """
     if dry_run:
         return DryRun()
-    with apart:
+    with held, apart:
         where = setting()
         request = Request(
             mode="block",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from ..recorder.attach import VARIABLE, find_outer, named
 from ..recorder.beside import Beside
 from ..recorder.boot_folder import BootFolder, Hearing, make_boot_folder
 from ..recorder.closing import abandon, attempt, finish
-from ..recorder.command import run_command
+from ..recorder.command import die_of, run_command
 from ..recorder.following import Following
 from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
 from ..recorder.observing import VARIABLE as VARIABLE_OF_WATCH
@@ -29,6 +30,7 @@ from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
 from ..recorder.refusals import refusal
 from ..recorder.request import Request, Surroundings
+from ..recorder.terminal import in_foreground
 from ..records.encoding import decode, encode, timestamp
 from ..records.events import RunEnded
 from ..records.record import Record
@@ -37,6 +39,7 @@ from ..rules.fold import MAIN
 from ..store.closing import close_lost_run
 from ..store.runs import load_run
 from ..store.seal import RECORD, SEAL
+from ..system.held_signals import Signalled, held, number_of
 from ..system.processes import find_program
 from .summary import summary
 
@@ -64,14 +67,18 @@ def run(request: Request, around: Surroundings, report: Path | None, told: Told 
         rank=seat.rank,
         run=seat.run,
     )
-    launch = join(asked, around) if seat.joins else create(asked, around)
-    try:
-        return _prepare(launch, report, told, watching)()
-    except RefusedError as refusal:
-        refuse(launch, refusal)
-        finish(launch)
-        _report(launch, report, told)
-        raise
+    with held:  # Until the command's front takes the signals.
+        launch = join(asked, around) if seat.joins else create(asked, around)
+        try:
+            return _prepare(launch, report, told, watching)()
+        except RefusedError as refusal:
+            refuse(launch, refusal)
+            finish(launch)
+            _report(launch, report, told)
+            raise
+        except (KeyboardInterrupt, Signalled) as cut:
+            abandon(launch, cut)
+            return _cut_short(launch, number_of(cut), report, told)
 
 
 def _run_that_watches(environ: Mapping[str, str]) -> OuterRun | None:
@@ -84,17 +91,31 @@ def _run_that_watches(environ: Mapping[str, str]) -> OuterRun | None:
 
 
 def _prepare(launch: Launch, report: Path | None, told: Told | None, watching: OuterRun | None) -> Callable[[], int]:
-    """Capture everything, and what then starts the command. Raises RefusedError; whatever else ends it is stated."""
+    """Capture everything, and what then starts the command. Raises RefusedError, or what a signal raises; whatever
+    else ends it is stated."""
     try:
         capture(launch) if launch.recording.writer == MAIN else capture_beside(launch)
+        held.check()
         return _start(launch, report, told, watching)
-    except RefusedError:
+    except (RefusedError, KeyboardInterrupt, Signalled):
         raise
     except OSError as error:
         raise RefusedError(f"cannot record: {reason(error)}") from error
     except BaseException as fault:
         abandon(launch, fault)
         raise
+
+
+def _cut_short(launch: Launch, number: int, report: Path | None, told: Told | None) -> int:
+    """A signal came before the command was started, and the record says so: the code that a shell shows for it."""
+    status = launch.recording.status
+    launch.around.say(
+        f"{signal.Signals(number).name}: the command was not started; {launch.recording.id} is recorded as {status}"
+    )
+    _report(launch, report, told)
+    if number == signal.SIGINT and in_foreground(0):
+        die_of(signal.SIGINT)
+    return 128 + number
 
 
 def _start(launch: Launch, report: Path | None, told: Told | None, watching: OuterRun | None) -> Callable[[], int]:

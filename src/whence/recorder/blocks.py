@@ -21,6 +21,7 @@ from ..records.run import Rank
 from ..rules.ranks import find_place
 from ..store.held import held_by
 from ..store.spools import Spools
+from ..system.held_signals import held
 from ..system.processes import identity
 from . import attach, closing, launch
 from .attach import Outer
@@ -99,6 +100,7 @@ def _begin_main(request: Request, around: Surroundings, environ: MutableMapping[
     launched = launch.create(request, around)
     try:
         launch.capture(launched)
+        held.check()
     except RefusedError as refusal:
         launch.refuse(launched, refusal)
         closing.finish(launched)

@@ -6,6 +6,7 @@ on. Only when no seal can be set does the run stay open; any later process then 
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..errors import WhenceError
 from ..records import events
 from ..records.encoding import encode, timestamp
 from ..records.record import Record
+from ..records.run import Error
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
 from ..store.journal import POINTS_SUFFIX, SUFFIX
@@ -25,6 +27,7 @@ from ..store.run_files import FolderFiles, RunFiles, SpooledFiles
 from ..store.run_fold import fold_run, read_journals
 from ..store.seal import close_run
 from ..store.snapshots import changed_since
+from ..system.held_signals import Signalled, held, number_of
 from ..system.locks import lock_state
 from ..system.printing import passed_on_to
 from .beside import Beside, complete_code, owes_code
@@ -82,14 +85,23 @@ def finish(
 
 
 def abandon(launch: Launch, fault: BaseException) -> None:
-    """Interrupted while we captured, or by a fault of ours: the run is there and says that it never started."""
-    interrupted = isinstance(fault, KeyboardInterrupt)
-    error = described(fault, launch.around.secrets.mask_text)
+    """Ended by a signal while we captured, or by a fault of ours: the run is there and says that it never started."""
+    held.defer()
     try:
-        launch.recording.end(events.RunEnded(status="interrupted" if interrupted else "failed", error=error))
+        launch.recording.end(_abandoned(launch, fault))
         finish(launch, hurried=True)
     except WhenceError as second:
         launch.around.say(second.message)
+
+
+def _abandoned(launch: Launch, fault: BaseException) -> events.RunEnded:
+    if not isinstance(fault, KeyboardInterrupt | Signalled):
+        return events.RunEnded(status="failed", error=described(fault, launch.around.secrets.mask_text))
+    name = signal.Signals(number_of(fault)).name
+    status = "interrupted" if isinstance(fault, KeyboardInterrupt) else "killed"
+    return events.RunEnded(
+        status=status, signal=name, error=Error(type="signal", message=f"{name} came before the start")
+    )
 
 
 def _await_ranks(launch: Launch, until: float) -> None:

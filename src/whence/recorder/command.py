@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..errors import RefusedError
 from ..records.events import RunEnded
 from ..system.descriptors import drop_inherited, release
+from ..system.held_signals import held
 from .descriptors import Descriptors, prepare
 from .front import OUR_FAULT, Front, forwarded
 from .keeper import Keeper, Recorded
@@ -61,6 +62,7 @@ def run_command(
     """
     descriptors = _prepare()
     mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))
+    held.let_go()  # What came since the launch was last looked at waits behind the mask, and is forwarded.
     watched, finish = _observed(observer, finish)
     job = Job(
         argv=[*argv],
@@ -107,7 +109,7 @@ def run_command(
         unrecorded(ended)
     before_leaving()
     if front.interrupted_at_the_terminal and front.ended_by == signal.SIGINT:
-        _die_of(signal.SIGINT)
+        die_of(signal.SIGINT)
     return code
 
 
@@ -211,7 +213,7 @@ def _stop_witness(pid: int) -> None:
         return
 
 
-def _die_of(number: int) -> NoReturn:
+def die_of(number: int) -> NoReturn:
     """End as the command did, so that a shell's loop over runs ends, too."""
     sys.stdout.flush()
     sys.stderr.flush()

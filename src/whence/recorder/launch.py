@@ -48,6 +48,7 @@ from ..store.digest_cache import DigestCache
 from ..store.objects import put_bytes
 from ..store.results import results_judge
 from ..store.snapshots import Snapshot, Snapshots
+from ..system.held_signals import held
 from ..system.printing import Printed, passed_on_to, printed_to
 from ..system.processes import identity
 from . import attach, recording
@@ -188,6 +189,7 @@ def _expect_outputs(launch: Launch) -> None:
 
 def _attempt(launch: Launch, what: str, capture: Callable[[], None]) -> None:
     """Capture; whatever goes wrong is a fact, and the launch goes on."""
+    held.check()
     try:
         capture()
     except (RefusedError, StoreError, UsageError):
@@ -375,13 +377,20 @@ def _inputs(launch: Launch) -> None:
     """Every declared input is found, or refused; as many as there is time for are digested, of a refused run none."""
     refusals: list[RefusedError] = []
     for spec in launch.request.inputs:
+        held.check()
         try:
             launch.inputs += _declared(launch, spec)
         except RefusedError as refusal:
             refusals.append(refusal)
     until = time.monotonic() + (0 if refusals else launch.around.policy.digest_before_start)
-    digest_all(launch.inputs, lambda: time.monotonic() >= until)
+
+    def enough() -> bool:
+        held.check()
+        return time.monotonic() >= until
+
+    digest_all(launch.inputs, enough)
     for one in launch.inputs:
+        held.check()
         launch.keep_input(one)
         launch.recording.state(events.InputDeclared(input=one.input))
     _raise_together(refusals)
@@ -418,6 +427,7 @@ def _raise_together(refusals: Sequence[RefusedError]) -> None:
 
 def refuse(launch: Launch, refusal: RefusedError) -> None:
     """State the refusal as the run's story; it never started."""
+    held.defer()
     message = launch.around.secrets.mask_text(refusal.message)
     error = Error(type="refused", message=message)
     launch.recording.end(events.RunEnded(status="failed", exit_code=RefusedError.code, error=error))

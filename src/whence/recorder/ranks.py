@@ -27,6 +27,7 @@ from ..store.journal import SUFFIX
 from ..store.layout import Store
 from ..store.spools import Spools
 from ..system.files import make_folders, write_new
+from ..system.held_signals import held
 from ..system.processes import start_time
 from .attach import goes_on, last_seen
 from .request import Surroundings
@@ -140,6 +141,7 @@ def _joining(world: World, claim: _Claim, rank: Rank, predecessor: str | None) -
     main = world.store.run_folder(claim.run) / (MAIN + SUFFIX)
     until = time.monotonic() + world.wait
     while not _has_line(main):
+        held.check()
         if time.monotonic() > until:
             return Seat(rank=rank, rerun_of=predecessor)
         time.sleep(0.01)

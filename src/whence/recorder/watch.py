@@ -18,6 +18,7 @@ from types import FrameType
 
 from ..system.apart import apart
 from ..system.descriptors import Owned, high
+from ..system.held_signals import held
 from .recording import HEARTBEAT
 from .warned import warn_once
 
@@ -52,7 +53,7 @@ class Watch:
         self._thread.start()
 
     def _take(self) -> None:
-        self._taken = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+        self._taken = [number for number in ENDING if held.handler(number) == signal.SIG_DFL]
         for number in self._taken:
             signal.signal(number, self._on_signal)
         if self._taken:

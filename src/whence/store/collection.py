@@ -20,6 +20,7 @@ from ..rules.policy import Policy
 from ..rules.secrets import Secrets
 from ..rules.snapshot import Plan, Planned, manifest
 from ..system.files import hash_file
+from ..system.held_signals import held
 from .code_objects import Content, ObjectWriter
 from .layout import Store
 from .snapshot_state import RACY, Finished, Identity, Known, Row, State, identity_of, load_state, save_state, state_path
@@ -86,6 +87,7 @@ class Collection(msgspec.Struct):
         unknown = [e for e in self.plan.entries if e.blob is not None and e.blob not in self.known]
         read_all = _is_small(self.plan.root, unknown)
         for entry in self.plan.entries:
+            held.check()
             if entry.blob is not None and (entry.blob in self.known or not read_all):
                 self.blobs.append(Blob(entry.path, entry.mode, entry.blob))
                 self.deferred = self.deferred or entry.blob not in self.known

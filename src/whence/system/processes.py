@@ -18,12 +18,16 @@ import msgspec
 
 from ..records.run import Process
 from .apart import IN_PROGRAM
+from .held_signals import held
 
 PEAK_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
 """Bytes that `ru_maxrss` counts in (getrusage(2))."""
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of one stream that `run` keeps; a program that prints more is stopped."""
+
+LOOK = 0.1
+"""Seconds between two looks whether a signal came that is held."""
 
 HELD = 0.05
 """Seconds after which a traced process that has not moved is stopped for good."""
@@ -95,9 +99,13 @@ def run(
         os.close(out_write)
         os.close(err_write)
     out, err = bytearray(), bytearray()
-    complete = _converse(
-        in_write, stdin or b"", {out_read: out, err_read: err}, time.monotonic() + seconds, output_limit
-    )
+    try:
+        complete = _converse(
+            in_write, stdin or b"", {out_read: out, err_read: err}, time.monotonic() + seconds, output_limit
+        )
+    except BaseException:
+        _reap(pid, 0.0)
+        raise
     if not complete:
         kill_group(pid)
     code = _reap(pid, seconds)
@@ -118,8 +126,10 @@ def _converse(in_write: int, stdin: bytes, outputs: dict[int, bytearray], deadli
     open_fds = set(outputs) | ({in_write} if in_write >= 0 else set[int]())
     try:
         while open_fds - {in_write}:
-            ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-            if not ready:
+            wait = max(0.0, deadline - time.monotonic())
+            ready = poll.poll(min(wait, LOOK) * 1000)
+            held.check()
+            if not ready and wait <= LOOK:
                 return False
             for fd, _ in ready:
                 if fd == in_write:
