@@ -8,14 +8,17 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
-from typing import Literal, NoReturn
 
 from ..errors import refuse_windows
 from ..system.descriptors import hold_standard_descriptors
 from ..version import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+    from typing import Literal, NoReturn
 
 FAULT = 70
 """Exit code of a fault of ours (EX_SOFTWARE of sysexits.h)."""

@@ -6,10 +6,10 @@ import fcntl
 import os
 import resource
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 HIGHEST = 4096
