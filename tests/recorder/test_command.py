@@ -100,6 +100,45 @@ def test_a_signal_right_before_the_command_is_there_is_a_signal_to_the_command(
     assert (ended["signal"], ended["exit_code"]) == (name, None)
 
 
+SLOW_START = """
+import sys
+from whence.recorder import parent
+sys.path.insert(0, {support!r})
+import supervise
+start = parent._start
+def starts_late(*given):
+    open({gate!r}).read()
+    return start(*given)
+parent._start = starts_late
+sys.exit(supervise.main())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_to_the_group_that_the_command_has_not_joined_yet_reaches_it(
+    supervised: Any, name: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    script = SLOW_START.format(support=str(SUPERVISE.parent), gate=str(gate))
+    argv = [PY, "-c", script, str(supervised.folder), "sleep", "600"]
+    front = subprocess.Popen(argv, start_new_session=True)
+    witness = wait_until(lambda: witness_of(front.pid), what="the witness")
+    os.killpg(front.pid, signal.Signals[name])
+    for pid in (front.pid, witness):
+        wait_until(lambda pid=pid: not pending(pid), what="the signal to be taken")
+    time.sleep(0.3)  # The witness tells it, and the front hears it.
+    gate.write_bytes(b"")
+    assert front.wait(timeout=LIMIT) == 128 + signal.Signals[name]
+    assert supervised.awaited("run.ended")["signal"] == name
+
+
+def pending(pid: int) -> bool:
+    """Whether a signal that was sent to the process waits to be taken."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nShdPnd:")[2].split()[0], 16) != 0
+
+
 def test_a_stop_right_before_the_command_is_there_stops_us_too(supervised: Any) -> None:
     script = BEFORE_THE_EXEC.format(support=str(SUPERVISE.parent), step="_execute", name="SIGSTOP")
     argv = [PY, "-c", script, str(supervised.folder), "sh", "-c", "exit 6"]
@@ -287,9 +326,10 @@ def test_the_keeper_killed_while_much_is_printed_breaks_no_pipe(supervised: Any,
 
 
 def witness_of(front: int) -> int | None:
-    """The child of the front that is in the front's process group."""
+    """The child of the front that is in the front's process group; the keeper leaves it."""
     children = [int(pid) for pid in Path(f"/proc/{front}/task/{front}/children").read_text().split()]
-    return next((pid for pid in children if os.getpgid(pid) == os.getpgid(front)), None)
+    inside = [pid for pid in children if os.getpgid(pid) == os.getpgid(front)]
+    return inside[0] if len(inside) == 1 < len(children) else None
 
 
 def test_the_witness_holds_nothing_of_the_users_and_ends_with_the_front(supervised: Any) -> None:

@@ -138,7 +138,7 @@ class Front:
 
     def _patience(self) -> float | None:
         """Milliseconds until something is due without anybody telling."""
-        if self._waiting:
+        if self._waiting and self._command.pid:
             return max(0.0, self._waiting[0][1] - time.monotonic()) * 1000 + 1
         return 50 if self._keeper_died and (self._code is not None or self._parent_died) else None
 
@@ -151,6 +151,7 @@ class Front:
                 case "started":
                     self._command.found(int(words[1]))
                     self._began = float(words[3])
+                    self._hand_on(float("inf"))
                 case "failed":
                     refused = refusal(int(words[1]), self.job.argv[0], self.job.environ)
                     self._code = refused.code
@@ -198,6 +199,8 @@ class Front:
             self._group_got(number)
 
     def _group_got(self, number: int) -> None:
+        if not self._command.pid:
+            return  # The command may have come to the group after that: it gets the signal when it is there.
         for waiting in self._waiting:
             if waiting[0] == number:
                 self._waiting.remove(waiting)
@@ -244,12 +247,13 @@ class Front:
 
     def _forward_due(self) -> None:
         """Hand on what nobody else got; not before the command is there to take it."""
-        now = time.monotonic()
-        while self._waiting and self._waiting[0][1] <= now and self._command.pid:
+        if self._command.pid:
+            self._hand_on(time.monotonic())
+
+    def _hand_on(self, now: float) -> None:
+        while self._waiting and self._waiting[0][1] <= now:
             number, _ = self._waiting.pop(0)
             self._command.send(number)
-        if self._waiting and not self._command.pid:
-            self._waiting = [(number, max(until, now + 0.01)) for number, until in self._waiting]
 
     def _to_the_group(self, number: int) -> None:
         """The group has it; only a command with a terminal of its own is in another one."""
