@@ -6,7 +6,6 @@ on. Only when no seal can be set does the run stay open; any later process then 
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,6 @@ from ..errors import WhenceError
 from ..records import events
 from ..records.encoding import encode, timestamp
 from ..records.record import Record
-from ..records.run import Error
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
 from ..store.journal import POINTS_SUFFIX, SUFFIX
@@ -27,12 +25,12 @@ from ..store.run_files import FolderFiles, RunFiles, SpooledFiles
 from ..store.run_fold import fold_run, read_journals
 from ..store.seal import close_run
 from ..store.snapshots import changed_since
-from ..system.held_signals import Signalled, held, number_of
+from ..system.held_signals import Signalled, held
 from ..system.locks import lock_state
 from ..system.printing import passed_on_to
 from .beside import Beside, complete_code, owes_code
 from .launch import Launch, snapshot_terms
-from .outcome import described
+from .outcome import described, ended_by, left_by
 from .outputs import restated, state_outputs
 
 RANKS = 10.0
@@ -95,13 +93,11 @@ def abandon(launch: Launch, fault: BaseException) -> None:
 
 
 def _abandoned(launch: Launch, fault: BaseException) -> events.RunEnded:
+    mask = launch.around.secrets.mask_text
     if not isinstance(fault, KeyboardInterrupt | Signalled):
-        return events.RunEnded(status="failed", error=described(fault, launch.around.secrets.mask_text))
-    name = signal.Signals(number_of(fault)).name
-    status = "interrupted" if isinstance(fault, KeyboardInterrupt) else "killed"
-    return events.RunEnded(
-        status=status, signal=name, error=Error(type="signal", message=f"{name} came before the start")
-    )
+        return events.RunEnded(status="failed", error=described(fault, mask))
+    ending = ended_by(fault.number) if isinstance(fault, Signalled) else left_by(fault, mask)
+    return events.RunEnded(status=ending.status, signal=ending.signal, error=ending.error)
 
 
 def _await_ranks(launch: Launch, until: float) -> None:
