@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
+from .handlers import let_pass
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -66,8 +68,10 @@ def _chosen(name: str, own: _Maker | None, size: int) -> _Maker:
         import hashlib
 
         return getattr(hashlib, name)
-    except (ImportError, OSError):
-        # In the midst of a run: no descriptor is left to read it with, or Python has been upgraded.
+    except (ImportError, OSError, AttributeError) as error:
+        let_pass(error)
+        # In the midst of a run: no descriptor is left to read it with, or Python has been upgraded, or a signal handler
+        # has come in the midst of this very import.
         if own is None:
             raise
         return own

@@ -862,3 +862,106 @@ def test_what_is_said_after_the_end_is_named_by_its_method(workplace: Workplace)
     assert "has ended: log() and what follows is not recorded" in workplace.python("job.py").ok().err
     workplace.script("job.py", "import whence\nrun = whence.start()\nrun.finish()\nrun.note('a')\n")
     assert "has ended: note() and what follows is not recorded" in workplace.python("job.py").ok().err
+
+
+# Signal handlers of the program.
+
+
+def test_a_handler_that_speaks_to_the_run_never_stands_still(workplace: Workplace) -> None:
+    body = """
+import signal
+with whence.start() as run:
+    def handler(number, frame):
+        run.log({"from": "a text"})
+        run.log({"handled": 1, "x": 2.5 + 0j})
+        run.note("handled")
+        run.output("made.txt")
+        handled.append(0)
+        if len(handled) < 100:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 * (len(handled) % 7 + 1))
+    handled = []
+    open("made.txt", "w").write("made")
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    while len(handled) < 100:
+        run.log({"a": "text"})
+        run.note("between")
+        run.output("made.txt")
+    run.log({"handled": float(len(handled))})
+"""
+    record = script(workplace, body)
+    assert record["status"] == "succeeded"
+    handled = record["metrics"]["handled"]
+    assert handled["count"] == handled["last"] + 1
+    assert len([note for note in record["notes"] if note["text"] == "handled"]) == handled["last"]
+    for what in ("metric from", "metric x"):
+        assert sum(loss["lost"] for loss in record["losses"] if loss["what"] == what) == handled["last"]
+    workplace.whence("verify").ok()
+
+
+@pytest.mark.parametrize("error", ["TimeoutError", "RuntimeError", "LookupError"])
+def test_what_a_handler_raises_passes_through_and_the_record_is_sound(workplace: Workplace, error: str) -> None:
+    body = f"""
+import hashlib, signal
+def handler(number, frame):
+    raised.append(0)
+    raise {error}("time is up")
+signal.signal(signal.SIGALRM, handler)
+raised, caught = [], 0
+with whence.start() as run:
+    for turn in range(200):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 + turn % 7 * 0.0001)
+            while len(raised) == turn:
+                run.log({{"a": turn}})
+                run.log({{"a": "text"}})
+                run.note("x")
+        except {error}:
+            caught += 1
+    run.log({{"caught": caught, "raised": len(raised)}})
+"""
+    record = script(workplace, body)
+    assert record["metrics"]["caught"]["last"] == record["metrics"]["raised"]["last"] == 200
+    assert {loss["what"] for loss in record["losses"]} == {"metric a"}
+    workplace.whence("verify").ok()
+
+
+def test_what_a_handler_raises_while_the_run_ends_passes_when_the_record_is_complete(workplace: Workplace) -> None:
+    body = """
+import signal
+from whence.recorder import closing
+class Mine(Exception): pass
+def handler(number, frame): raise Mine
+signal.signal(signal.SIGUSR1, handler)
+before = closing._outputs
+def interrupted(*given):
+    signal.raise_signal(signal.SIGUSR1)
+    before(*given)
+closing._outputs = interrupted
+try:
+    with whence.start(): pass
+except Mine:
+    print("mine")
+else:
+    raise SystemExit("it was kept")
+"""
+    record = script(workplace, body)
+    assert (record["status"], record["seal"] is not None) == ("succeeded", True)
+    assert [loss["what"] for loss in record["losses"]] == ["outputs"]
+
+
+def test_a_forked_child_that_finishes_ends_its_own_part_alone(workplace: Workplace) -> None:
+    body = """
+import os
+with whence.start() as run:
+    if os.fork() == 0:
+        run.note("in the child")
+        run.finish("failed", "by its own word")
+        os._exit(0)
+    os.wait()
+"""
+    workplace.write("job.py", "import whence\n" + body)
+    done = workplace.python("job.py")
+    assert "lost" not in done.err
+    record = workplace.show()
+    assert (record["status"], record["losses"]) == ("succeeded", [])

@@ -266,3 +266,59 @@ def test_journals_are_read_main_first_and_continuations_by_number() -> None:
     points = [name.replace(".jsonl", POINTS_SUFFIX) for name in ordered]
     assert journal_order([*names, *reversed(points)], POINTS_SUFFIX) == points
     assert journal_order([*names, *points]) == ordered
+
+
+# Signal handlers and finalizers.
+
+
+def _texts(folder: Path) -> list[str]:
+    read = [read_journal((folder / name).read_bytes(), name) for name in journal_order(os.listdir(folder))]
+    assert [fault for text in read for fault in text.faults] == []
+    return [line.event.text for text in read for line in text.lines if isinstance(line.event, NoteAdded)]
+
+
+def test_what_a_handler_appends_in_the_midst_of_an_append_follows_it(tmp_path: Path) -> None:
+    def clock() -> int:
+        """Asked for in the midst of an append."""
+        if not asked:
+            asked.append(True)
+            writer.append(NoteAdded(text="from a handler"))
+        return 0
+
+    asked: list[bool] = []
+    writer = JournalWriter.create(tmp_path, "main", clock)
+    writer.append(NoteAdded(text="one"))
+    writer.append(NoteAdded(text="two"))
+    writer.close()
+    assert _texts(tmp_path) == ["one", "from a handler", "two"]
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before the write", "after the write"])
+def test_a_handler_that_raises_in_the_midst_of_an_append_leaves_each_line_once(
+    tmp_path: Path, written: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passes through; the line that it cut off is written by the next turn if it is not there yet."""
+
+    def handler(number: int, frame: object) -> None:
+        raise TimeoutError("the user's")
+
+    def interrupted(fd: int, line: bytes) -> int:
+        monkeypatch.undo()
+        if written:
+            os.write(fd, line)
+        signal.raise_signal(signal.SIGUSR1)
+        return len(line)
+
+    writer = JournalWriter.create(tmp_path, "main", lambda: 0)
+    writer.append(NoteAdded(text="one"))
+    before = signal.signal(signal.SIGUSR1, handler)
+    monkeypatch.setattr(os, "write", interrupted)
+    try:
+        with pytest.raises(TimeoutError, match="the user's"):
+            writer.append(NoteAdded(text="two"))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    writer.append(NoteAdded(text="three"))
+    writer.close()
+    assert _texts(tmp_path) == ["one", "two", "three"]
+    assert sorted(os.listdir(tmp_path)) == ["main.jsonl"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..handlers import let_pass
 from .hashing import Measured, Steps, Work, never
 
 
@@ -31,6 +32,7 @@ class Digesting:
                 return False
             self._take(self._work.result)
         except OSError as error:
+            let_pass(error)
             self._because = f"it could not be read: {error.strerror or error}"
         self._work = None
         return True

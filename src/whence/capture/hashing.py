@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from ..digests import digest_of, sha256
+from ..handlers import let_pass
 from ..records.data import Stat
 from ..records.encoding import encode
 from ..system.files import hash_file, open_regular, stat_identity
@@ -234,7 +235,8 @@ def _line_of(path: str, relative: str, part: str, cache: Cache) -> Steps[_Line]:
         if digest is None:
             digest, size = yield from _file_of_folder(path, stat, part, cache, follow=True)
         return relative, "file", _mode(stat), size, digest
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return relative, "unread", 0o644, 0, None
 
 
@@ -244,7 +246,8 @@ def _folder_lines(root: str, below: str, part: str, cache: Cache, lines: _Lines,
     try:
         with os.scandir(folder) as scan:
             entries = [entry for entry in scan if entry.name != ".whence"]
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         lines.add((below, "unread", 0o755, 0, None))
         return
     if not entries and below:
@@ -272,7 +275,8 @@ def _line_at_once(entry: os.DirEntry[str], relative: str, part: str, cache: Cach
         if modes.S_ISLNK(stat.st_mode):
             target = os.fsencode(os.readlink(entry.path))
             return relative, "link", 0o777, len(target), digest_of(target)
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         # Gone since the folder was listed: the manifest says that it was not read.
         return relative, "unread", 0o644, 0, None
     return relative, "unread", 0o644, stat.st_size, None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ..errors import RefusedError
+from ..handlers import let_pass
 from ..records.base import When
 from ..records.data import Input, Stat
 from ..records.events import InputChecked, InputDigested
@@ -144,6 +145,7 @@ class InputDigest(DigestingInput):
         except FileNotFoundError:
             return "yes", None, "it is gone"
         except OSError as error:
+            let_pass(error)
             return "unknown", None, f"it could not be read again: {error.strerror or error}"
         after = again.result.digest
         return ("no" if after == self.measured.digest else "yes"), after, None

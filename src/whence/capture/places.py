@@ -17,6 +17,7 @@ from typing import cast
 import msgspec
 
 from ..errors import UsageError
+from ..handlers import let_pass
 from ..records.data import Identifier, Kind, Location
 from ..system.mounts import find_mount
 
@@ -67,7 +68,8 @@ class Mounts:
         if self._table is None:
             try:
                 self._table = Path("/proc/self/mountinfo").read_bytes()
-            except OSError:
+            except OSError as error:
+                let_pass(error)
                 self._table = b""
         if not self._table:
             return None, None
@@ -121,7 +123,8 @@ def _matches(path: str, cwd: str) -> list[str]:
         return []
     try:
         return sorted(glob.glob(path, root_dir=cwd, recursive=True), key=os.fsencode)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        let_pass(error)
         return []
 
 
@@ -173,6 +176,7 @@ def _local(path: str, recorded: str, name: str | None, cwd: str, mounts: Mounts)
     try:
         stat = os.stat(absolute) if modes.S_ISLNK(own.st_mode) else own
     except OSError as error:
+        let_pass(error)
         kind, stat, because = "link", None, f"the link leads nowhere: {error.strerror}"
     else:
         kind, because = _kind(own, stat)

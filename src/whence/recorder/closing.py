@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ..errors import WhenceError
+from ..handlers import came_from_handler
 from ..records import events
 from ..records.encoding import encode, timestamp
 from ..records.record import Record
@@ -127,11 +128,17 @@ def _folder_in_store(launch: Launch) -> Path:
 
 
 def attempt(launch: Launch, what: str, step: Callable[[], None]) -> None:
-    """Take a step; a fault of it costs what it would have said, which is stated as lost."""
+    """Take a step; a fault of it costs what it would have said, which is stated as lost.
+
+    What a signal handler of the user's raised ends the step, too; the others are still taken before it goes its way.
+    """
     try:
         step()
     except Exception as fault:  # noqa: BLE001  any fault of ours costs detail, never the rest of the record; it is stated
-        launch.recording.lost(what, f"{type(fault).__name__}: {fault}")
+        if came_from_handler(fault):
+            launch.passing.append(fault)
+        cause = fault.strerror if isinstance(fault, OSError) else None
+        launch.recording.lost(what, f"{type(fault).__name__}: {fault}", cause=cause)
 
 
 def _end_beside(launch: Launch, beside: Beside | None, seconds: float) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import WhenceError
+from ..handlers import let_pass
 from ..records.run import Rank
 from ..rules.policy import Policy
 from ..rules.secrets import Secrets
@@ -32,7 +33,7 @@ class Guests:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session | None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def forked_from(self, parent: Session) -> Session | None:
         """The session of a forked child in its parent's run; nothing when that run is over."""
@@ -74,7 +75,7 @@ class Guests:
 
     def forget(self) -> None:
         """In a fork's child: these are the parent's."""
-        self._sessions, self._lock = {}, threading.Lock()
+        self._sessions, self._lock = {}, threading.RLock()
 
     def close(self) -> None:
         """The interpreter leaves, or the worker: what was owed is done."""
@@ -93,6 +94,7 @@ def _close(session: Session) -> None:
             session.state_process_end(left_by(last_error(), session.secrets.mask_text))
         session.sources.state(lambda: time.monotonic() >= until)
     except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
+        let_pass(fault)
         session.recording.lost("the end of the process", f"{type(fault).__name__}: {fault}")
     session.recording.close()
 

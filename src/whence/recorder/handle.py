@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ..errors import WhenceError
+from ..handlers import let_pass
 from ..records import events
 from ..records.data import ArtifactKind
 from ..records.run import Error, Resources
@@ -29,6 +30,7 @@ from ..rules.kinds import artifact_kind
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
 from ..system.apart import apart
+from ..system.turns import in_midst
 from . import closing
 from .guests import guests
 from .outcome import BlockStatus, Ending, Usage, ended_by, left_by, unfinished, used_since
@@ -52,7 +54,9 @@ class Run:
         """Called once, after the end is stated."""
         self._entered = False
         self._ended = False
-        self._ending = threading.Lock()
+        self._ending = threading.RLock()
+        self._put_off: Ending | None = None
+        """The end that a signal handler asked for while the record was being written."""
         self._began = Usage.now()
 
     # What it is.
@@ -141,14 +145,23 @@ class Run:
 
         Another status than these is said on stderr and stated, and the run has failed: what was meant is not known.
         """
-        if self._is_over("finish"):
+        session = None if self._is_over("finish") else self._session_here()
+        if session is None:
             return
         if status not in ("succeeded", "failed", "interrupted", "killed"):
             odd = f"finish() was given the status {_shown(status)}: expected succeeded, failed, interrupted or killed"
-            self.session.recording.lost("the status of the run", odd)
+            session.recording.lost("the status of the run", odd)
             status, reason = "failed", odd if reason is None else f"{odd}; {reason}"
-        error = Error(type="reported", message=self.session.secrets.mask_text(str(reason))) if reason else None
-        self._end(Ending(status=status, error=error))
+        error = Error(type="reported", message=session.secrets.mask_text(str(reason))) if reason else None
+        ending = Ending(status=status, error=error)
+        if not self.here:
+            # A forked child has ended its part: the parent's run goes on.
+            self._ended = True
+            session.state_process_end(ending)
+        elif in_midst():
+            self._put_off = ending
+        else:
+            self._end(ending)
 
     def __enter__(self) -> Self:
         if self._entered:
@@ -163,7 +176,7 @@ class Run:
     ) -> None:
         if self.here:
             self._end(left_by(error, self.session.secrets.mask_text))
-        elif error is not None:
+        elif error is not None and not self._ended:
             # A forked child leaves its parent's block: the parent's run goes on.
             session = self._session_here()
             if session is not None:
@@ -186,12 +199,14 @@ class Run:
             if self._ended:
                 return
             self._ended = True
+            ending = self._put_off or ending
             try:
                 with apart:
                     _ENDS[self.kind](self, ending, hurried)
             except WhenceError as error:
                 self.session.recording.lost("the end of the run", error.message)
             except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
+                let_pass(fault)
                 self.session.recording.lost("the end of the run", f"{type(fault).__name__}: {fault}")
             finally:
                 self.when_ended(self)
@@ -230,7 +245,11 @@ class Run:
         try:
             act(session)
         except Exception as fault:  # noqa: BLE001  after the start no fault of ours rises into the user's code
+            let_pass(fault)
             session.recording.lost(what, f"{type(fault).__name__}: {fault}")
+        finally:
+            if self._put_off is not None and not in_midst():
+                self._end(self._put_off)
 
 
 _CALLS = {
@@ -308,10 +327,18 @@ def _masked(secrets: Secrets, value: Any) -> Any:
 def _end_main(run: Run, ending: Ending, hurried: bool) -> None:
     session = run.session
     launched = session.launched
-    session.recording.end(ending.event(run.used()))
-    if launched is not None:
-        closing.finish(launched, session.beside, hurried=hurried, sources=session.sources.state)
-    session.recording.close()
+    ended = ending.event(run.used())
+    try:
+        session.recording.end(ended)
+        if launched is not None:
+            closing.finish(launched, session.beside, hurried=hurried, sources=session.sources.state)
+    finally:
+        # Also where a signal handler of the user's has raised.
+        if session.recording.status is None:
+            session.recording.end(ended)
+        session.recording.close()
+    if launched is not None and launched.passing:
+        raise launched.passing[0]
 
 
 def _end_guest(run: Run, ending: Ending, hurried: bool) -> None:

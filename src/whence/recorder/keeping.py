@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..capture.hashing import Measured
+from ..handlers import let_pass
 from ..records.data import ManifestEntry
 from ..records.encoding import decode
 from ..rules.policy import Policy
@@ -46,6 +47,7 @@ class Keeping(msgspec.Struct):
         try:
             put_bytes(self.store, data)
         except OSError as error:
+            let_pass(error)
             return f"it could not be kept: {error.strerror or error}"
         self.left -= len(data)
         return None
@@ -58,6 +60,7 @@ class Keeping(msgspec.Struct):
         try:
             stored = self._put(path, measured.digest, measured.manifest)
         except OSError as error:
+            let_pass(error)
             self.failed[path] = f"it could not be kept: {error.strerror or error}"
             return self.failed[path]
         self.failed.pop(path, None)

@@ -110,6 +110,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """Folders of ours, links followed, that the command's programs read and write: no business of the record."""
     before_seal: Callable[[Callable[[], bool]], None] | None = None
     """What else is stated between the end and the seal; it asks whether the time for digests is over."""
+    passing: list[Exception] = []
+    """What signal handlers of the user's raised while the record was completed: raised again when it is complete."""
 
     @property
     def cwd(self) -> Path:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ..handlers import let_pass
 from ..records.encoding import number_text
 
 Measure = float | int | str
@@ -62,6 +63,7 @@ def _name(key: object) -> str:
     try:
         return str(key)
     except Exception as error:  # noqa: BLE001 - a key of the user's may raise anything
+        let_pass(error)
         return f"<{type(key).__name__}: {type(error).__name__}>"
 
 
@@ -79,6 +81,7 @@ def measure(value: Any) -> Measure:
     except NoNumber:
         raise
     except Exception as error:  # a scalar of the user's may raise anything, a failed kernel for one
+        let_pass(error)
         raise NoNumber(f"{kind.__module__}.{kind.__qualname__}: {type(error).__name__}: {error}") from error
 
 
@@ -120,6 +123,7 @@ def _item(item: Any, value: Any) -> float | int:
     try:
         found = item()
     except (ValueError, RuntimeError, TypeError) as error:
+        let_pass(error)
         raise NoNumber(f"{type(value).__name__}: {error}") from error
     if type(found) is type(value):
         # A long double stays what it is.

@@ -21,7 +21,7 @@ class OpenRuns:
     def __init__(self) -> None:
         self._runs: list[Run] = []
         self._watch: Watch | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._environ: MutableMapping[str, str] = {}
         self._before: str | None = None
 
@@ -77,7 +77,7 @@ class OpenRuns:
 
     def forget(self) -> None:
         """In a fork's child: these are the parent's. They stay known, so that what the child says finds its run."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._watch is not None:
             watch, self._watch = self._watch, None
             watch.stop()

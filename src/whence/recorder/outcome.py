@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from ..handlers import let_pass
 from ..records.events import RunEnded
 from ..records.run import Error, Resources
 from ..system.processes import PEAK_UNIT
@@ -99,6 +100,7 @@ def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as fault:  # noqa: BLE001 - the user's own __str__ may raise anything
+        let_pass(fault)
         return f"<its text could not be had: {type(fault).__name__}>"
 
 
@@ -109,6 +111,7 @@ def _traceback(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
     except Exception as fault:  # noqa: BLE001 - as in `_message`
+        let_pass(fault)
         return f"<could not be printed: {type(fault).__name__}>"
     if len(text) <= TRACEBACK_LIMIT:
         return text

@@ -7,13 +7,14 @@ what could not be written is counted, said once on stderr, and stated as `record
 from __future__ import annotations
 
 import os
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import StoreError
+from ..handlers import let_pass
 from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnded, RunStarted
 from ..records.result import PrintedTo
 from ..records.run import Process
@@ -27,8 +28,15 @@ from ..system.apart import apart
 from ..system.files import make_folders
 from ..system.locks import lock_state
 from ..system.processes import identity
+from ..system.turns import Turns
 
 Made = TypeVar("Made")
+
+Loss = tuple[str, str, int | None]
+"""What was lost, why, and how often."""
+
+Point = tuple[Mapping[str, float | str], float | None, float]
+"""Values, step and time."""
 
 HEARTBEAT = 60.0
 """Seconds between two touches of a journal; a reader takes a much older one for silence."""
@@ -64,12 +72,15 @@ class Recording:
         """Sees to it that a forwarder is at work, for a run that is written to a spool."""
         self._journal = journal
         self._points: PointsWriter | None = None
+        self._points_begun = 0
+        """How often the making of `_points` was begun: a signal handler's exception may cut it off."""
         self._clock = clock
         self._say = say
         self._started = self.writer != MAIN
         self._owed: dict[tuple[str, str], int] = {}
-        self._lock = threading.Lock()
-        """Around `_owed` and the making of `_points`: threads log side by side."""
+        self._owing = Turns[Loss | None](self._count, rank=2)
+        """Over `_owed`; nothing in it asks for payment."""
+        self._logging = Turns[Point](self._write_points, rank=1)
         self._said: set[str] = set()
 
     @property
@@ -96,11 +107,21 @@ class Recording:
 
     def state(self, event: Event) -> None:
         """Append an event to the journal. Raises StoreError only before the start."""
+        self._pay()
+        self._append(event)
+
+    def _append(self, event: Event) -> bool:
+        """Whether it was written, or is left to who is at work on the journal."""
         try:
-            self._pay()
             self._journal.append(event)
-        except (JournalLost, OSError) as error:
-            self._lose(f"the event {event.__struct_config__.tag}", error)
+            return True
+        except JournalLost as error:
+            for one in error.events:
+                if isinstance(one, RecordLost):
+                    self._owing.take((one.what, one.because, one.lost))
+                else:
+                    self._lose(f"the event {one.__struct_config__.tag}", error)
+            return False
 
     def log_plain(self, values: Any, step: object) -> bool:
         """Append a metric point of the plainest kind, as it was handed in; false for any other: `log` takes all."""
@@ -108,37 +129,58 @@ class Recording:
         try:
             return points is not None and points.write_plain(values, step, time.time())
         except OSError as error:
+            let_pass(error)
             self._lose("metric points", error)
             return True
 
     def log(self, values: Mapping[str, float | str], step: float | None, at: float) -> None:
         """Append a metric point: one line, one write; `at` is Unix seconds."""
-        try:
-            points = self._points or self._open_points()
-            points.write(values, step, at)
-        except OSError as error:
-            self._lose("metric points", error)
+        self._logging.take((values, step, at))
+
+    def _write_points(self, waiting: deque[Point]) -> None:
+        while waiting:
+            point = waiting.popleft()
+            try:
+                points = self._points or self._open_points()
+                points.write(*point)
+            except OSError as error:
+                let_pass(error)
+                self._lose("metric points", error)
 
     def _open_points(self) -> PointsWriter:
-        with apart, self._lock:
-            if self._points is None:
-                self._points = PointsWriter.create(self.folder, self.writer)
+        with apart:
+            self._points_begun += 1
+            try:
+                self._points = PointsWriter.create(self.folder, self.writer, self._points_begun)
+            except OSError as error:
+                let_pass(error)
+                self._points_begun -= 1
+                raise
             return self._points
 
-    def lost(self, what: str, because: str) -> None:
-        """Say once on stderr that detail was lost, and owe the record a statement of it."""
-        with self._lock:
-            self._owed[what, because] = self._owed.get((what, because), 0) + 1
-        self.warn(f"lost {what}", because)
+    def lost(self, what: str, because: str, *, cause: str | None = None) -> None:
+        """Say once on stderr that detail was lost, and owe the record a statement of it. What has the same cause as
+        something that was said (the disk is full) is not said again.
+        """
+        self._owing.take((what, because, 1))
+        self._warn(cause or what, f"lost {what}", because)
 
     def warn(self, what: str, because: str) -> None:
         """Say on stderr what goes wrong, once for each thing."""
-        if what not in self._said:
-            self._said.add(what)
-            try:
-                self._say(f"{what}: {because}; the run goes on")
-            except (OSError, ValueError):
-                return  # stderr is closed; the record has it.
+        self._warn(what, what, because)
+
+    def _warn(self, key: str, what: str, because: str) -> None:
+        if key in self._said:
+            return
+        self._said.add(key)
+        try:
+            self._say(f"{what}: {because}; the run goes on")
+        except (OSError, ValueError) as error:
+            let_pass(error)
+            return  # stderr is closed; the record has it.
+        except RuntimeError as error:
+            let_pass(error)
+            self._said.discard(key)  # A signal handler in the midst of a print: the next time.
 
     def start(self, process: Process, *, terminal: bool = False, printed_to: Sequence[PrintedTo] = ()) -> None:
         """The command runs: from here on nothing rises, and the work beside it begins."""
@@ -153,11 +195,11 @@ class Recording:
     def end(self, ended: RunEnded) -> None:
         """Fix the status, at once. A writer that is not main only tells how its own process ended."""
         self._started = True
-        self.status = ended.status
         if self.writer == MAIN:
             self.state(ended)
         else:
             self.state(ProcessEnded(exit_code=ended.exit_code, error=ended.error))
+        self.status = ended.status
 
     def heartbeat(self) -> None:
         """Touch the journal, so that readers on other hosts see life."""
@@ -166,7 +208,8 @@ class Recording:
             self._pay()
             if self.forward is not None and not self.forward():
                 self.lost("the way to the store", "no forwarder could be started; the record waits on the local disk")
-        except (JournalLost, OSError) as error:
+        except OSError as error:
+            let_pass(error)
             self._lose("a heartbeat", error)
 
     def sync(self) -> None:
@@ -174,6 +217,7 @@ class Recording:
         try:
             self._journal.sync()
         except OSError as error:
+            let_pass(error)
             self._lose("a flush to the disk", error)
 
     def give_to_child(self) -> None:
@@ -181,7 +225,7 @@ class Recording:
         self._journal.give_to_child()
         if self._points is not None:
             self._points.close()
-            self._points = None
+            self._points, self._points_begun = None, 0
 
     def release(self) -> None:
         """In the process that forked: the child has the journal and its lock now."""
@@ -200,17 +244,24 @@ class Recording:
         because = _reason(error)
         if not self._started:
             raise StoreError(f"{self.folder}: {because}", hint="free some space, or set WHENCE_STORE") from error
-        self.lost(what, because)
+        self.lost(what, because, cause=because.rpartition(": ")[2])
 
     def _pay(self) -> None:
         """State the losses that are still owed; they stay owed if this does not go through either."""
-        if not self._owed:
-            return
-        with self._lock:
-            while self._owed:
-                (what, because), count = next(iter(self._owed.items()))
-                self._journal.append(RecordLost(what=what, because=because, lost=count))
-                del self._owed[what, because]
+        if self._owed:
+            self._owing.take(None)
+
+    def _count(self, waiting: deque[Loss | None]) -> None:
+        while waiting:
+            loss = waiting.popleft()
+            if loss is not None:
+                what, because, count = loss
+                self._owed[what, because] = self._owed.get((what, because), 0) + (count or 1)
+                continue
+            for what, because in [*self._owed]:
+                # Taken out first: what cannot be stated comes back by this very queue.
+                if not self._append(RecordLost(what=what, because=because, lost=self._owed.pop((what, because)))):
+                    break
 
 
 def _reason(error: Exception) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ..rules.fields import check, read_fields
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
 from ..system.apart import apart
+from ..system.turns import Turns
 from .beside import Beside
 from .given import Given
 from .launch import Launch
@@ -39,6 +40,12 @@ class Owed(msgspec.Struct, kw_only=True):
     inputs: list[InputDigest] = []
     outputs: list[Expected] = []
     stated: list[OutputDigest] = []
+
+
+def _do_all(waiting: deque[Callable[[], None]]) -> None:
+    with apart:
+        while waiting:
+            waiting.popleft()()
 
 
 def _without_names(values: Any, step: Any) -> str:
@@ -72,8 +79,8 @@ class Session:
         self.cwd = cwd
         self.pid = os.getpid()
         self.given = Given(recording, launched or Owed(), secrets=secrets, cwd=cwd)
-        self.lock = threading.Lock()
-        """Around what is not one write: `given`, and a session's end."""
+        self._turns = Turns[Callable[[], None]](_do_all, rank=0)
+        """Over what is not one write: `given`, and a session's end."""
 
     def log(self, values: Any, step: Any, more: Mapping[str, Any]) -> None:
         """Record metrics; what is no number is lost by its name, and what has no names as a whole."""
@@ -113,25 +120,24 @@ class Session:
 
     def input(self, path: str, name: str | None) -> None:
         """Name an input; one that is not there is stated as missing, and said once on stderr."""
-        with apart, self.lock:
-            because = self.given.input(path, name)
+        self._turns.take(lambda: self._input(path, name))
+
+    def _input(self, path: str, name: str | None) -> None:
+        because = self.given.input(path, name)
         if because is not None:
             self.recording.warn(f"warning: input {path}", because)
 
     def output(self, path: str, name: str | None, kind: ArtifactKind | None) -> None:
         """Name an output."""
-        with apart, self.lock:
-            self.given.output(path, name, kind)
+        self._turns.take(lambda: self.given.output(path, name, kind))
 
     def expect(self, path: str) -> None:
         """Name an output that is still to be written."""
-        with apart, self.lock:
-            self.given.expect(path)
+        self._turns.take(lambda: self.given.expect(path))
 
     def settle(self, enough: Callable[[], bool]) -> None:
         """What a guest owes at its end."""
-        with apart, self.lock:
-            self.given.settle(enough)
+        self._turns.take(lambda: self.given.settle(enough))
 
     def state_process_end(self, ending: Ending) -> None:
         """A guest's process, or its last block, is over."""

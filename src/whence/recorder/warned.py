@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+from ..handlers import let_pass
+
 _warned: set[str] = set()
 
 
@@ -17,15 +19,16 @@ def warn_once(key: str, message: str) -> None:
         warnings.warn(message, UserWarning, stacklevel=_depth())
     except UserWarning:
         _write(message)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        let_pass(error)
         return  # stderr is closed: there is nobody to tell.
 
 
 def _write(message: str) -> None:
     try:
         sys.stderr.write(f"whence: {message}\n")
-    except (OSError, ValueError):
-        return
+    except (OSError, ValueError) as error:
+        let_pass(error)
 
 
 def _depth() -> int:

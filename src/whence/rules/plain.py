@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from ..digests import digest_of
+from ..handlers import let_pass
 from ..records.encoding import number_text
 
 DEEPEST = 64
@@ -93,7 +94,8 @@ def qualified_name(value: object) -> str:
 def _read(get: Callable[[], Any], otherwise: Any) -> Any:
     try:
         return get()
-    except Exception:  # noqa: BLE001 - the user's own properties may raise anything; a configuration is still recorded
+    except Exception as error:  # noqa: BLE001 - the user's own properties may raise anything; a configuration is still recorded
+        let_pass(error)
         return otherwise
 
 
@@ -123,6 +125,7 @@ class _Conversion:
         try:
             return self._form(kind)(self, value)
         except Exception as error:  # noqa: BLE001 - as in `_read`
+            let_pass(error)
             return _unknown(value, None) | {"error": f"{type(error).__name__}: {_text_of(error)}"[:REPR_LENGTH]}
         finally:
             self._open.discard(id(value))
@@ -161,6 +164,7 @@ class _Conversion:
         try:
             item = getattr(value, name)
         except Exception as error:  # noqa: BLE001 - as in `_read`
+            let_pass(error)
             return {"error": f"{type(error).__name__}: {_text_of(error)}"[:REPR_LENGTH]}
         return self.convert(item)
 
@@ -343,6 +347,7 @@ def _repr(value: object) -> str:
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - as in `_read`
+        let_pass(error)
         return f"<repr failed: {type(error).__name__}>"
     return re.sub(_ADDRESS, "", text[: 2 * REPR_LENGTH])[:REPR_LENGTH]
 

@@ -7,28 +7,48 @@ comes back short, that file is closed for ever and the writer goes on in `<write
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ..digests import digest_of
 from ..errors import FormatError, StoreError
+from ..handlers import let_pass
 from ..records.encoding import decode, encode, timestamp
 from ..records.events import KINDS, VERSION, Envelope, Event, JournalContinued
 from ..records.seal import JournalEnd
 from ..system.descriptors import Owned, high
 from ..system.files import sync_folder
 from ..system.locks import lock_exclusive
+from ..system.turns import Turns
 
 SUFFIX = ".jsonl"
 POINTS_SUFFIX = ".points.jsonl"
 
+JOURNAL_RANK = 3
+"""Of its turns: asked for in the midst of those of a recording and of a session."""
+
 
 class JournalLost(StoreError):
-    """An event could not be written anywhere; the next `append` tries again."""
+    """Events could not be written anywhere; the next `append` tries again, with its own."""
+
+    def __init__(self, message: str, *, events: Sequence[Event] = ()) -> None:
+        super().__init__(message)
+        self.events = tuple(events)
+        """Those that are lost: also ones that a signal handler, or another thread, handed in meanwhile."""
+
+
+class _Trying(msgspec.Struct, frozen=True):
+    """A line that is being written."""
+
+    event: Event
+    end: JournalEnd
+    start: int
+    """The length of the file before it."""
+    length: int
 
 
 def journal_order(names: Iterable[str], suffix: str = SUFFIX) -> list[str]:
@@ -63,7 +83,7 @@ def _split(stem: str, stems: set[str]) -> tuple[str, int]:
 
 
 class JournalWriter:
-    """The one process that appends to a journal, from any of its threads.
+    """The one process that appends to a journal, from any of its threads, and from handlers of its signals.
 
     It holds an exclusive lock on its first file for as long as it lives. A forked child does not inherit the writer:
     its copy is closed, and using it there is a RuntimeError; `give_to_child` hands it over instead.
@@ -85,7 +105,11 @@ class JournalWriter:
         self._giving = False
         self._named = False
         """Whether the folder's name has been flushed."""
-        self._lock = threading.Lock()
+        self._length = 0
+        """Bytes of whole lines in the last file."""
+        self._trying: _Trying | None = None
+        """Left standing where a signal handler's exception cut a write off: the file then says how far it came."""
+        self._turns = Turns[Event](self._append_all, rank=JOURNAL_RANK)
         _OPEN.add(self)
 
     @classmethod
@@ -117,15 +141,39 @@ class JournalWriter:
         return tuple(self._ends.values())
 
     def append(self, event: Event) -> None:
-        """Write one event with one write. Raises JournalLost when it could be written nowhere."""
-        with self._lock:
+        """Write one event with one write. Raises JournalLost when it could be written nowhere.
+
+        From a signal handler or finalizer in the midst of another `append` of the thread: that one writes it.
+        """
+        self._check_process()
+        self._turns.take(event)
+
+    def _append_all(self, waiting: deque[Event]) -> None:
+        self._look_at_cut_off(waiting)
+        lost: list[Event] = []
+        because = ""
+        while waiting:
             self._check_process()
-            if self._good and self._write(event):
-                return
-            if not self._ends and self._writer == "main":
-                # A run exists by the first line of main.jsonl; there is nothing to continue.
-                raise JournalLost(f"{self.path}: {self._reason}")
-            self._continue(event)
+            try:
+                self._append(waiting[0])
+                self._done(waiting)
+            except Exception as error:
+                let_pass(error)
+                event = waiting.popleft()
+                if not isinstance(error, JournalLost | OSError):
+                    raise  # An event that cannot be written as JSON.
+                because = str(error)
+                lost.append(event)
+        if lost:
+            raise JournalLost(because, events=lost)
+
+    def _append(self, event: Event) -> None:
+        if self._good and self._write(event):
+            return
+        if not self._ends and self._writer == "main":
+            # A run exists by the first line of main.jsonl; there is nothing to continue.
+            raise JournalLost(f"{self.path}: {self._reason}")
+        self._continue(event)
 
     def sync(self) -> None:
         """Flush what was written to the disk, and the first time the names of the folders that lead there.
@@ -133,7 +181,7 @@ class JournalWriter:
         Raises OSError.
         """
         self._check_process()
-        for file in self._files:
+        for file in [*self._files]:
             if file.is_ours:
                 os.fsync(file.fd)
         if not self._named:
@@ -149,13 +197,20 @@ class JournalWriter:
             for file in (self._files[0], self._files[-1]):
                 if file.is_ours:
                     os.utime(file.fd)
-        except OSError:
+        except OSError as error:
+            let_pass(error)
             # The file system is gone or full; the next append will tell.
             return
 
     def close(self) -> None:
         """Drop the lock; the journal stays as it is. A second time does nothing."""
-        if self._pid == os.getpid():
+        if self._pid != os.getpid():
+            return
+        try:
+            self._turns.take()  # What a handler's exception has left there.
+        except JournalLost:
+            pass  # Nobody is left to be told.
+        finally:
             self._drop()
 
     def release(self) -> None:
@@ -177,7 +232,6 @@ class JournalWriter:
         else:
             # A lock lives as long as any copy of its descriptor: a child must not keep a dead run alive.
             self._drop()
-        self._lock = threading.Lock()
 
     def _drop(self) -> None:
         self._good = False
@@ -192,25 +246,55 @@ class JournalWriter:
 
     def _write(self, event: Event) -> bool:
         """Append to the current file; false when that file can take no more."""
-        if not self._files[-1].is_ours:
+        file = self._files[-1]
+        if not file.is_ours:
             self._good, self._reason = False, "the program closed its descriptor"
             return False
         end = self._ends.get(self._name)
         previous = end or self.last
         seq = end.seq + 1 if end else 0
         line = _line(event, seq, timestamp(self._clock()), previous.digest if previous else None)
+        made = JournalEnd(name=self._name, seq=seq, digest=digest_of(line[:-1]))
+        self._trying = _Trying(event, made, self._length, len(line))
         try:
-            written = os.write(self._files[-1].fd, line)
+            written = os.write(file.fd, line)
             if written < len(line):
                 self._reason = f"short write, {written} of {len(line)} bytes"
         except OSError as error:
+            let_pass(error)
             written, self._reason = -1, error.strerror or str(error)
-        if written < len(line):
-            self._good = False
-            return False
+        self._good = written == len(line)
+        if self._good:
+            self._wrote(self._trying)
+        else:
+            self._trying = None
+        return self._good
+
+    def _wrote(self, line: _Trying) -> None:
+        """The line is in the file, whole. A second time changes nothing."""
         # Inserted anew, so that the last one written is the last in order.
-        self._ends[self._name] = JournalEnd(name=self._name, seq=seq, digest=digest_of(line[:-1]))
-        return True
+        self._ends.pop(line.end.name, None)
+        self._ends[line.end.name] = line.end
+        self._length = line.start + line.length
+
+    def _done(self, waiting: deque[Event]) -> None:
+        """What was written waits no longer."""
+        if self._trying is not None and waiting and waiting[0] is self._trying.event:
+            waiting.popleft()
+        self._trying = None
+
+    def _look_at_cut_off(self, waiting: deque[Event]) -> None:
+        """Where a handler's exception cut a write off, the file says whether the line is there: none comes twice."""
+        line = self._trying
+        if line is None:
+            return
+        length = os.fstat(self._files[-1].fd).st_size if self._files and self._files[-1].is_ours else -1
+        if length == line.start + line.length:
+            self._wrote(line)
+            self._done(waiting)
+        elif length != line.start:
+            self._good, self._reason = False, "a write was cut off"
+        self._trying = None
 
     def _continue(self, event: Event) -> None:
         reason, last, before = self._reason, self.last, self._name
@@ -220,9 +304,10 @@ class JournalWriter:
         try:
             self._files.append(_create(self._folder / name))
         except OSError as error:
+            let_pass(error)
             self._number -= 1
             raise JournalLost(f"{self._folder / name}: {error.strerror}; {self.path}: {reason}") from error
-        self._name = name
+        self._name, self._length = name, 0
         continued = JournalContinued(
             previous=last.name if last else before,
             last=last.seq if last else None,

@@ -1,6 +1,7 @@
 """Metric points: `[step, time, {name: value}]`, one line and one write a call (docs/format.md, section 3).
 
-A line is one append of whole bytes, so threads need no lock and a SIGKILL loses nothing that was written.
+A line is one append of whole bytes, so threads need no lock, and neither a SIGKILL nor what a signal handler raises
+tears one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
+from ..handlers import let_pass
 from ..records.encoding import encode, number_text
 from ..records.result import Metric
 from ..system.descriptors import Owned, high
@@ -41,21 +43,21 @@ class PointsWriter:
     A forked child does not inherit it: its copy is closed.
     """
 
-    def __init__(self, folder: Path, writer: str, fd: int) -> None:
+    def __init__(self, folder: Path, writer: str, fd: int, number: int) -> None:
         self._folder = folder
         self._writer = writer
         self._fd = fd
-        self._file = Owned(fd, folder / (writer + POINTS_SUFFIX))
-        self._number = 1
+        self._file = Owned(fd, _path(folder, writer, number))
+        self._number: int = number
         self._good = True
         self._seen = 0.0
         """When the descriptor was last seen to be ours, by the `time` of a point."""
         _OPEN.add(self)
 
     @classmethod
-    def create(cls, folder: Path, writer: str) -> PointsWriter:
-        """Start the file. Raises OSError, also when it is there: no two writers share a name."""
-        return cls(folder, writer, _create(folder / (writer + POINTS_SUFFIX)))
+    def create(cls, folder: Path, writer: str, number: int = 1) -> PointsWriter:
+        """Start the file, or a later one. Raises OSError, also when it is there: no two writers share a name."""
+        return cls(folder, writer, _create(_path(folder, writer, number)), number)
 
     def write_plain(self, values: dict[Any, Any], step: object, time: float) -> bool:
         """Append what nearly every call says: finite floats and small integers by name, under an integer step or none.
@@ -76,8 +78,9 @@ class PointsWriter:
                 if type(name) is not str or (value - value != 0 if type(value) is float else not _is_small(value)):
                     return False
             line = _encode((step, time, values))
-        except (UnicodeEncodeError, OverflowError, RuntimeError):
+        except (UnicodeEncodeError, OverflowError, RuntimeError) as error:
             # The last: another thread changes the mapping.
+            let_pass(error)
             return False
         self._append(line + b"\n")
         return True
@@ -107,7 +110,8 @@ class PointsWriter:
     def _append(self, line: bytes) -> None:
         try:
             written = os.write(self._fd, line)
-        except OSError:
+        except OSError as error:
+            let_pass(error)
             self._good = False
             raise
         if written < len(line):
@@ -116,11 +120,16 @@ class PointsWriter:
             raise OSError(28, f"short write, {written} of {len(line)} bytes", str(self._folder))
 
     def _continue(self) -> None:
-        path = self._folder / f"{self._writer}-{self._number + 1}{POINTS_SUFFIX}"
-        fd = _create(path)
+        number = self._number + 1
+        path = _path(self._folder, self._writer, number)
+        try:
+            fd = _create(path)
+        except FileExistsError:
+            self._number = number  # Begun before, and cut off by what a signal handler raised.
+            raise
         self._file.close()
         self._fd, self._file, self._good = fd, Owned(fd, path), True
-        self._number += 1
+        self._number = number
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -142,6 +151,10 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 def _is_small(value: object) -> bool:
     return type(value) is int and -_EXACT <= value <= _EXACT
+
+
+def _path(folder: Path, writer: str, number: int) -> Path:
+    return folder / f"{writer}{POINTS_SUFFIX if number == 1 else f'-{number}{POINTS_SUFFIX}'}"
 
 
 def _create(path: Path) -> int:

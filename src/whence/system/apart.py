@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+
+from ..handlers import let_pass
 
 MARK = os.O_SYNC | os.O_NOCTTY
 
@@ -32,9 +33,11 @@ class Apart:
             _say(os.O_RDONLY)
 
     def __exit__(self, *error: object) -> None:
-        if _depth.value == 1:
-            _say(os.O_WRONLY)
-        _depth.value -= 1
+        try:
+            if _depth.value == 1:
+                _say(os.O_WRONLY)
+        finally:
+            _depth.value -= 1
 
 
 apart = Apart()
@@ -44,5 +47,7 @@ IN_PROGRAM = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR | MARK, 0)
 
 
 def _say(access: int) -> None:
-    with suppress(OSError):
+    try:
         os.close(os.open(os.devnull, access | MARK))
+    except OSError as error:
+        let_pass(error)

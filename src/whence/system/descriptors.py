@@ -7,6 +7,8 @@ import os
 import resource
 import sys
 
+from ..handlers import let_pass
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,7 +116,8 @@ class Owned:
             found = _identity(os.fstat(self.fd))
             # Some file systems in user space change the number of an inode: then the path has the new one too.
             return found == self._file or (self._path is not None and found == _identity(os.stat(self._path)))
-        except OSError:
+        except OSError as error:
+            let_pass(error)
             return False
 
     def close(self) -> None:

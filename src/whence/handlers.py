@@ -1,0 +1,58 @@
+"""Exceptions that a signal handler of the user's raised while code of ours was at work.
+
+Python runs a handler between any two steps of the main thread, so what it raises (a time limit, a test's timeout)
+comes up inside whatever we were doing. It is the user's, and none of our `except` clauses may keep it.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+_TAKES_MORE = 4
+"""Of a code's flags: `*args`, which stands behind the arguments that have names."""
+
+
+def let_pass(error: BaseException) -> None:
+    """Raise it again if a handler raised it: the first word of an `except` that would answer a fault of ours."""
+    if came_from_handler(error):
+        raise error
+
+
+def came_from_handler(error: BaseException) -> bool:
+    """Whether a signal handler (or a trace function) raised it, by the frames that it came through.
+
+    Who interrupts is handed the frame that was interrupted, which is then the one below its own; what is called by name
+    has no way to be handed the frame of its caller. Where a handler has dropped that argument, it is known by its code.
+    """
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        if _interrupts(entry.tb_next.tb_frame, entry.tb_frame):
+            return True
+        entry = entry.tb_next
+    return False
+
+
+def _interrupts(frame: FrameType, below: FrameType) -> bool:
+    return any(one is below for one in _arguments(frame)) or frame.f_code in _installed()
+
+
+def _arguments(frame: FrameType) -> Iterator[object]:
+    code, given = frame.f_code, frame.f_locals
+    names = code.co_argcount + code.co_kwonlyargcount
+    for name in code.co_varnames[:names]:
+        yield given.get(name)
+    if code.co_flags & _TAKES_MORE:
+        yield from given.get(code.co_varnames[names], ())
+
+
+def _installed() -> Iterator[CodeType]:
+    """The code of the handlers that are set now, within what wraps it."""
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        for within in ("func", "__func__", "__wrapped__"):
+            handler = getattr(handler, within, handler)
+        if isinstance(code := getattr(handler, "__code__", None), CodeType):
+            yield code
