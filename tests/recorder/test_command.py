@@ -151,7 +151,7 @@ def test_a_stop_right_before_the_command_is_there_stops_us_too(supervised: Any) 
 COUNT = """
 import os, signal, sys, time
 seen = []
-for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2"):
+for name in "INT TERM HUP QUIT USR1 USR2 URG WINCH ILL TRAP ABRT BUS FPE SEGV STKFLT SYS".split():
     signal.signal(getattr(signal, "SIG" + name), lambda number, frame: seen.append(signal.Signals(number).name))
 print("ready", flush=True)
 end = time.monotonic() + float(sys.argv[1])
@@ -171,7 +171,10 @@ def counted(process: subprocess.Popen[bytes], send: Any) -> str:
     return process.communicate(timeout=LIMIT)[0].decode().strip()
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1"])
+FAULTS = ["SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGSTKFLT", "SIGSYS"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGURG", "SIGWINCH", *FAULTS])
 def test_a_signal_to_the_front_alone_reaches_the_command_once(supervised: Any, name: str) -> None:
     process = supervised.start(PY, "-c", COUNT, "20", stdout=subprocess.PIPE, start_new_session=True)
     assert counted(process, lambda p: os.kill(p.pid, signal.Signals[name])) == name

@@ -44,8 +44,10 @@ OUR_FAULT = 70
 
 NAMES = (
     "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGCONT",
-    "SIGTSTP", "SIGXCPU", "SIGPWR", "SIGIO",
+    "SIGTSTP", "SIGXCPU", "SIGPWR", "SIGIO", "SIGURG", "SIGWINCH",
+    "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGSTKFLT", "SIGSYS",
 )  # fmt: skip
+"""The last line's are here as somebody sent them: for a fault of our own the kernel ends us, blocked or not."""
 
 
 class Front:
@@ -221,7 +223,7 @@ class Front:
         if number == signal.SIGCHLD:
             self._reap()
         elif number == signal.SIGWINCH:
-            self._resized()
+            self._resized(number)
         else:
             self._tell_keeper(number)
             self._interrupted |= number == signal.SIGINT
@@ -271,10 +273,14 @@ class Front:
             self._say("not waiting for the record, which is completed in the background")
             self._recorded = True  # For us.
 
-    def _resized(self) -> None:
+    def _resized(self, number: int) -> None:
         self.job.descriptors.copy_size()
-        if not self.job.descriptors.interactive and self.job.descriptors.terminal:
-            self._command.send(signal.SIGWINCH)
+        if self.job.descriptors.interactive:
+            return
+        if self.job.descriptors.terminal:
+            self._command.send(number)
+        else:
+            self._weigh(number)
 
     def _stop(self, number: int) -> None:
         """The command has been stopped: the shell sees it in us.
@@ -356,7 +362,7 @@ _ARRIVAL = struct.Struct("=BB")
 
 def _collect(out: int) -> None:
     """In a thread: each signal that arrives, as two bytes in a pipe."""
-    signals = forwarded() | {int(signal.SIGWINCH), int(signal.SIGCHLD)}
+    signals = forwarded() | {int(signal.SIGCHLD)}
     while True:
         number, by_kernel = next_signal(signals)
         os.write(out, _ARRIVAL.pack(number, by_kernel))
