@@ -8,6 +8,7 @@ from ..capture.inputs import digest_all
 from ..records import events
 from ..records.base import When
 from ..system.apart import apart
+from ..system.threads import begun
 from .launch import Launch
 
 
@@ -21,14 +22,13 @@ class Beside:
 
     @property
     def started(self) -> bool:
-        """Whether there was anything to do, and it was begun."""
+        """Whether there was anything to do, and it was begun; without room for a thread it is done at the end."""
         return self._thread is not None
 
     def start(self) -> None:
         """Begin, if there is anything to do."""
         if owes_code(self._launch) or any(one.pending for one in self._launch.inputs):
-            self._thread = threading.Thread(target=self._work, name="whence-beside", daemon=True)
-            self._thread.start()
+            self._thread = begun(self._work, "whence-beside")
 
     def finish(self, seconds: float) -> None:
         """Wait so long at most; digests that are under way then stop where they are."""

@@ -85,11 +85,16 @@ class Front:
         self._parent_died = False
         self._began = time.monotonic()
         self._interrupted = False
+        self._looks_itself = False
+        """Whether there is no room for a thread that waits for signals: then they are looked for now and then."""
         self.interrupted_at_the_terminal = False
 
     def wait(self) -> int:
         """See the command to its end; gives the exit code for the shell. The terminal is raw by now."""
-        _thread.start_new_thread(_collect, (self._signals_in,))
+        try:
+            _thread.start_new_thread(_collect, (self._signals_in,))
+        except (RuntimeError, MemoryError):
+            self._looks_itself = True
         try:
             while not self._over():
                 self._turn()
@@ -112,6 +117,8 @@ class Front:
 
     def _turn(self) -> None:
         ready = self._poll()
+        if self._looks_itself:
+            self._look_for_signals()
         if self._keeper_died:
             self.relay.turn(ready)
         self._hear_reports(ready)
@@ -140,6 +147,8 @@ class Front:
 
     def _patience(self) -> float | None:
         """Milliseconds until something is due without anybody telling."""
+        if self._looks_itself:
+            return 50
         if self._waiting and self._command.pid:
             return max(0.0, self._waiting[0][1] - time.monotonic()) * 1000 + 1
         return 50 if self._keeper_died and (self._code is not None or self._parent_died) else None
@@ -218,6 +227,10 @@ class Front:
             self._arrived(number, bool(by_kernel))
 
     # Signals.
+
+    def _look_for_signals(self) -> None:
+        while (info := signal.sigtimedwait(_collected(), 0)) is not None:
+            self._arrived(info.si_signo, info.si_code > 0)
 
     def _arrived(self, number: int, by_kernel: bool) -> None:
         if number == signal.SIGCHLD:
@@ -362,10 +375,13 @@ _ARRIVAL = struct.Struct("=BB")
 
 def _collect(out: int) -> None:
     """In a thread: each signal that arrives, as two bytes in a pipe."""
-    signals = forwarded() | {int(signal.SIGCHLD)}
     while True:
-        number, by_kernel = next_signal(signals)
+        number, by_kernel = next_signal(_collected())
         os.write(out, _ARRIVAL.pack(number, by_kernel))
+
+
+def _collected() -> set[int]:
+    return forwarded() | {int(signal.SIGCHLD)}
 
 
 def forwarded() -> set[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from ..records.result import Output, PrintedTo
 from ..records.run import Process
 from ..system.descriptors import release
 from ..system.processes import identity, is_stopped
+from ..system.threads import begun
 from .descriptors import Channel, PassedFile
 from .ending import Usage, never_ran, not_known, run_ended
 from .lines import Lines
@@ -300,13 +300,13 @@ class Keeper:
             yield
             return
         over, end = os.pipe()
-        beside = threading.Thread(target=self._relay_until, args=(over,), name="whence-relay", daemon=True)
-        beside.start()
+        beside = begun(lambda: self._relay_until(over), "whence-relay")
         try:
             yield
         finally:
             os.close(end)
-            beside.join()
+            if beside is not None:
+                beside.join()
             os.close(over)
 
     def _relay_until(self, over: int) -> None:

@@ -23,6 +23,7 @@ from ..rules.observation import Files
 from ..rules.programs import Programs
 from ..rules.seen import Identity, Seen, seen
 from ..store.digest_cache import DigestCache
+from ..system.threads import begun
 from .choosing import holds_down
 from .launch import Launch
 from .preimages import PreImages
@@ -160,6 +161,8 @@ class _Folding:
         self._done = 0
         self._left_out = 0
         self._thread: threading.Thread | None = None
+        self._alone = False
+        """Whether the machine has no room for the thread: then it is done at the end."""
 
     def add(self, records: Sequence[tuple[Any, ...]]) -> None:
         self._given += len(records)
@@ -169,15 +172,17 @@ class _Folding:
                 drop(record)
             return
         self._todo.put(records)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="whence-folding", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._alone:
+            self._thread = begun(self._work, "whence-folding")
+            self._alone = self._thread is None
 
     def finish(self) -> int:
         """Wait for the last of them; how many were not folded."""
         self._todo.put(None)
         if self._thread is not None:
             self._thread.join()
+        else:
+            self._work()
         return self._given - self._done
 
     def _work(self) -> None:
@@ -199,6 +204,8 @@ class _Beside:
         self._wake = threading.Semaphore(0)
         self._enough = threading.Event()
         self._thread: threading.Thread | None = None
+        self._refused = False
+        """Whether the machine has no room for the thread: then what was opened is digested at the end."""
 
     def add(self, path: bytes, opened: Identity) -> None:
         self._todo.append((path, opened))
@@ -217,9 +224,9 @@ class _Beside:
         self._begin()
 
     def _begin(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="whence-observed", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._refused:
+            self._thread = begun(self._work, "whence-observed")
+            self._refused = self._thread is None
 
     def stop(self) -> None:
         """Stop where it is; what was not digested is left to others."""
