@@ -11,7 +11,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from queue import SimpleQueue
 from typing import Any
 
 from ..answerer.preimages import OP as PREIMAGE
@@ -25,19 +24,17 @@ from ..rules.seen import Identity, Seen, seen
 from ..store.digest_cache import DigestCache
 from ..system.threads import begun
 from .choosing import holds_down
+from .folding import Folding
 from .launch import Launch
 from .preimages import PreImages
 from .so_far import SoFar
-from .waiting import Clone, drop
+from .waiting import Clone
 
 _NAMING = frozenset({"create", "rename", "link"})
 """Calls that give written bytes a name."""
 
 _OPENING = frozenset({"read", "write", "update", "create", "truncate"})
 """Calls whose identity is that of the file which the path leads to, links followed."""
-
-MOST_WAITING = 1_000_000
-"""Records that may wait to be folded, while a file system does not answer; those beyond are counted."""
 
 GENTLE = 10
 """The niceness of digesting beside the command, of which only the idle processors are asked."""
@@ -62,7 +59,7 @@ class Observed:
         self._handed: set[tuple[int, int]] = set()
         self._strangers: set[int] = set()
         """Processes that have mounts of their own."""
-        self._folding = _Folding(self._fold)
+        self._folding = Folding(self._fold)
         self._so_far = SoFar(self)
         self._digests = _Beside(self.cache, self._so_far.state)
         launch.recording.state(events.ObservationStarted(mechanism=mechanism, because=because))
@@ -119,6 +116,8 @@ class Observed:
         """The stream has ended: fold what is left of it. No digest is taken beside the command any more."""
         if left := self._folding.finish():
             self.gap(f"calls that could not be followed: {left}")
+        for because, times in self._folding.failed.items():
+            self.gap(f"calls that could not be followed ({because}): {times}")
         self._digests.stop()
 
     def measured(self, opened: Identity | None, folder: str | None = None) -> Measured | None:
@@ -149,47 +148,6 @@ def _leads_us_there(call: Seen) -> bool:
         return True
     found = look(call.path)
     return found is not None and found.key == call.identity.key
-
-
-class _Folding:
-    """A thread that takes the records, one by one: to know the real place of a file may need its file system."""
-
-    def __init__(self, fold: Callable[[tuple[Any, ...]], None]) -> None:
-        self._fold = fold
-        self._todo: SimpleQueue[Sequence[tuple[Any, ...]] | None] = SimpleQueue()
-        self._given = 0
-        self._done = 0
-        self._left_out = 0
-        self._thread: threading.Thread | None = None
-        self._alone = False
-        """Whether the machine has no room for the thread: then it is done at the end."""
-
-    def add(self, records: Sequence[tuple[Any, ...]]) -> None:
-        self._given += len(records)
-        if self._given - self._done - self._left_out > MOST_WAITING:
-            self._left_out += len(records)
-            for record in records:
-                drop(record)
-            return
-        self._todo.put(records)
-        if self._thread is None and not self._alone:
-            self._thread = begun(self._work, "whence-folding")
-            self._alone = self._thread is None
-
-    def finish(self) -> int:
-        """Wait for the last of them; how many were not folded."""
-        self._todo.put(None)
-        if self._thread is not None:
-            self._thread.join()
-        else:
-            self._work()
-        return self._given - self._done
-
-    def _work(self) -> None:
-        while (records := self._todo.get()) is not None:
-            for record in records:
-                self._fold(record)
-            self._done += len(records)
 
 
 class _Beside:
@@ -268,7 +226,10 @@ def _be_gentle() -> None:
 
 
 def _real_folder(folder: bytes) -> bytes:
-    return os.path.realpath(folder)
+    try:
+        return os.path.realpath(folder)
+    except OSError:  # A link was removed between two looks at it (Python 3.11).
+        return folder
 
 
 def _place(launch: Launch) -> Place:
