@@ -420,6 +420,28 @@ def test_folders_with_two_files_swapped_are_two_identities(workplace: Workplace)
     assert said["one"]["digest"] == found["one"]["digest"]
 
 
+def test_a_folder_of_links_has_the_identity_of_the_data_that_was_read_through_them(workplace: Workplace) -> None:
+    (workplace.path / "staged").mkdir()
+    (workplace.path / "mixed").mkdir()
+    for number in range(101):
+        workplace.write(f"data/{number}.csv", f"{number}")
+        workplace.write(f"mixed/{number}.csv", f"{number}")
+        (workplace.path / "staged" / f"{number}.csv").symlink_to(f"../data/{number}.csv")
+    workplace.write("other/one.csv", "one")
+    (workplace.path / "mixed" / "one.csv").symlink_to("../other/one.csv")
+    command = ("sh", "-c", "cat staged/*.csv; cat mixed/*.csv")
+    before = inputs(workplace.record(*command))
+    assert {path: (one["files"], one["whole"], one["changed"]) for path, one in before.items()} == {
+        "staged": (101, True, "no"),
+        "mixed": (102, True, "no"),
+    }
+    workplace.write("data/7.csv", "x")
+    workplace.write("other/one.csv", "two")
+    after = inputs(workplace.record(*command))
+    assert before.keys() == after.keys()
+    assert all(before[path]["digest"] != after[path]["digest"] for path in before)
+
+
 def test_of_a_folder_that_is_not_read_whole_the_manifest_has_what_was_read(workplace: Workplace) -> None:
     for number in range(150):
         workplace.write(f"d/{number}.csv", f"{number}")

@@ -1,7 +1,8 @@
 """Digests of files and folders, as work that can stop at a deadline and go on later without having lost anything.
 
 A folder's digest is that of its manifest (docs/format.md, section 1). Modes are those that git knows, so that a copy
-under another umask has the same identity. Links are not followed; a store inside the folder is left out.
+under another umask has the same identity. Links are not followed, but where it is said; a store inside the folder is
+left out.
 """
 
 from __future__ import annotations
@@ -195,9 +196,12 @@ class _Lines:
         return b",\n".join(lines)
 
 
-def measure_folder(path: str, cache: Cache) -> Steps[Measured]:
+def measure_folder(path: str, cache: Cache, *, follow: bool = False) -> Steps[Measured]:
     """The digest of a folder's manifest; a step is a file that is read (a chunk of a big one), or some that are known.
-    Raises OSError for the folder itself; what lies in it and cannot be read stands in the manifest as `unread`."""
+    Raises OSError for the folder itself; what lies in it and cannot be read stands in the manifest as `unread`.
+
+    `follow`: a link to a file is that file, whose bytes were read through it.
+    """
     began = time.time_ns()
     part = os.path.realpath(path)
     stat = os.stat(path)
@@ -206,7 +210,7 @@ def measure_folder(path: str, cache: Cache) -> Steps[Measured]:
     os.scandir(path).close()
     while folders:
         below = folders.pop()
-        yield from _folder_lines(path, below, part, cache, lines, folders)
+        yield from _folder_lines(path, below, part, cache, lines, folders, follow=follow)
     return lines.measured(stat, began)
 
 
@@ -240,7 +244,9 @@ def _line_of(path: str, relative: str, part: str, cache: Cache) -> Steps[_Line]:
         return relative, "unread", 0o644, 0, None
 
 
-def _folder_lines(root: str, below: str, part: str, cache: Cache, lines: _Lines, folders: list[str]) -> Steps[None]:
+def _folder_lines(
+    root: str, below: str, part: str, cache: Cache, lines: _Lines, folders: list[str], *, follow: bool
+) -> Steps[None]:
     """The lines of what lies in one folder; folders below it are added to those still to be read."""
     folder = os.path.join(root, below) if below else root
     try:
@@ -257,9 +263,12 @@ def _folder_lines(root: str, below: str, part: str, cache: Cache, lines: _Lines,
         if entry.is_dir(follow_symlinks=False):
             folders.append(relative)
             continue
-        line = _line_at_once(entry, relative, part, cache)
-        if line is None:
-            line = yield from _line_of_unread(entry, relative, part, cache)
+        if follow and entry.is_symlink() and entry.is_file():
+            line = yield from _line_of(entry.path, relative, part, cache)
+        else:
+            line = _line_at_once(entry, relative, part, cache)
+            if line is None:
+                line = yield from _line_of_unread(entry, relative, part, cache)
         lines.add(line)
         if not number % _AT_ONCE:
             yield

@@ -217,7 +217,7 @@ class ObservedFolder(DigestingInput):
 
 def _steps(entry: Entry, cache: Cache) -> Steps[Measured]:
     if entry.whole:
-        return measure_folder(entry.folder, cache)
+        return measure_folder(entry.folder, cache, follow=True)
     return measure_some(entry.folder, [path[len(entry.folder) + 1 :] for path in entry.files], cache)
 
 
