@@ -49,3 +49,19 @@ def test_a_folder_that_eight_workers_read_is_one_entry_and_costs_little_memory(
         assert (found["kind"], found["files"], found["whole"], found["changed"]) == ("folder", count, True, "no")
         peak[count] = int(wait_until(told.read_text, what="the keeper said what memory it took"))
     assert peak[many - few] - peak[few] < MOST_BYTES_A_FILE * (many - 2 * few), peak
+
+
+def test_very_many_files_that_are_read_and_removed_are_one_entry_with_what_was_known(workplace: Workplace) -> None:
+    for number in range(150):
+        workplace.write(f"parts/{number:03}.py", f"{number}")
+        workplace.write(f"parts/{number:03}.csv", f"{number}")
+    script = "cat parts/*.csv > /dev/null; sleep 1; rm parts/*"
+    record = workplace.record("sh", "-c", script)
+    (found,) = record["inputs"]
+    assert (found["path"], found["kind"], found["files"], found["changed"]) == ("parts", "folder", 150, "yes")
+    digest = found["digest"].removeprefix("sha256:")
+    manifest = (workplace.store / "objects" / "sha256" / digest[:2] / digest[2:]).read_text()
+    assert [line.count(".csv") for line in manifest.splitlines()[1:-1]] == [1] * 150
+    details = {anomaly["what"]: anomaly["detail"] for anomaly in record["anomalies"]}
+    (changed,) = (detail for what, detail in details.items() if what.startswith("source files changed"))
+    assert (len(changed), changed[-1]) == (101, "200 more")

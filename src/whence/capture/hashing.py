@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat as modes
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -174,7 +174,7 @@ class _Lines:
 
     def measured(self, stat: os.stat_result, began: int) -> Measured:
         """The folder, with its manifest in the canonical form: lines sorted by the bytes of the path. Call it once."""
-        manifest = self._manifest()
+        manifest = self.manifest()
         return Measured(
             digest=digest_of(manifest),
             size=self._size,
@@ -185,7 +185,8 @@ class _Lines:
             manifest=manifest,
         )
 
-    def _manifest(self) -> bytes:
+    def manifest(self) -> bytes:
+        """In the canonical form; what it has is given up."""
         if not self._lines:
             return b"[\n]\n"
         self._lines.sort()
@@ -228,6 +229,14 @@ def measure_some(path: str, names: Sequence[str], cache: Cache) -> Steps[Measure
         lines.add((yield from _line_of(os.path.join(path, name), name, part, cache)))
         yield
     return lines.measured(stat, began)
+
+
+def manifest_of(known: Iterable[tuple[str, int, str | None]]) -> bytes:
+    """The manifest of files that are gone, by what is known of them: path, size, digest. One without is `unread`."""
+    lines = _Lines()
+    for path, size, digest in known:
+        lines.add((path, "file" if digest else "unread", 0o644, size, digest))
+    return lines.manifest()
 
 
 def _line_of(path: str, relative: str, part: str, cache: Cache) -> Steps[_Line]:

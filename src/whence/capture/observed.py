@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from ..digests import digest_of
 from ..records.base import When
 from ..records.data import Input, Kind, Stat
 from ..rules.folders import Entry, Listing
@@ -17,7 +18,7 @@ from ..rules.observation import FileUse
 from ..rules.seen import Identity
 from ..system.files import stat_identity
 from .digesting import DigestingInput
-from .hashing import Cache, Measured, Steps, Work, measure_file, measure_folder, measure_some
+from .hashing import Cache, Measured, Steps, Work, manifest_of, measure_file, measure_folder, measure_some
 from .places import Mounts, recorded_path
 
 Changed = Literal["no", "yes", "unknown"]
@@ -213,6 +214,40 @@ class ObservedFolder(DigestingInput):
             named = ", ".join(os.fsdecode(use.path) for use in moved[:3]) + (" …" if len(moved) > 3 else "")
             return "unknown", f"{len(moved)} of its files are not as they were when they were opened: {named}"
         return ("no", None) if self.measured or self.pending else ("unknown", self._because)
+
+
+def gone_folder(
+    entry: Entry, uses: Sequence[FileUse], known: Callable[[FileUse], str | None], *, cwd: str
+) -> tuple[Input, bytes]:
+    """Many files of one folder that were read and are gone: the input, and the manifest of what is known of them.
+
+    `known` is the digest of what was opened, where it was taken in time.
+    """
+    digests = [known(use) for use in uses]
+    sizes = [use.opened.size if use.opened else 0 for use in uses]
+    names = [path[len(entry.folder) + 1 :] for path in entry.files]
+    manifest = manifest_of(zip(names, sizes, digests, strict=True))
+    unknown = digests.count(None)
+    because = f"{len(uses)} of its files are gone" + (
+        f", and {unknown} before they could be digested" if unknown else ""
+    )
+    shown = recorded_path(entry.folder, cwd)
+    stated = Input(
+        when="end",
+        name=shown,
+        path=shown,
+        kind="folder",
+        digest=digest_of(manifest),
+        size=sum(sizes),
+        files=len(uses),
+        how="observed",
+        changed="yes",
+        opened=True,
+        late=any(use.late for use in uses),
+        whole=False,
+        because=because,
+    )
+    return stated, manifest
 
 
 def _steps(entry: Entry, cache: Cache) -> Steps[Measured]:

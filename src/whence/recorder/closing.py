@@ -37,6 +37,9 @@ from .outputs import restated, state_outputs
 RANKS = 10.0
 """Seconds that rank 0 waits at most for the other ranks of its job."""
 
+NAMED = 100
+"""Source files that were edited and are named; the rest is counted."""
+
 HURRIED = 2.0
 """Seconds for all digests together when a batch system, or a person, will not wait."""
 
@@ -185,8 +188,8 @@ def _sources(launch: Launch) -> None:
         return
     changed = changed_since(launch.snapshot, snapshot_terms(launch, launch.snapshot.root).is_result)
     if changed:
-        mask = launch.around.secrets.mask_text
-        launch.recording.state(events.CodeChanged(when="end", paths=[mask(path) for path in changed]))
+        shown = [launch.around.secrets.mask_text(path) for path in changed[:NAMED]]
+        launch.recording.state(events.CodeChanged(when="end", paths=shown, more=len(changed) - len(shown)))
 
 
 def _seal(launch: Launch, pending: list[Pending]) -> str | None:

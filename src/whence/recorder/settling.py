@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec.structs import replace
 
 from ..capture.hashing import Measured
-from ..capture.observed import ObservedFile, ObservedFolder, Role, list_folder, look
+from ..capture.observed import ObservedFile, ObservedFolder, Role, gone_folder, list_folder, look
 from ..capture.outputs import NOTHING_BEFORE, Before, BeforeBy, OutputDigest, found_output
 from ..capture.outputs import Role as ArtifactRole
 from ..capture.places import recorded_path
@@ -18,7 +18,7 @@ from ..records.code import OutsideSource
 from ..records.observation import Connection, Observation
 from ..records.seal import Pending
 from ..rules.classes import Word, word
-from ..rules.folders import Gathered, at_and_above, gather, is_at_or_below
+from ..rules.folders import Entry, Gathered, at_and_above, gather, is_at_or_below
 from ..rules.kinds import is_result
 from ..rules.observation import FileUse
 from ..rules.programs import host_and_port, is_notable, is_shared_library
@@ -198,14 +198,35 @@ class Settling:
 
     def _state_inputs(self, enough: Callable[[], bool]) -> None:
         """Data, one by one or by folder; what came from outside and is another file now is an input as well."""
-        for name in ("changed", "removed", "output", "intermediate"):
+        for name in ("changed", "output"):
             self._state_files("data", {path: use for path, use in self._all(name).items() if use.read}, enough)
         self._state_files("data", self._only_written_into(), enough)
+        self._state_gone(enough)
         data = self._undeclared(self._all("input"))
         gathered = self._gather(data)
         for entry in gathered.entries:
             self._state_folder(ObservedFolder(entry, [data[path] for path in entry.files], cache=self._cache), enough)
         self._state_files("data", {path: data[path] for path in gathered.files}, enough)
+
+    def _state_gone(self, enough: Callable[[], bool]) -> None:
+        """What was read and then removed, or overwritten and removed."""
+        uses = {**self._all("removed"), **self._all("intermediate")}
+        read = self._undeclared({path: use for path, use in uses.items() if use.read})
+        gone = {path: use for path, use in read.items() if use.now is None and not is_named_as_secret(path)}
+        gathered = self._gather(gone)
+        for entry in gathered.entries:
+            self._state_gone_folder(entry, [gone[path] for path in entry.files])
+        self._state_files("data", {path: read[path] for path in (*(read.keys() - gone), *gathered.files)}, enough)
+
+    def _state_gone_folder(self, entry: Entry, uses: list[FileUse]) -> None:
+        stated, manifest = gone_folder(entry, uses, self._digest_then, cwd=os.fspath(self._launch.cwd))
+        put_bytes(self._launch.around.store, manifest)
+        self._launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
+
+    def _digest_then(self, use: FileUse) -> str | None:
+        """Of what was opened, where that was known in time."""
+        measured, _ = (None, None) if use.opened is None else self._kept(os.fsdecode(use.path), use.opened)
+        return measured.digest if measured else None
 
     def _only_written_into(self) -> dict[str, FileUse]:
         """What was changed in place without being read: what is there now depends on it, where it is known."""
@@ -228,7 +249,7 @@ class Settling:
 
     def _observed_file(self, use: FileUse, role: Role, path: str) -> ObservedFile:
         measured, observed = self._observed.measured(use.opened), self._observed
-        if measured is not None or use.fate == "read" or use.opened is None:
+        if measured is not None or use.opened is None or (use.now is not None and use.opened.same_content(use.now)):
             return ObservedFile(use, role, cache=self._cache, measured=measured)
         kept, _ = self._kept(path, use.opened)
         lost, after = observed.preimages.because(use.opened), observed.measured(use.now)

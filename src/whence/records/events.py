@@ -88,6 +88,8 @@ class CodeChanged(Event, frozen=True, kw_only=True, tag="code.changed"):
 
     when: When
     paths: list[str]
+    more: int = 0
+    """So many others, which are not named."""
 
 
 class CodeObserved(Event, frozen=True, kw_only=True, tag="code.observed"):

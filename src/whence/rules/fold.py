@@ -197,12 +197,13 @@ def _code_stored(draft: _Draft, _: str, stated: Stated) -> None:
 
 
 SOURCES_CHANGED = "source files changed after the launch; the recorded ones are those of the launch"
-"""The anomaly that a `code.changed` becomes; its detail is the paths."""
+"""The anomaly that a `code.changed` becomes; its detail is the paths, and how many others there are."""
 
 
 def _code_changed(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.CodeChanged", stated.event)
-    draft.anomalies.append(Anomaly(what=SOURCES_CHANGED, at=stated.at, detail=event.paths))
+    detail = [*event.paths, *([f"{event.more} more"] if event.more else [])]
+    draft.anomalies.append(Anomaly(what=SOURCES_CHANGED, at=stated.at, detail=detail))
 
 
 def _code_observed(draft: _Draft, writer: str, stated: Stated) -> None:
