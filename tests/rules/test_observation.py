@@ -65,6 +65,14 @@ def test_an_open_that_fails_says_nothing(stage: Stage) -> None:
     assert {path: fate for path, fate in fates(stage).items() if fate != "temporary"} == {}
 
 
+@pytest.mark.parametrize("op", ["read", "write", "update", "create"])
+def test_an_open_that_must_create_what_is_there_says_nothing(stage: Stage, op: Op) -> None:
+    """The answerer's word is that of the file which it sees: `open(path, "x+")` is an update."""
+    (stage.folder / "lock").write_bytes(b"1")
+    stage.note(op, "lock", flags=os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    assert fates(stage) == {}
+
+
 @pytest.mark.parametrize("op", ["read", "write", "update", "create", "truncate", "rename", "link", "unlink"])
 def test_a_call_that_names_nothing_is_of_no_file(op: Op) -> None:
     files = Files()

@@ -430,9 +430,16 @@ def _fate(track: Track, now: Identity | None) -> Fate:
 # What each call adds.
 
 
+def _insists_in_vain(seen: Seen) -> bool:
+    """Whether an open fails that must create: something is there. So are lock files tried for."""
+    anew = calls.CREATE | calls.EXCLUSIVE
+    return seen.identity is not None and seen.flags & anew == anew
+
+
 def _read(files: Files, seen: Seen) -> bytes | None:
     if (
         seen.flags & calls.PATH_ONLY
+        or _insists_in_vain(seen)
         or seen.flags & calls.OURS == calls.OURS
         or (seen.identity is None and not seen.because)
     ):
@@ -472,6 +479,8 @@ def _write(files: Files, seen: Seen) -> bytes | None:
     """An open for writing that neither creates nor empties: whether it wrote shows at the end."""
     if (seen.identity is None and not seen.because) or (seen.identity is not None and not seen.identity.is_file):
         return None
+    if _insists_in_vain(seen):
+        return None
     track = files.track(seen.path, seen.identity)
     if track is None:
         return None
@@ -484,8 +493,8 @@ def _write(files: Files, seen: Seen) -> bytes | None:
 def _create(files: Files, seen: Seen) -> bytes | None:
     there = seen.identity
     if there is not None:
-        if not there.is_file or seen.flags & calls.EXCLUSIVE:
-            return None  # A folder, a device, or it insists on what is not so.
+        if not there.is_file or _insists_in_vain(seen):
+            return None
         if not seen.flags & calls.TRUNCATE:
             return _write(files, seen) if seen.flags & calls.ACCESS else _read(files, seen)
     elif not seen.flags & calls.CREATE and not seen.because:
