@@ -730,3 +730,15 @@ def test_a_file_that_only_hides_behind_a_mount_of_the_command_is_neither_input_n
     assert (inputs(record).keys(), artifacts(record).keys()) == ({"own.csv"}, set())
     assert record["observation"]["complete"] is False
     assert (workplace.path / "inner" / "x.csv").read_text() == "own.csvinner/in.csv"
+
+
+@pytest.mark.parametrize("mechanism", ["seccomp", "strace"])
+def test_the_interpreter_of_a_script_is_among_the_programs(workplace: Workplace, mechanism: str) -> None:
+    if mechanism == "strace" and not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    workplace.write("part.sh", "#!/bin/sh\ncat a.csv\n").chmod(0o755)
+    workplace.write("a.csv", "1\n")
+    record = workplace.record("./part.sh", options=("--observe", mechanism))
+    programs = {one["path"]: one for one in record["programs"] if one["kind"] == "program"}
+    assert [path.rpartition("/")[2] for path in programs] == ["part.sh", "sh", "cat"]
+    assert (programs["/bin/sh"]["digest"], programs["/bin/sh"]["changed"]) == (sha(Path("/bin/sh").read_bytes()), "no")

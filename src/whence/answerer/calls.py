@@ -183,7 +183,10 @@ class Calls:
     def _execute(self, caller: Caller, folder: int, address: int) -> Asked | None:
         asked = self._one("execute", caller, folder, address, empty=True)
         self._callers.forget_process(caller)
-        return asked
+        if asked is None or caller.root == b"/":
+            return asked
+        op, path, _, flags, look, *_ = asked
+        return op, path, caller.root, flags, look
 
     # The rest.
 

@@ -16,6 +16,7 @@ from typing import Any
 from ..answerer.preimages import OP as PREIMAGE
 from ..capture.hashing import Measured
 from ..capture.observed import digest_opened, look, stat_of
+from ..capture.scripts import Scripts
 from ..records import events
 from ..rules.classes import Classes, Place
 from ..rules.observation import Files
@@ -57,6 +58,7 @@ class Observed:
         """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
         self._handed: set[tuple[int, int]] = set()
+        self._scripts = Scripts()
         self._strangers: set[int] = set()
         """Processes that have mounts of their own."""
         self._folding = Folding(self._fold)
@@ -76,6 +78,9 @@ class Observed:
         call = seen(record)
         self.count += 1
         self.programs.take(call)
+        if call.op == "execute" and call.pid not in self._strangers:
+            for one in self._scripts.executed_with(call):
+                self.programs.take(one)
         if call.pid == 0 and call.identity is not None:
             self._handed.add(call.identity.key)
         if call.op == "namespace":

@@ -83,7 +83,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     """Absolute, symbolic links not followed; of a connection its address: `inet:192.0.2.1:443`, `unix:/run/x`. Empty
     where the call names none, and where its caller may not be looked at: then `because` says who that is."""
     other: bytes = b""
-    """The second path of a rename or link; of a link that is removed, where it led, by a path without links."""
+    """The second path of a rename or link; of a program the root of who executes it, where that is not `/`."""
     flags: int = 0
     """Of the open, as the kernel got them; of a rename those of renameat2."""
     identity: Identity | None = None
