@@ -15,6 +15,7 @@ from compiling import compiled, needs_compiler
 
 PYTHON = [sys.executable, "-I", "-c"]
 
+needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may do that")
 
 
@@ -393,6 +394,136 @@ def test_a_link_to_another_mount_is_followed(observed: Any) -> None:
             os.unlink(there.name)
 
 
+LINK_LOOPS = {
+    "a link to a folder": "for i in 1 2 3 4; do ln -sfn d$i cur; cat cur/a; echo $i > cur/new; done",
+    "a link that is removed": "for i in 1 2 3 4; do ln -s d$i cur; cat cur/a; echo $i > cur/new; rm cur; done",
+    "a folder that becomes a link": "for i in 1 2 3 4; do mkdir cur; cat cur/a 2>/dev/null; rmdir cur; ln -s d$i cur;"
+    " cat cur/a; echo $i > cur/new; rm cur; done",
+    "a link to a link": "ln -s cur way; for i in 1 2 3 4; do ln -sfn d$i cur; cat way/a; echo $i > way/new; done",
+    "a link to a file": "for i in 1 2 3 4; do ln -sf d$i/a in; cat in; ln -sf d$i/new out; echo $i > out; done",
+    "links that are renamed": "for i in 1 2 3 4; do ln -s d$i tmp; mv -T tmp cur; cat cur/a; echo $i > cur/new; done",
+}
+
+
+@needs_strace
+@pytest.mark.parametrize("what", LINK_LOOPS)
+def test_a_file_is_told_where_the_links_led_at_that_moment(observed: Any, what: str) -> None:
+    for number in range(1, 5):
+        (observed.work / f"d{number}").mkdir()
+        (observed.work / f"d{number}" / "a").write_text("x")
+    calls = observed.against_strace("sh", "-c", LINK_LOOPS[what])
+    start = bytes(observed.work)
+    truth = [call.led for call in calls if call.kind == "open" and call.done and call.told and call.led]
+    told = [one.real for one in observed.seen if one.kind == "open" and (one.identity or one.op == "create")]
+    wanted = [os.fsencode(observed.work / f"d{number}" / name) for number in range(1, 5) for name in ("a", "new")]
+    assert [path for path in truth if path.startswith(start)] == wanted
+    assert [path for path in told if path.startswith(start)] == wanted
+
+
+NAMELESS = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void) {
+    char name[64];
+    int file = open(".", O_TMPFILE | O_WRONLY, 0644), other = open(".", O_TMPFILE | O_WRONLY, 0644);
+    sprintf(name, "/proc/self/fd/%d", file);
+    return write(file, "1", 1) != 1 || write(other, "2", 1) != 1
+        || linkat(AT_FDCWD, name, AT_FDCWD, "first", AT_SYMLINK_FOLLOW)
+        || linkat(other, "", AT_FDCWD, "second", AT_EMPTY_PATH);
+}
+"""
+
+
+@needs_compiler
+@needs_root
+def test_a_file_without_a_name_that_is_given_one_is_told(observed: Any) -> None:
+    assert observed.run(compiled(observed.work, NAMELESS)).returncode == 0
+    links = [one for one in observed.seen if one.op == "link"]
+    assert [one.other for one in links] == [os.fsencode(observed.work / name) for name in ("first", "second")]
+    assert [one.path.startswith(b"/proc/") for one in links] == [True, True]
+
+
+def test_what_the_kernel_tells_of_a_process_is_told_as_what_it_is(observed: Any, file: Path) -> None:
+    (observed.work / "d").mkdir()
+    (observed.work / "d" / "e").write_text("x")
+    observed.run("sh", "-c", "cat /proc/self/cwd/file; exec 5<d; cat /proc/self/fd/5/e")
+    assert observed.ops(file) == ["read"]
+    assert observed.ops(observed.work / "d" / "e") == ["read"]
+
+
+def test_an_open_that_must_not_follow_or_must_create_and_finds_something_says_nothing_of_it(
+    observed: Any, file: Path
+) -> None:
+    (observed.work / "link").symlink_to("file")
+    (observed.work / "dangling").symlink_to("nowhere")
+    script = """
+import os
+for name, flags in (("link", os.O_NOFOLLOW), ("dangling", os.O_WRONLY | os.O_CREAT | os.O_EXCL)):
+    try: os.open(name, flags)
+    except OSError: pass
+os.open("file", os.O_NOFOLLOW)
+os.open("new", os.O_RDWR | os.O_CREAT | os.O_EXCL)
+"""
+    observed.run(*PYTHON, script)
+    assert observed.of(observed.work / "link") == observed.of(observed.work / "dangling") == []
+    assert (observed.ops(file), observed.ops(observed.work / "new")) == (["read"], ["create"])
+
+
+IN_ROOT = """
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_in(int root, const char *name, int flags) {
+    struct open_how how = {.flags = flags, .mode = flags & O_CREAT ? 0644 : 0, .resolve = RESOLVE_IN_ROOT};
+    return syscall(SYS_openat2, root, name, &how, sizeof how);
+}
+
+int main(void) {
+    int root = open("root", O_RDONLY | O_DIRECTORY);
+    return open_in(root, "/file", O_RDONLY) < 0 || open_in(root, "/link/file", O_RDONLY) < 0
+        || open_in(root, "../../link/new", O_WRONLY | O_CREAT) < 0;
+}
+"""
+
+
+@needs_compiler
+def test_a_path_below_a_folder_that_stands_for_the_root_is_told_as_it_is_found(observed: Any) -> None:
+    (observed.work / "root" / "d").mkdir(parents=True)
+    (observed.work / "root" / "file").write_text("x")
+    (observed.work / "root" / "d" / "file").write_text("x")
+    (observed.work / "root" / "link").symlink_to("/d")
+    assert observed.run(compiled(observed.work, IN_ROOT)).returncode == 0
+    for name, ops in (("file", ["read"]), ("d/file", ["read"]), ("d/new", ["create"])):
+        assert observed.ops(observed.work / "root" / name) == ops, name
+
+
+def test_a_program_that_lies_in_memory_is_told(observed: Any) -> None:
+    script = """
+import os
+place = os.memfd_create('tool')
+os.write(place, open('/bin/true', 'rb').read())
+os.execve(place, ['t'], {})
+"""
+    assert observed.run(*PYTHON, script).returncode == 0
+    (told,) = [one for one in observed.seen if one.op == "execute" and b"tool" in one.path]
+    assert (told.path, told.identity[3]) == (b"/memfd:tool (deleted)", os.stat("/bin/true").st_size)
+
+
+@needs_root
+def test_who_mounts_where_we_are_is_told(observed: Any) -> None:
+    (observed.work / "place").mkdir()
+    place = os.fsencode(observed.work / "place")
+    done = observed.run("sh", "-c", "mount -t tmpfs none place && echo x > place/file; umount place")
+    assert (done.returncode, done.stderr) == (0, b"")
+    told = [(one.op, one.because) for one in observed.seen if one.path == place]
+    assert told == [("mount", "mount"), ("unmount", "umount")]
+
+
 # Other roots.
 
 
@@ -408,6 +539,7 @@ def test_another_root_is_part_of_the_path(observed: Any, way: list[str]) -> None
     assert done.stderr == b""
     assert [one.identity for one in observed.of(root / "etc" / "file")] == [identity(root / "etc" / "file")] * 2
     assert [one.identity for one in observed.of(root / "link")] == [identity(root / "etc" / "file")]
+    assert [one.real for one in observed.of(root / "link")] == [os.fsencode(root / "etc" / "file")]
 
 
 @needs_root

@@ -38,7 +38,54 @@ def other() -> Iterator[Path]:
 
 
 def look(world: World, path: Path | str, *, follow: bool = True) -> places.Look:
-    return world.look(os.fsencode(path), time.monotonic(), follow=follow)
+    return world.look(os.fsencode(path), time.monotonic(), follow=follow)[0]
+
+
+def real(world: World, path: Path, *, follow: bool = True) -> str:
+    return os.fsdecode(world.look(os.fsencode(path), time.monotonic(), follow=follow)[1])
+
+
+@pytest.fixture(params=[True, False], ids=["all local", "not all local"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Ours, as it is looked at where all mounts are local and where not."""
+    monkeypatch.setattr(places, "_is_harmless", lambda mount: request.param)
+    world = World(Native(MACHINES[os.uname().machine]), os.getpid(), b"/", ours=True)
+    yield world
+    world.close()
+
+
+def test_a_way_that_a_link_was_changed_on_is_looked_up_anew(ways: World, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    way = tmp_path / "link" / "file"
+    way.parent.symlink_to("one")
+    assert real(ways, way) == real(ways, way) == str(tmp_path / "one" / "file")
+    ways.forget_ways(time.monotonic() + 60)
+    assert real(ways, way) == str(tmp_path / "one" / "file"), "it has not been done yet"
+    way.parent.unlink()
+    way.parent.symlink_to("two")
+    assert real(ways, way) == str(tmp_path / "two" / "file")
+
+
+def test_a_file_that_is_about_to_be_made_is_where_the_links_lead(ways: World, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "dangling").symlink_to("link/../folder/new")
+    for way in ("folder/new", "link/new", "dangling"):
+        found = ways.look(os.fsencode(tmp_path / way), time.monotonic())
+        assert found == (NOTHING, os.fsencode(tmp_path / "folder" / "new")), way
+
+
+def test_a_way_by_what_the_kernel_tells_of_a_process_leads_to_the_file(ways: World, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    fd = os.open(tmp_path, os.O_PATH)
+    way = f"/proc/{os.getpid()}/fd/{fd}/file"
+    assert ways.look(os.fsencode(way), time.monotonic()) == (
+        (identity(os.stat(tmp_path / "file")), False, ""),
+        os.fsencode(tmp_path / "file"),
+    )
+    os.close(fd)
 
 
 def test_a_path_that_is_too_long_is_not_one_where_nothing_is(world: World, tmp_path: Path) -> None:
@@ -58,12 +105,14 @@ def test_every_way_to_a_file_leads_to_it(world: World, tmp_path: Path, other: Pa
     (other / "inside").symlink_to("file")
     ways = [
         tmp_path / "folder" / "file", tmp_path / "link", tmp_path / "absolute" / "file", tmp_path / "across" / "file",
-        tmp_path / "across" / "back" / "file", other / "inside", tmp_path / "across" / "inside", other / "back", "/",
-        "/dev/shm", "/proc", "/dev/null", tmp_path,
+        tmp_path / "across" / "back" / "file", other / "inside", tmp_path / "across" / "inside", other / "back",
+        *map(Path, ("/", "/dev/shm", "/proc", "/dev/null")), tmp_path,
     ]  # fmt: skip
     for way in ways:
         assert look(world, way) == (identity(os.stat(way)), False, ""), way
         assert look(world, way, follow=False) == (identity(os.lstat(way)), False, ""), way
+        assert real(world, way) == os.path.realpath(way)
+        assert real(world, way, follow=False) == os.path.join(os.path.realpath(os.path.dirname(way)), way.name), way
 
 
 def test_what_is_not_there_is_nothing(world: World, tmp_path: Path, other: Path) -> None:
@@ -113,9 +162,9 @@ def test_where_all_is_local_a_mount_that_appears_is_noticed(monkeypatch: pytest.
     monkeypatch.setattr(places, "_is_harmless", lambda mount: True)
     monkeypatch.setattr(places, "_has_changed", lambda table: not changed)
     monkeypatch.setattr(World, "load", lambda self: changed.append(1))
-    assert world.look(b"/", 100.0) == (identity(os.stat("/")), False, "")
-    assert world.look(b"/", 100.0 + places.ASK_EVERY / 2)[0]
+    assert world.look(b"/", 100.0) == ((identity(os.stat("/")), False, ""), b"/")
+    assert world.look(b"/", 100.0 + places.ASK_EVERY / 2)[0][0]
     assert changed == [1]
     monkeypatch.setattr(places, "_is_harmless", lambda mount: False)
-    assert world.look(b"/", 101.0)[0]
+    assert world.look(b"/", 101.0)[0][0]
     world.close()

@@ -742,3 +742,52 @@ def test_the_interpreter_of_a_script_is_among_the_programs(workplace: Workplace,
     programs = {one["path"]: one for one in record["programs"] if one["kind"] == "program"}
     assert [path.rpartition("/")[2] for path in programs] == ["part.sh", "sh", "cat"]
     assert (programs["/bin/sh"]["digest"], programs["/bin/sh"]["changed"]) == (sha(Path("/bin/sh").read_bytes()), "no")
+
+
+@pytest.mark.parametrize("mechanism", ["seccomp", "strace", "python"])
+def test_files_by_the_same_name_of_a_link_that_is_moved_on_are_each_recorded(
+    workplace: Workplace, mechanism: str
+) -> None:
+    if mechanism == "strace" and not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    names = [f"{number}" for number in range(4)]
+    for name in names:
+        workplace.write(f"v{name}/reads.csv", f"reads {name}")
+        workplace.write(f"x{name}.csv", f"file {name}")
+    workplace.script(
+        "s.py",
+        "import os\n"
+        "def lead(link, target):\n"
+        "    os.symlink(target, 'tmp'); os.rename('tmp', link)\n"
+        f"for name in {names}:\n"
+        "    lead('cur', f'v{name}'); lead('in.csv', f'x{name}.csv')\n"
+        "    open('cur/reads.csv').read(); open('in.csv').read(); open('cur/out.txt', 'w').write(name)\n"
+        "os.unlink('cur'); os.unlink('in.csv')\n",
+    )
+    record = workplace.record("python", "s.py", options=("--observe", mechanism))
+    found = {path: item["digest"] for path, item in inputs(record).items() if path.endswith(".csv")}
+    expected = {f"v{name}/reads.csv": f"reads {name}" for name in names}
+    expected |= {f"x{name}.csv": f"file {name}" for name in names}
+    assert found == {path: sha(content.encode()) for path, content in expected.items()}
+    written = {path: one["digest"] for path, one in artifacts(record).items()}
+    assert written == {f"v{name}/out.txt": sha(name.encode()) for name in names}
+    assert not record["anomalies"]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_under_strace_a_file_that_was_read_and_then_cut_off_has_no_digest_of_what_is_left(workplace: Workplace) -> None:
+    workplace.write("a.csv", "1\n")
+    workplace.script("s.py", "import os\nopen('a.csv').read(); os.truncate('a.csv', 0)\n")
+    script = "python s.py; ln a.csv b.csv; rm b.csv"
+    record = workplace.record("sh", "-c", script, options=("--observe", "strace"))
+    found = inputs(record)["a.csv"]
+    assert found["digest"] in (None, sha(b"1\n"))
+    assert artifacts(record)["a.csv"]["digest"] == sha(b"")
+    assert not [one for one in record["anomalies"] if "deleted" in one["what"]]
+
+
+def test_what_was_read_by_one_name_and_written_by_another_is_an_input_by_the_first(workplace: Workplace) -> None:
+    workplace.write("a.csv", "1\n")
+    record = workplace.record("sh", "-c", "ln a.csv b.csv; cat a.csv; echo 2 >> b.csv")
+    assert {path: one["digest"] for path, one in inputs(record).items()} == {"a.csv": sha(b"1\n")}
+    assert artifacts(record)["b.csv"]["digest"] == sha(b"1\n2\n")

@@ -197,7 +197,7 @@ def stage_link(stage: Stage, name: str, target: str) -> None:
 
 def remove_link(stage: Stage, name: str) -> None:
     path = stage.folder / name
-    stage.note("unlink", name, os.path.realpath(path), identity=identity(path, follow=False))
+    stage.note("unlink", name, identity=identity(path, follow=False))
     path.unlink()
 
 
@@ -503,3 +503,33 @@ def test_a_file_that_is_gone_is_temporary_or_removed(there: set[str], calls: lis
             never = {other for op, _, other in calls if op == "fail"} - set(before)
             fates = {"removed"} if name in before else {"temporary", "untouched"} if name in never else {"temporary"}
             assert found[name].fate in fates, (name, found[name], calls)
+
+
+def test_what_is_done_while_something_is_mounted_there_is_not_done_to_what_lies_there(stage: Stage) -> None:
+    (stage.folder / "place").mkdir()
+    for name in ("read", "other"):
+        (stage.folder / "place" / name).write_bytes(b"1")
+    stage.read("place/read")
+    stage.note("unmount", "place")
+    stage.note("mount", "place")
+    for name in ("read", "other", "new"):
+        stage.note("create", f"place/{name}", flags=WRITE_ONLY | CREATE | TRUNCATE, identity=None)
+    stage.note("unmount", "place")
+    stage.read("place/read")
+    assert fates(stage) == {"place/read": "read"}
+
+
+def test_what_is_done_where_something_is_mounted_till_the_end_is_done_there(stage: Stage) -> None:
+    (stage.folder / "place").mkdir()
+    stage.note("mount", "place")
+    stage.write("place/new", b"1")
+    assert fates(stage) == {"place/new": "written"}
+
+
+def test_where_nobody_looked_where_links_led_they_are_followed_later(stage: Stage) -> None:
+    (stage.folder / "real").mkdir()
+    (stage.folder / "real" / "a").write_bytes(b"1")
+    stage_link(stage, "folder", "real")
+    stage.note("read", "folder/a", real=b"")
+    stage.note("read", "real/a", real=b"")
+    assert fates(stage) == {"folder/a": "read"}

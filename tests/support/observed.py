@@ -33,6 +33,9 @@ class Seen(NamedTuple):
     replaced: list[int] | None = None
     preimage: str | None = None
     """Its digest, where it was copied."""
+    real: bytes = b""
+    """The path without links; empty where it is not known."""
+    real_other: bytes = b""
 
     @property
     def kind(self) -> str:
@@ -40,8 +43,8 @@ class Seen(NamedTuple):
 
     @property
     def paths(self) -> list[bytes]:
-        """Those that the call named: where a removed link led was not."""
-        return [self.path, self.other] if self.other and self.op != "unlink" else [self.path]
+        """Those that the call named."""
+        return [self.path, self.other] if self.other and self.op != "execute" else [self.path]
 
 
 @dataclass
@@ -149,7 +152,12 @@ class Observed:
 
 
 def _seen(words: list[Any]) -> Seen:
-    return Seen(*(os.fsencode(word) if at in (4, 5) else word for at, word in enumerate(words)))
+    path, other = os.fsencode(words[4]), os.fsencode(words[5])
+    told, more = [*words[:4], path, other, *words[6:11]], words[11:]
+    if words[3] == "preimage":
+        return Seen(*told, *more)
+    places = zip(("real", "real_other"), (path, other), more, strict=False)
+    return Seen(*told, **{name: named if real == "=" else os.fsencode(real) for name, named, real in places})
 
 
 @dataclass

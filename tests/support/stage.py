@@ -20,6 +20,16 @@ def identity(path: Path | str, *, follow: bool = True) -> Identity | None:
     return stat.st_dev, stat.st_ino, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
+NAMING = ("rename", "link", "unlink")
+"""Calls that do not follow a link at the end of a path."""
+
+
+def real(path: bytes, follow: bool) -> bytes:
+    """A path without links, as the answerer says it."""
+    folder, name = os.path.split(path)
+    return os.path.realpath(path) if follow else os.path.realpath(folder) + b"/" + name
+
+
 class Stage:
     """Calls of one or several processes, in a folder; paths are relative to it or absolute."""
 
@@ -34,10 +44,12 @@ class Stage:
         place = path if isinstance(path, bytes) else os.fsencode(self.folder / path)
         target = other if isinstance(other, bytes) else os.fsencode(self.folder / other)
         known.setdefault("identity", identity(os.fsdecode(place)))
+        known.setdefault("real", b"" if not other and place == path else real(place, op not in NAMING))
         number = len(self.records)
         self.records.append(
             (number, number / 1000, known.get("pid", 100), op, place, target, flags, known["identity"],
-             known.get("late", False), known.get("because", ""), known.get("replaced"))
+             known.get("late", False), known.get("because", ""), known.get("replaced"),
+             known["real"], real(target, False) if other else b"")
         )  # fmt: skip
 
     def open(self, path: Path | str, flags: int) -> int:

@@ -37,6 +37,8 @@ class Call:
     paths: tuple[bytes, ...]
     flags: frozenset[str]
     result: int | None
+    led: bytes = b""
+    """Of an open where it led, without links."""
 
     @property
     def kind(self) -> str:
@@ -97,7 +99,9 @@ def _call(pid: int, name: str, words: str, result: str, folder: bytes) -> Call:
             if path or "AT_EMPTY_PATH" in words:
                 paths.append(_absolute(path, folder, pid))
     flags = frozenset(re.findall(r"\b(?:O|AT)_[A-Z_]+\b", _WORD.sub("", words)))
-    return Call(pid, name, tuple(paths), flags, int(result.split("<")[0].split()[0]) if result[0] != "?" else None)
+    led = re.match(r"\d+<((?:\\x[0-9a-f]{2})+)>", result)
+    number = int(result.split("<")[0].split()[0]) if result[0] != "?" else None
+    return Call(pid, name, tuple(paths), flags, number, _bytes(led[1]) if led else b"")
 
 
 def _absolute(path: bytes, folder: bytes, pid: int) -> bytes:

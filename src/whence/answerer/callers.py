@@ -15,6 +15,7 @@ from collections.abc import Callable
 from .kin import Kin, family_of
 from .ours import Ours
 from .places import World
+from .privileged import capable
 from .strangers import Strangers
 
 LASTS = 0.1
@@ -93,6 +94,14 @@ class Caller:
         if descriptor == -100:
             return os.readlink(b"/proc/%d/cwd" % self.thread)
         return os.readlink(b"/proc/%d/fd/%d" % (self.thread, descriptor))
+
+    def is_capable(self, capability: int) -> bool:
+        """Raises OSError."""
+        fd = os.open(b"/proc/%d/status" % self.thread, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return capable(os.read(fd, PAGE), capability)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         if self._memory >= 0:

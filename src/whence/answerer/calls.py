@@ -9,12 +9,13 @@ from _socket import AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from collections.abc import Callable
 from typing import Any
 
-from .callers import Caller, Callers
+from .callers import LASTS, Caller, Callers
 from .kin import Kin
-from .native import Native
+from .native import IN_ROOT, Native
 from .ours import MARK, PLACE
 from .places import NOTHING, Elsewhere, Identity, Look, World, Worlds
 from .preimages import PreImages
+from .privileged import ADMIN
 from .ring import Ring
 from .strangers import Strangers, name_of
 from .syscalls import X32_BIT, Machine
@@ -28,23 +29,42 @@ READ_WRITE = 0o2
 CREATE = 0o100
 EXCLUSIVE = 0o200
 TRUNCATE = 0o1000
+NO_FOLLOW = os.O_NOFOLLOW
+ANEW = CREATE | EXCLUSIVE
 PATH_ONLY = 0o10000000
 REMOVE_FOLDER = 0x200
 """AT_REMOVEDIR."""
 
+FOLLOW = 0x400
+"""AT_SYMLINK_FOLLOW, of linkat."""
+EXCHANGE = 2
+"""RENAME_EXCHANGE."""
+CLONE_TREE = 1
+"""OPEN_TREE_CLONE."""
+
 Record = tuple[Any, ...]
-"""All of a record but its number: time, process, op, path, other path, flags, identity, late, because; where there are
-two paths, also the identity of what lies at the other one."""
+"""All of a record but its number: time, process, op, path, other path, flags, identity, late, because; then the
+identity of what lies at the other path, and both places by paths without links: empty where that is not known, `SAME`
+where it is the path itself."""
+
+SAME = b"="
 
 Arguments = tuple[int, int, int, int, int, int]
 
 _OF_PROCESS = (b"/proc/", b"/dev/")
 _DOTS = (b"/.", b"/..")
+DELETED = b" (deleted)"
+"""What the kernel puts behind the path of a file that has no name any more."""
 _STANDARD = {b"/dev/stdin": b"0", b"/dev/stdout": b"1", b"/dev/stderr": b"2"}
 
 
-Asked = tuple[str, bytes, bytes, int, Look] | tuple[str, bytes, bytes, int, Look, Identity | None]
-"""What one call asks for: op, path, other path, flags, what lies at the path, and at the other one."""
+Asked = (
+    tuple[str, bytes, bytes, int, Look]
+    | tuple[str, bytes, bytes, int, Look, None, bytes]
+    | tuple[str, bytes, bytes, int, Look, Identity | None, bytes, bytes]
+)
+"""What one call asks for: op, path, other path, flags, what lies at the path, and at the other one, and where both
+truly are."""
 
 
 class Calls:
@@ -83,8 +103,8 @@ class Calls:
             return (now, process, op, b"", b"", 0, None, False, because) if op else None
         if asked is None or caller.ours:
             return None
-        op, path, other, flags, (identity, late, because), *replaced = asked
-        return now, process, op, path, other, flags, identity, late, because, *replaced
+        op, path, other, flags, (identity, late, because), *more = asked
+        return now, process, op, path, other, flags, identity, late, because, *more
 
     # Opens.
 
@@ -98,22 +118,30 @@ class Calls:
         return self._open(caller, HERE, a[0], WRITE_ONLY | CREATE | TRUNCATE)
 
     def openat2(self, caller: Caller, a: Arguments) -> Asked | None:
-        how = caller.read(a[2], 8)
-        return self._open(caller, a[0], a[1], int.from_bytes(how, "little")) if len(how) == 8 else None
+        how = caller.read(a[2], 24)
+        if len(how) != 24:
+            return None
+        flags, _, resolve = struct.unpack("3Q", how)
+        return self._open(caller, a[0], a[1], flags, in_root=resolve & IN_ROOT != 0)
 
-    def _open(self, caller: Caller, folder: int, address: int, flags: int) -> Asked | None:
+    def _open(self, caller: Caller, folder: int, address: int, flags: int, *, in_root: bool = False) -> Asked | None:
         flags &= 0xFFFFFFFF
-        path = self._path(caller, folder, address)
+        path = self._path_in_root(caller, folder, address) if in_root else self._path(caller, folder, address)
         if not path or flags & PATH_ONLY:
             return None
         if flags & MARK == MARK and path.endswith(PLACE):
             self._callers.said(caller, flags & ACCESS)
             return None
-        look = (caller.world or self._meet(caller)).look(path, self._now)
+        follow = not flags & NO_FOLLOW and flags & ANEW != ANEW
+        look, real = (caller.world or self._meet(caller)).look(path, self._now, follow=follow)
+        if not follow and _is_link(look):
+            return None  # ELOOP, EEXIST.
+        if path.startswith(b"/proc/") and not real.startswith(b"/proc/"):
+            path = real or path
         op = _op(flags, look)
         if op != "read":
-            self._before_write(caller, path, flags, look)
-        return op, path, b"", flags, look
+            self._before_write(caller, real or path, flags, look)
+        return op, path, b"", flags, look, None, SAME if real == path else real
 
     def _before_write(self, caller: Caller, path: bytes, flags: int, look: Look) -> None:
         if look == NOTHING and flags & CREATE:
@@ -144,33 +172,44 @@ class Calls:
         after = self._path(caller, *new)
         if not before or not after:
             return None
-        replaced = self._look(caller, after, follow=False)[0]
-        return op, before, after, flags, self._look(caller, before, follow=False), replaced
+        replaced, there = self._look(caller, after, follow=False)
+        look, real = self._look(caller, before, follow=op == "link" and flags & FOLLOW != 0)
+        if op == "rename" and (_is_no_file(look) or _is_no_file(replaced)):
+            self._ways_change()
+        return op, before, after, flags, look, replaced[0], _said(before, real), _said(after, there)
 
     def unlink(self, caller: Caller, a: Arguments) -> Asked | None:
         return self._removal(caller, HERE, a[0])
 
     def unlinkat(self, caller: Caller, a: Arguments) -> Asked | None:
-        return None if a[2] & REMOVE_FOLDER else self._removal(caller, a[0], a[1])
+        return self.rmdir(caller, a) if a[2] & REMOVE_FOLDER else self._removal(caller, a[0], a[1])
+
+    def rmdir(self, caller: Caller, a: Arguments) -> Asked | None:
+        """A link may take its place."""
+        self._ways_change()
+        return None
 
     def _removal(self, caller: Caller, folder: int, address: int) -> Asked | None:
-        """Of a link also where it leads: what was read through it has no other name afterwards."""
         path = self._path(caller, folder, address)
         if not path:
             return None
-        look = self._look(caller, path, follow=False)
-        is_link = look[0] is not None and stat.S_ISLNK(look[0][2])
-        return "unlink", path, (caller.world or self._meet(caller)).real(path) if is_link else b"", 0, look
+        look, real = self._look(caller, path, follow=False)
+        if _is_link(look):
+            self._ways_change()
+        return "unlink", path, b"", 0, look, None, _said(path, real)
 
     def truncate(self, caller: Caller, a: Arguments) -> Asked | None:
-        asked = self._one("truncate", caller, HERE, a[0])
-        if asked is not None:
-            self._before_write(caller, asked[1], 0, asked[4])
-        return asked
+        path = self._path(caller, HERE, a[0])
+        if not path:
+            return None
+        look, real = self._look(caller, path)
+        self._before_write(caller, real or path, 0, look)
+        return "truncate", path, b"", 0, look, None, _said(path, real)
 
-    def _one(self, op: str, caller: Caller, folder: int, address: int, *, empty: bool = False) -> Asked | None:
-        path = self._path(caller, folder, address, empty=empty)
-        return (op, path, b"", 0, self._look(caller, path)) if path else None
+    def _ways_change(self) -> None:
+        """A link or a folder is about to be moved or removed, so that a path may lead elsewhere. Another link cannot be
+        made where something is."""
+        self._worlds.forget_ways(self._clock() + LASTS)
 
     # Programs.
 
@@ -181,12 +220,15 @@ class Calls:
         return self._execute(caller, a[0], a[1])
 
     def _execute(self, caller: Caller, folder: int, address: int) -> Asked | None:
-        asked = self._one("execute", caller, folder, address, empty=True)
+        path = self._path(caller, folder, address, empty=True)
+        found = self._look(caller, path) if path else None
         self._callers.forget_process(caller)
-        if asked is None or caller.root == b"/":
-            return asked
-        op, path, _, flags, look, *_ = asked
-        return op, path, caller.root, flags, look
+        if not path or not found:
+            return None
+        look, real = found
+        if path.startswith(b"/proc/"):
+            path = _nameless(path) or path
+        return "execute", path, b"" if caller.root == b"/" else caller.root, 0, look, None, _said(path, real)
 
     # The rest.
 
@@ -211,6 +253,31 @@ class Calls:
         self._worlds.forget()
         return None
 
+    def mount(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._mounting("mount", caller, HERE, a[1])
+
+    def move_mount(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._mounting("mount", caller, a[2], a[3])
+
+    def umount2(self, caller: Caller, a: Arguments) -> Asked | None:
+        return self._mounting("unmount", caller, HERE, a[0])
+
+    def open_tree(self, caller: Caller, a: Arguments) -> Asked | None:
+        """A mount that lies nowhere, and paths below it."""
+        told = a[2] & CLONE_TREE and self._may_mount(caller)
+        return ("mount", b"", b"", 0, (None, False, name_of(caller.thread))) if told else None
+
+    def _mounting(self, op: str, caller: Caller, folder: int, address: int) -> Asked | None:
+        """What lies below a place is about to be another one. In mounts of its own, the process itself is told."""
+        path = self._path(caller, folder, address, empty=True) if self._may_mount(caller) else None
+        real = self._look(caller, path)[1] if path else b""
+        told = path and (op, path, b"", 0, (None, False, name_of(caller.thread)), None, _said(path, real))
+        self.change_of_world(caller, (0, 0, 0, 0, 0, 0))
+        return told or None
+
+    def _may_mount(self, caller: Caller) -> bool:
+        return self._worlds.are_ours(caller.namespace) and caller.is_capable(ADMIN)
+
     # Paths.
 
     def _path(self, caller: Caller, folder: int, address: int, *, empty: bool = False) -> bytes | None:
@@ -221,9 +288,11 @@ class Calls:
         if named[:1] == b"/":
             path = named if caller.root == b"/" else caller.root + named
         elif named or empty:
-            folder = ((folder & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+            folder = _signed(folder)
             try:
                 start = caller.folder(folder)
+                if not named and start.endswith(DELETED):
+                    return b"/proc/%d/fd/%d" % (caller.process, folder)  # It has no name.
             except FileNotFoundError:
                 return None  # It has no such descriptor.
             if not start.startswith(b"/"):
@@ -234,6 +303,17 @@ class Calls:
         if path.startswith(_OF_PROCESS):
             path = _of_process(path, caller)
         return self._plain(path, caller) if _is_crooked(path) else path
+
+    def _path_in_root(self, caller: Caller, folder: int, address: int) -> bytes | None:
+        """The same where a folder stands for the root (RESOLVE_IN_ROOT)."""
+        named = caller.path(address)
+        if not named:
+            return None
+        try:
+            start = caller.folder(_signed(folder))
+        except FileNotFoundError:
+            return None
+        return (caller.world or self._meet(caller)).below(start, named, self._now)
 
     def _plain(self, path: bytes, caller: Caller) -> bytes:
         """Without `//`, `.` and `..`; what stands before `..` may be a link, so that is looked up."""
@@ -246,7 +326,7 @@ class Calls:
         except (OSError, Elsewhere):
             return os.path.normpath(plain)
 
-    def _look(self, caller: Caller, path: bytes, *, follow: bool = True) -> Look:
+    def _look(self, caller: Caller, path: bytes, *, follow: bool = True) -> tuple[Look, bytes]:
         return (caller.world or self._meet(caller)).look(path, self._now, follow=follow)
 
     def _meet(self, caller: Caller) -> World:
@@ -269,6 +349,7 @@ _READERS: dict[str, Callable[[Calls, Caller, Arguments], Asked | None]] = {
     "linkat": Calls.linkat,
     "unlink": Calls.unlink,
     "unlinkat": Calls.unlinkat,
+    "rmdir": Calls.rmdir,
     "truncate": Calls.truncate,
     "execve": Calls.execve,
     "execveat": Calls.execveat,
@@ -279,9 +360,10 @@ _READERS: dict[str, Callable[[Calls, Caller, Arguments], Asked | None]] = {
     "pivot_root": Calls.change_of_world,
     "unshare": Calls.change_of_world,
     "setns": Calls.change_of_world,
-    "mount": Calls.change_of_world,
-    "umount2": Calls.change_of_world,
-    "move_mount": Calls.change_of_world,
+    "mount": Calls.mount,
+    "umount2": Calls.umount2,
+    "move_mount": Calls.move_mount,
+    "open_tree": Calls.open_tree,
 }
 
 _OPS = {
@@ -330,8 +412,35 @@ def _of_process(path: bytes, caller: Caller) -> bytes:
             target = os.readlink(path)
         except OSError:
             return path
-        return target if target.startswith(b"/") else path
+        return target if target.startswith(b"/") and not target.endswith(DELETED) else path
     return path
+
+
+def _signed(number: int) -> int:
+    """An argument as the `int` that it is."""
+    return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+
+
+def _nameless(path: bytes) -> bytes:
+    """What the kernel calls a file that has no name: `/memfd:NAME (deleted)`; empty for what has one."""
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return b""
+    return target if target.endswith(DELETED) else b""
+
+
+def _said(path: bytes, real: bytes) -> bytes:
+    return SAME if real == path else real
+
+
+def _is_link(look: Look) -> bool:
+    return look[0] is not None and stat.S_ISLNK(look[0][2])
+
+
+def _is_no_file(look: Look) -> bool:
+    """A link, or a folder."""
+    return look[0] is not None and (stat.S_ISLNK(look[0][2]) or stat.S_ISDIR(look[0][2]))
 
 
 def address_of(found: bytes) -> bytes | None:

@@ -59,6 +59,9 @@ PATH_MAX = 4096
 """Bytes of a path that the kernel takes, its end included. The name of a file may be longer: who stands in its folder
 opens it by a short one."""
 
+_NO_NAME = (b"/", b"/.", b"/..")
+"""How the path of a link may end that names no file, but a folder."""
+
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
@@ -100,6 +103,10 @@ class World:
         self._by_folder: dict[bytes, Mount] = {}
         self._table = -1
         self._all_local_until = 0.0
+        self._folders: dict[bytes, bytes] = {}
+        """Folders by the paths that lead to them, and by such without links."""
+        self._folders_from = 0.0
+        self._folders_until = 0.0
         self._root = os.open(b"/proc/%d/root" % thread, os.O_PATH | os.O_CLOEXEC | os.O_DIRECTORY)
         try:
             self.load()
@@ -141,18 +148,32 @@ class World:
         self._close_mounts()
         os.close(self._root)
 
-    def look(self, path: bytes, now: float, *, follow: bool = True) -> Look:
-        """What lies at an absolute path. Links on the way are followed, one at its end when `follow` says so."""
+    def look(self, path: bytes, now: float, *, follow: bool = True) -> tuple[Look, bytes]:
+        """What lies at an absolute path, and the same place by a path without links, which is empty where that is not
+        known. Links on the way are followed, one at its end when `follow` says so."""
+        real = path
         try:
-            if now < self._all_local_until or self._all_local(now):
-                return identity(os.stat(path) if follow else os.lstat(path)), False, ""
-            return self._at(path, 0, follow)
+            local = now < self._all_local_until or self._all_local(now)
+            if now < self._folders_until:
+                cut = path.rfind(b"/")
+                folder = self._folders.get(path[:cut])
+                if folder is not None:
+                    real = folder + path[cut:]
+                    found = os.lstat(real) if local else self._stat(real, local)
+                    if not follow or not stat.S_ISLNK(found.st_mode):
+                        return (identity(found), False, ""), real
+            return self._walk(path, now, follow)
         except OSError as error:
             if error.errno != errno.EXDEV:
-                return _missing(error, path)
+                return _missing(error, path), real
         except Elsewhere as elsewhere:
-            return None, True, str(elsewhere)
-        return self._by_steps(path, follow) or self._anew(path, follow)
+            return (None, True, str(elsewhere)), b""
+        return self._anew(path, now, follow)
+
+    def forget_ways(self, until: float) -> None:
+        """A link or a folder is about to be moved or removed: until that has happened, no way is remembered."""
+        self._folders.clear()
+        self._folders_from = until
 
     def _all_local(self, now: float) -> bool:
         """Whether no path of this world can make a look wait; good until `ASK_EVERY` from now."""
@@ -183,6 +204,33 @@ class World:
             return self._follow(path)
         return self._follow(folder).rstrip(b"/") + b"/" + name
 
+    def below(self, start: bytes, path: bytes, now: float) -> bytes:
+        """Where a path leads if this folder stands for the root, so that nothing leads out of it; with the links on
+        the way where no mount can make a look wait, else as if there were none."""
+        named = start.rstrip(b"/") + b"/" + path.lstrip(b"/")
+        if now >= self._all_local_until and not self._all_local(now):
+            return named
+        above, _, name = path.rpartition(b"/")
+        try:
+            root = os.open(start, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return named
+        try:
+            return self._real_below(root, path) or self._real_below(root, above or b".") + b"/" + name
+        finally:
+            os.close(root)
+
+    def _real_below(self, root: int, path: bytes) -> bytes:
+        """Empty where nothing is."""
+        try:
+            fd = self._native.open_place(root, path, IN_ROOT, True)
+        except OSError:
+            return b""
+        try:
+            return os.readlink(b"/proc/self/fd/%d" % fd)
+        finally:
+            os.close(fd)
+
     def real(self, path: bytes) -> bytes:
         """The same place by a path without links; empty where that cannot be told."""
         try:
@@ -190,29 +238,92 @@ class World:
         except (OSError, Elsewhere):
             return b""
 
-    def _by_steps(self, path: bytes, follow: bool) -> Look | None:
-        """A link leads to another mount."""
-        try:
-            return self._at(self._follow(path) if follow else self.plain(path), NO_LINKS, False)
-        except OSError as error:
-            return None if error.errno == errno.EXDEV else _missing(error, path)
-        except Elsewhere as elsewhere:
-            return None, True, str(elsewhere)
+    def _walk(self, path: bytes, now: float, follow: bool) -> tuple[Look, bytes]:
+        """Link by link, from one real folder to the next. Raises OSError, Elsewhere."""
+        local = now < self._all_local_until
+        for _ in range(MOST_LINKS):
+            if path.endswith(_NO_NAME):
+                path = self._folder(path, now, local) or b"/"
+            folder, _, name = path.rpartition(b"/")
+            folder = self._folder(folder, now, local)
+            real = folder + b"/" + name
+            try:
+                found = self._stat(real, local)
+            except FileNotFoundError:
+                return NOTHING, real
+            if not follow or not stat.S_ISLNK(found.st_mode):
+                return (identity(found), False, ""), real
+            if real.startswith(b"/proc/"):
+                return self._of_process(real, local)
+            target = self._link(real) or b""
+            path = self.root + target if target.startswith(b"/") else folder + b"/" + target
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
-    def _anew(self, path: bytes, follow: bool) -> Look:
+    def _of_process(self, path: bytes, local: bool) -> tuple[Look, bytes]:
+        """A link of the kernel's own, which leads also to what has no name (any more). Raises OSError, Elsewhere."""
+        target = self._link(path) or b""
+        if not target.startswith(b"/"):
+            return (identity(os.stat(path)), False, "") if local else NOTHING, path  # A pipe, a socket.
+        if not local:
+            return (identity(self._stat(target, local)), False, ""), target
+        found = identity(os.stat(path))
+        try:
+            named = identity(os.lstat(target))
+        except OSError:
+            return (found, False, ""), path
+        return (found, False, ""), target if named[:2] == found[:2] else path
+
+    def _stat(self, real: bytes, local: bool) -> os.stat_result:
+        """What lies at a path without links; one at its end is not followed. Raises OSError, Elsewhere."""
+        if local:
+            return os.lstat(real)
+        fd = self._open(real, NO_LINKS, False)
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def _folder(self, path: bytes, now: float, local: bool) -> bytes:
+        """A folder by a path without links, its end without `/`. Remembered as long as nobody is seen to change a link
+        or to move a folder, and not longer than mounts. Raises OSError, Elsewhere."""
+        if now >= self._folders_until:
+            self._folders.clear()
+            self._folders_until = now + ASK_EVERY
+        real = self._folders.get(path)
+        if real is None:
+            real = (_real_folder(path) if local else self._without_links(path)).rstrip(b"/")
+            if now >= self._folders_from and not path.startswith(b"/proc/"):
+                if len(self._folders) >= MOST_FOLDERS:
+                    self._folders.clear()
+                self._folders[path] = real
+        return real
+
+    def _without_links(self, path: bytes) -> bytes:
+        """A folder, where some mount is not local: most have no link on the way. Raises OSError, Elsewhere."""
+        if not path:
+            return path
+        try:
+            os.close(self._open(path, NO_LINKS, True))
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            return self._follow(path)
+        return path
+
+    def _anew(self, path: bytes, now: float, follow: bool) -> tuple[Look, bytes]:
         """Somebody has mounted something since the table was read."""
         try:
             self.load()
         except OSError as error:
-            return None, True, f"mounts are not known: {error.strerror}"
-        return self._by_steps(path, follow) or (None, True, "on a mount that is not known")
-
-    def _at(self, path: bytes, links: int, follow: bool) -> Look:
-        fd = self._open(path, links, follow)
+            return (None, True, f"mounts are not known: {error.strerror}"), b""
         try:
-            return identity(os.fstat(fd)), False, ""
-        finally:
-            os.close(fd)
+            return self._walk(path, now, follow)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                return _missing(error, path), path
+        except Elsewhere as elsewhere:
+            return (None, True, str(elsewhere)), b""
+        return (None, True, "on a mount that is not known"), b""
 
     def _open(self, path: bytes, links: int, follow: bool) -> int:
         mount = self._mount_of(path)
@@ -296,6 +407,14 @@ class Worlds:
         world.thread = thread
         return world
 
+    def are_ours(self, namespace: bytes) -> bool:
+        """Whether these mounts are the recorder's."""
+        return namespace == self._ours
+
+    def forget_ways(self, until: float) -> None:
+        for world in self._known.values():
+            world.forget_ways(until)
+
     @property
     def full(self) -> bool:
         """Whether one must `forget` before the next is met."""
@@ -316,6 +435,27 @@ def mounts(table: bytes, before: bytes = b"") -> list[Mount]:
         point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), left.split(b" ")[4])
         found.append(Mount((before + point.rstrip(b"/")) or b"/", right.split(b" ", 1)[0]))
     return found
+
+
+def _real_folder(path: bytes) -> bytes:
+    """Raises OSError, also where the folder is removed already."""
+    if not path:
+        return b""
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        real = os.readlink(b"/proc/self/fd/%d" % fd)
+        if real.endswith(b" (deleted)") and not _is_at(real, fd):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return real
+    finally:
+        os.close(fd)
+
+
+def _is_at(path: bytes, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except OSError:
+        return False
 
 
 def _lies_in(path: bytes, point: bytes) -> bool:

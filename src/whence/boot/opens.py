@@ -1,8 +1,9 @@
 """Notes the files that this program opens, by an audit hook: where nothing beneath the program can watch it.
 
 Only what Python itself asks for is seen, right before it is asked for: not what compiled libraries and other programs
-do. A line a call goes into a file of this process: time, process, op, path, other path, flags, identity, because; bytes
-in hex, `-` for nothing. Loaded only where it is asked for, which the file `WANTED` in the folder says.
+do. A line a call goes into a file of this process: time, process, op, path, other path, flags, identity, because, and
+both paths without links; bytes in hex, `-` for nothing. Loaded only where it is asked for, which the file `WANTED` in
+the folder says.
 
 It costs the call of a function for each audited event; for a file a stat, and 20 us to note it while it is new.
 """
@@ -32,6 +33,9 @@ READ_WRITE, CREATE, EXCLUSIVE, TRUNCATE = 0o2, 0o100, 0o200, 0o1000
 OURS = os.O_SYNC | os.O_NOCTTY
 """Where `/dev/null` is opened so, the recorder inside this program says that what this thread does is ours from now on,
 or, to write, the program's again."""
+
+NAMING = frozenset(("rename", "link", "unlink"))
+"""What does not follow a link at the end of a path."""
 
 _SKIPPED = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0)
 _NOWHERE = (FileNotFoundError, NotADirectoryError)
@@ -177,7 +181,9 @@ class Watch:
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._file = os.path.join(self._folder, f"{self._pid}.{time.monotonic_ns()}{SUFFIX}")
-        words = (repr(time.monotonic()), str(self._pid), op, _hex(path), _hex(other), str(flags), there, _hex(because))
+        named = op in NAMING
+        words = (repr(time.monotonic()), str(self._pid), op, _hex(path), _hex(other), str(flags), there, _hex(because),
+                 _hex(_real(path, named)), _hex(_real(other, named)))  # fmt: skip
         fd = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, " ".join(words).encode("ascii") + b"\n")
@@ -195,6 +201,17 @@ def _absolute(path: Any, folder: Any = None) -> bytes:
         above, _, last = name.rpartition(b"/")
         name = os.path.realpath(above) + b"/" + last
     return os.path.normpath(name)
+
+
+def _real(path: bytes, named: bool) -> bytes:
+    """The path without links; nothing where that is not known."""
+    if not path.startswith(b"/"):
+        return b""
+    folder, name = os.path.split(path)
+    try:
+        return os.path.join(os.path.realpath(folder), name) if named else os.path.realpath(path)
+    except OSError:
+        return b""
 
 
 def _named(path: Any) -> bytes:

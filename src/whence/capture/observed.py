@@ -25,10 +25,10 @@ Changed = Literal["no", "yes", "unknown"]
 Role = Literal["data", "config", "code"]
 
 
-def look(path: bytes) -> Identity | None:
+def look(path: bytes, *, follow: bool = True) -> Identity | None:
     """What lies at a path now, links followed; nothing where nothing does, or it may not be looked at."""
     try:
-        stat = os.stat(path)
+        stat = os.stat(path, follow_symlinks=follow)
     except (OSError, ValueError):
         return None
     return Identity(stat.st_dev, stat.st_ino, stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
@@ -99,6 +99,8 @@ class ObservedFile(DigestingInput):
         """Whether the file at the end is still to be read."""
         if self._use.now is None or not self._use.now.is_file:
             return False
+        if self._use.opened is None and self._use.fate != "read":
+            return False  # The run wrote to it: what is there now is not what it read.
         return self.opened is None if self._stands else self._after is None
 
     @property

@@ -89,19 +89,20 @@ class Observed:
             return  # That its paths may be those of other files is a gap.
         path = self.files.take(call)
         if path is not None and call.identity is not None:
-            self._was_read(path, call.identity)
+            self._was_read(path, call.real or path, call.identity)
         if call.op in _NAMING and call.path:
-            self._was_named(call.other or call.path)
+            self._was_named(call)
 
-    def _was_read(self, path: bytes, opened: Identity) -> None:
+    def _was_read(self, path: bytes, real: bytes, opened: Identity) -> None:
         found = self.classes.of(os.fsdecode(path))
         if found in ("data", "code", "config"):
-            self._digests.add(path, opened)
+            self._digests.add(real, opened)
         if found == "data":
             self._so_far.read(path, opened)
 
-    def _was_named(self, path: bytes) -> None:
-        track = self.files.find(path)
+    def _was_named(self, call: Seen) -> None:
+        path, real = (call.other, call.real_other) if call.other else (call.path, call.real)
+        track = self.files.find(path, real=real)
         if track is not None and track.written and self.classes.of(os.fsdecode(path), written=True) == "data":
             self._so_far.written(path)
 
@@ -151,7 +152,7 @@ def _leads_us_there(call: Seen) -> bool:
     """Whether the path of an open leads us to the file that it led its caller to; true where nothing tells."""
     if call.identity is None or call.op not in _OPENING:
         return True
-    found = look(call.path)
+    found = look(call.real or call.path)
     return found is not None and found.key == call.identity.key
 
 

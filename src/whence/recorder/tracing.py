@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,6 +42,8 @@ CHUNK = 1 << 20
 """Bytes that are read at a time, and given back to the machine then."""
 
 GONE_BEFORE = "it was gone before it was looked at"
+A_LINK = Identity(0, 0, stat.S_IFLNK, 0, 0, 0)
+"""Of a link that is gone no more is known than that."""
 CHANGED_BEFORE = "it was changed, or put there, before it was looked at"
 
 
@@ -158,7 +161,20 @@ class Tracing(Watch):
         identity = None
         if there is not None:
             identity = (there.device, there.inode, there.mode, there.size, there.mtime, there.ctime)
-        return did.at - self._day, did.pid, op, did.path, did.other, did.flags, identity, True, because
+        return (
+            did.at - self._day,
+            did.pid,
+            op,
+            did.path,
+            did.other,
+            did.flags,
+            identity,
+            True,
+            because,
+            None,
+            did.real,
+            b"",
+        )
 
     def _outcome(self) -> Observation:
         unwatched = [line.removeprefix(UNWATCHED).strip() for line in self._said if line.startswith(UNWATCHED)]
@@ -206,14 +222,16 @@ Found = tuple[str, Identity | None, str]
 
 def found(did: Did) -> list[Found]:
     """One record for a call, or two; what it says of the file is found by looking now."""
-    if did.op in ("connect", "io_uring", "handle"):
+    if did.op in ("connect", "io_uring", "handle", "mount", "unmount"):
         return [(did.op, None, "")]
+    if did.is_link:
+        return [(did.op, A_LINK, "")]
     if did.op == "unlink":
         return [("unlink", None, GONE_BEFORE)]
     if did.op in ("rename", "link"):
-        there = look(did.other)
+        there = look(did.other, follow=False)
         return [(did.op, there, "" if there else GONE_BEFORE)]
-    there = look(did.path)
+    there = look(did.real or did.path)
     if did.op == "execute":
         return [(did.op, there, "" if there else GONE_BEFORE)]
     if there is not None and not there.is_file:

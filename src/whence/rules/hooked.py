@@ -11,11 +11,12 @@ from .seen import OPS
 def read_line(line: bytes) -> tuple[Any, ...]:
     """All of a record but its number. Raises FormatError."""
     try:
-        at, pid, op, path, other, flags, identity, because = line.decode("ascii").split(" ")
+        at, pid, op, path, other, flags, identity, because, *real = line.decode("ascii").split(" ")
         numbers = None if identity == "-" else tuple(int(word) for word in identity.split(","))
-        if op not in OPS or (numbers is not None and len(numbers) != 6):
+        if op not in OPS or (numbers is not None and len(numbers) != 6) or len(real) != 2:
             raise ValueError(op)
-        return float(at), int(pid), op, _bytes(path), _bytes(other), int(flags), numbers, False, _text(because)
+        said = float(at), int(pid), op, _bytes(path), _bytes(other), int(flags), numbers, False, _text(because)
+        return *said, None, *map(_bytes, real)
     except ValueError as error:
         raise FormatError(f"found a line that is none of ours: {error}") from error
 

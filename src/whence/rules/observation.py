@@ -6,8 +6,9 @@ The rules of the fold:
 - What the run read before it wrote it came from outside. What it read after it wrote it came from itself.
 - A file that was opened for writing, and at the end is what it was before, was not written. One that was empty before
   had nothing that could be changed: a shell makes it so for `> file`.
-- What was read through a link lies where the link led when it was removed. A link itself has no bytes, so that it is no
+- A file lies where the links on the way to it led at the time of the call. A link itself has no bytes, so that it is no
   result, and neither is a pipe or a socket; that they are removed says nothing.
+- What is done below a place while another file system is mounted there is not done to what lies there afterwards.
 - What our own part inside a command reads (it notes the files that Hydra wrote) was not read by the command.
 - A call that names nothing and creates nothing has failed, and says nothing. So has one that insists on creating what
   is there. Folders and devices are not files.
@@ -35,9 +36,6 @@ now, `temporary` was made by the run and is gone, `removed` was there before and
 
 MOST = 1_000_000
 """Files that are told apart; those beyond are counted."""
-
-MOST_SEARCHED = 1_000
-"""Folders among which is looked for those below a link that is removed, where nothing is known of the link itself."""
 
 MOST_MOVED = 100_000
 """Names of moved files, and of files in moved folders, that are remembered: should the move not have been done."""
@@ -102,7 +100,8 @@ def _as_is(folder: bytes) -> bytes:
 
 
 class Files:
-    """The fold. `resolve` gives the real path of a folder, so that two ways to a file are one."""
+    """The fold. `resolve` gives the real path of a folder, so that two ways to a file are one; it is asked where nobody
+    looked at the time of the call, so that a link may lead elsewhere by then."""
 
     def __init__(self, resolve: Callable[[bytes], bytes] = _as_is, most: int = MOST) -> None:
         self._resolve = resolve
@@ -116,6 +115,8 @@ class Files:
         self._moved_from: dict[bytes, _Move] = {}
         """By each folder that had a file of it."""
         self._remembered = 0
+        self._covered: dict[bytes, list[dict[bytes, dict[bytes, Track]]]] = {}
+        """What was known below each place when something was mounted there, the last one last."""
         self.count = 0
         self.beyond = 0
         """Calls on files beyond the limit."""
@@ -127,9 +128,9 @@ class Files:
 
     # What the handlers need.
 
-    def find(self, path: bytes, there: Identity | None = None) -> Track | None:
+    def find(self, path: bytes, there: Identity | None = None, real: bytes = b"") -> Track | None:
         """The file's track, if there is one. What lies there tells whether it has been moved away."""
-        folder, name = self._place(path)
+        folder, name = self._place(path, real)
         track = self._folders.get(folder, _NONE).get(name)
         if track is None:
             return self._find_back(folder, name) if there is not None and folder in self._moved_from else None
@@ -137,12 +138,13 @@ class Files:
             return None
         return track
 
-    def track(self, path: bytes, before: Identity | None) -> Track | None:
-        """The file's track, made if it is new; nothing beyond the limit."""
-        known = self.find(path, before)
+    def track(self, seen: Seen) -> Track | None:
+        """The track of the file that a call names, made if it is new; nothing beyond the limit."""
+        path, before, real = seen.path, seen.identity, seen.real
+        known = self.find(path, before, real)
         if known is not None:
             return known
-        folder, name = self._place(path)
+        folder, name = self._place(path, real)
         tracks = self._folders.setdefault(folder, {})
         if name not in tracks:
             if self.count >= self._most:
@@ -153,9 +155,9 @@ class Files:
         tracks[name] = Track(before=before, named=named)
         return tracks[name]
 
-    def put(self, path: bytes, track: Track) -> None:
+    def put(self, path: bytes, track: Track, real: bytes = b"") -> None:
         """A track under a name that it did not have before."""
-        folder, name = self._place(path)
+        folder, name = self._place(path, real)
         tracks = self._folders.setdefault(folder, {})
         self.count += name not in tracks
         track.named = None if path == _joined(folder, name) else path
@@ -165,32 +167,38 @@ class Files:
         """Links have changed: the ways to a folder are looked up anew."""
         self._aliases.clear()
 
-    def remove_link(self, path: bytes, target: bytes) -> None:
-        """A link is gone: what was read and written through it lies where it led."""
-        folder, name = self._place(path)
-        above = _joined(folder, name)
-        if self._folders.get(folder, _NONE).get(name) is not None:
-            self._lead(folder, name, target)
-        elif above in self._folders or len(self._folders) <= MOST_SEARCHED:
-            for one in [one for one in self._folders if one == above or one.startswith(above + b"/")]:
-                for name in [*self._folders[one]]:
-                    self._lead(one, name, _joined(target + one[len(above) :], name))
-        self._aliases.clear()
+    def cover(self, path: bytes) -> None:
+        """Something is mounted there."""
+        below = self._below(path)
+        self._covered.setdefault(path, []).append(
+            {folder: {name: replace(track) for name, track in tracks.items()} for folder, tracks in below.items()}
+        )
 
-    def _lead(self, folder: bytes, name: bytes, target: bytes) -> None:
-        track = self._folders[folder].pop(name)
-        self.count -= 1
-        other = self.find(target)
-        if other is None:
-            self.put(target, track)
-        else:
-            _add(other, track)
+    def uncover(self, path: bytes) -> None:
+        """It is unmounted: what was done with it meanwhile was not done to what lies there now."""
+        if not self._covered.get(path):
+            return
+        for folder, tracks in self._below(path).items():
+            self.count -= len(tracks)
+            for name in tracks:
+                del self._folders[folder][name]
+        for folder, tracks in self._covered[path].pop().items():
+            self.count += len(tracks)
+            self._folders.setdefault(folder, {}).update(tracks)
+
+    def _below(self, path: bytes) -> dict[bytes, dict[bytes, Track]]:
+        """The tracks of what lies at a place or below."""
+        above, name = self._place(path, path)
+        here = self._folders.get(above, _NONE)
+        at = {above: {name: here[name]}} if name in here else {}
+        folders = [one for one in self._folders if one == path or one.startswith(path + b"/")]
+        return {**at, **{one: dict(self._folders[one]) for one in folders}}
 
     # Moves, that may turn out not to have been done.
 
-    def leave(self, path: bytes, track: Track, there: Identity | None) -> None:
+    def leave(self, seen: Seen, track: Track) -> None:
         """A file that the run made has another name now."""
-        place = self._place(path)
+        place, there = self._place(seen.path, seen.real), seen.identity
         track.marks |= MOVED
         self._left[place] = there.key if there is not None else None
         if len(self._left) > MOST_MOVED:
@@ -212,9 +220,10 @@ class Files:
         track.marks &= ~MOVED
         return True
 
-    def move_folder(self, path: bytes, other: bytes, there: Identity) -> None:
+    def move_folder(self, seen: Seen, there: Identity) -> None:
         """Everything below a renamed folder has a new name, and was made by the run under it."""
-        above, below = _joined(*self._place(path)), _joined(*self._place(other))
+        above = _joined(*self._place(seen.path, seen.real))
+        below = _joined(*self._place(seen.other, seen.real_other))
         before = self._moves.pop(above, None)
         if before is not None:
             self._confirm(before, still=there)
@@ -280,15 +289,17 @@ class Files:
             if track is None or not self._is_back(folder, name, track, now(_joined(folder, name))):
                 self._drop(folder, name)
 
-    def _place(self, path: bytes) -> tuple[bytes, bytes]:
-        folder, _, name = path.rpartition(b"/")
-        real = self._aliases.get(folder)
-        if real is None:
-            real = self._resolve(folder or b"/").rstrip(b"/")
+    def _place(self, path: bytes, real: bytes = b"") -> tuple[bytes, bytes]:
+        folder, _, name = (real or path).rpartition(b"/")
+        if real:
+            return folder, name
+        found = self._aliases.get(folder)
+        if found is None:
+            found = self._resolve(folder or b"/").rstrip(b"/")
             if len(self._aliases) > 100_000:
                 self._aliases.clear()
-            self._aliases[folder] = real
-        return real, name
+            self._aliases[folder] = found
+        return found, name
 
     # The end.
 
@@ -323,6 +334,7 @@ class Files:
         self._left.clear()
         self._moves.clear()
         self._moved_from.clear()
+        self._covered.clear()
 
     def _all(self) -> Iterator[tuple[bytes, Track]]:
         for folder, tracks in self._folders.items():
@@ -346,16 +358,6 @@ def _by_key(written: list[tuple[bytes, Track]], there: dict[bytes, Identity | No
         if now is not None and not track.marks & CAME and _changed(track, now):
             own.setdefault(now.key, track)
     return own
-
-
-def _add(track: Track, other: Track) -> None:
-    """What was done with a file under another name."""
-    _join(track, other)
-    if track.marks & READ and track.opened is not None and other.opened is not None:
-        track.marks |= 0 if track.opened.same_content(other.opened) else DIFFERED
-    if not track.written and other.marks & (CREATED | OVERWRITTEN | OPENED_TO_WRITE):
-        track.before = other.before
-    track.marks |= other.marks & (CREATED | OVERWRITTEN | OPENED_TO_WRITE | READ_AGAIN | LATE | UNKNOWN)
 
 
 def _judge_arrival(track: Track, now: Identity | None) -> None:
@@ -446,7 +448,7 @@ def _read(files: Files, seen: Seen) -> bytes | None:
         return None
     if seen.identity is not None and not seen.identity.is_file:
         return None
-    track = files.track(seen.path, seen.identity)
+    track = files.track(seen)
     return None if track is None else _was_read(track, seen)
 
 
@@ -481,7 +483,7 @@ def _write(files: Files, seen: Seen) -> bytes | None:
         return None
     if _insists_in_vain(seen):
         return None
-    track = files.track(seen.path, seen.identity)
+    track = files.track(seen)
     if track is None:
         return None
     new = _was_read(track, seen) if seen.flags & calls.ACCESS == calls.READ_WRITE else None
@@ -499,7 +501,7 @@ def _create(files: Files, seen: Seen) -> bytes | None:
             return _write(files, seen) if seen.flags & calls.ACCESS else _read(files, seen)
     elif not seen.flags & calls.CREATE and not seen.because:
         return None
-    track = files.track(seen.path, there)
+    track = files.track(seen)
     if track is not None:
         track.marks = (track.marks & ~(GONE | CAME | ARRIVED)) | (CREATED if _is_new(track, seen) else OVERWRITTEN)
         track.arrived = None
@@ -513,7 +515,7 @@ def _is_new(track: Track, seen: Seen) -> bool:
 
 def _truncate(files: Files, seen: Seen) -> bytes | None:
     if seen.identity is not None and seen.identity.is_file:
-        track = files.track(seen.path, seen.identity)
+        track = files.track(seen)
         if track is not None:
             track.marks |= OPENED_TO_WRITE
     return None
@@ -523,10 +525,9 @@ def _unlink(files: Files, seen: Seen) -> bytes | None:
     if seen.identity is None and not seen.because:
         return None
     if seen.identity is not None and not seen.identity.is_file:
-        if seen.other:
-            files.remove_link(seen.path, seen.other)
+        files.forget_ways()  # It may be a link.
         return None
-    track = files.track(seen.path, seen.identity)
+    track = files.track(seen)
     if track is not None:
         track.marks |= GONE
     return None
@@ -536,21 +537,21 @@ def _rename(files: Files, seen: Seen) -> bytes | None:
     if (seen.identity is None and not seen.because) or seen.path == seen.other or _is_refused(seen):
         return None
     if seen.identity is not None and seen.identity.is_folder:
-        files.move_folder(seen.path, seen.other, seen.identity)
+        files.move_folder(seen, seen.identity)
         return None
     if seen.identity is not None and not seen.identity.is_file:
         files.forget_ways()  # A link, a pipe, a socket.
         return None
     if seen.flags & calls.EXCHANGE:
         return _exchange(files, seen)
-    source = files.find(seen.path, seen.identity)
+    source = files.find(seen.path, seen.identity, seen.real)
     _arrive(files, seen, source)
     if source is None or source.before is not None:
-        left = source or files.track(seen.path, seen.identity)
+        left = source or files.track(seen)
         if left is not None:
             left.marks |= GONE
     else:
-        files.leave(seen.path, source, seen.identity)
+        files.leave(seen, source)
     return None
 
 
@@ -566,14 +567,14 @@ def _is_refused(seen: Seen) -> bool:
 
 def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
     """A file has a second name now, and what was there under it is replaced."""
-    target = files.find(seen.other, seen.replaced)
+    target = files.find(seen.other, seen.replaced, seen.real_other)
     if target is None:
         target = Track(before=seen.replaced)
-        files.put(seen.other, target)
+        files.put(seen.other, target, seen.real_other)
     if target.arrived is None or target.marks & GONE or seen.replaced is not None or target.arrived[1] is not None:
         target.arrived = _marks_at(target, seen.replaced), seen.replaced  # Else the last one has not come either.
     inherited = 0 if source is None else source.marks & (READ_AGAIN | CAME)
-    if seen.identity is not None and (source is None or not source.written):
+    if (seen.identity is not None or seen.because) and (source is None or not source.written):
         inherited |= CAME
     if source is not None and source.before is None and source.marks & READ:
         inherited |= READ | (DIFFERED if target.marks & READ else 0)
@@ -583,8 +584,9 @@ def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
 
 
 def _exchange(files: Files, seen: Seen) -> bytes | None:
-    for path in (seen.path, seen.other):
-        track = files.track(path, seen.identity if path == seen.path else seen.replaced)
+    other = replace(seen, path=seen.other, real=seen.real_other, identity=seen.replaced)
+    for one in (seen, other):
+        track = files.track(one)
         if track is not None:
             track.marks |= OVERWRITTEN
     return None
@@ -594,8 +596,19 @@ def _link(files: Files, seen: Seen) -> bytes | None:
     if _is_refused(seen):
         return None
     unnamed = seen.path.startswith(b"/proc/")  # An unnamed file (O_TMPFILE) that is given a name.
-    if unnamed or (seen.identity is not None and seen.identity.is_file):
-        _arrive(files, replace(seen, identity=None) if unnamed else seen, files.find(seen.path, seen.identity))
+    if unnamed or (seen.identity is None and seen.because) or (seen.identity is not None and seen.identity.is_file):
+        source = files.find(seen.path, seen.identity, seen.real)
+        _arrive(files, replace(seen, identity=None) if unnamed else seen, source)
+    return None
+
+
+def _mount(files: Files, seen: Seen) -> bytes | None:
+    files.cover(seen.real or seen.path)
+    return None
+
+
+def _unmount(files: Files, seen: Seen) -> bytes | None:
+    files.uncover(seen.real or seen.path)
     return None
 
 
@@ -608,5 +621,7 @@ _HANDLERS: dict[str, Callable[[Files, Seen], bytes | None]] = {
     "rename": _rename,
     "link": _link,
     "unlink": _unlink,
+    "mount": _mount,
+    "unmount": _unmount,
 }
 """What each call says about files; the others say something about programs, hosts or gaps."""

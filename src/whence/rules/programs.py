@@ -68,6 +68,8 @@ _UNFOLLOWED: Mapping[str, str] = {
     "foreign": "a 32-bit program ran: what it opened was not seen",
     "handle": "{} opened files by their handles: which they are was not seen",
     "namespace": "{} ran with mounts of its own: what its paths lead to may not be what lies there for others",
+    "mount": "{} mounted a file system: files that were used below may lie elsewhere by another path",
+    "unmount": "{} unmounted a file system: what was written below, and lies elsewhere, is not in the record",
     "listener": "{} asked to answer the calls of others (seccomp), which it cannot in a command that is watched",
 }
 """Calls that say that something cannot be followed, by their op."""

@@ -8,17 +8,18 @@ by where the file is met again, or lies at the end.
 from __future__ import annotations
 
 import stat
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
 Op = Literal[
     "read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect", "io_uring",
-    "foreign", "handle", "namespace", "listener",
+    "foreign", "handle", "namespace", "listener", "mount", "unmount",
 ]  # fmt: skip
 """`foreign`: a program of another instruction set. `handle`: an open by a file handle, which names no path.
 `namespace`: what this process names is looked up in mounts of its own. `listener`: it asked for a filter that
-notifies, which it cannot have."""
+notifies, which it cannot have. `mount`, `unmount`: at the path, if it names one, another file system lies from now on,
+or no more."""
 
 OPS: frozenset[str] = frozenset(get_args(Op))
 
@@ -95,11 +96,27 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     replaced: Identity | None = None
     """Of a rename or link: what lay at the second path right before, links not followed. Nothing: nothing did, or it is
     not known."""
+    real: bytes = b""
+    """The path without links, as they led at the time of the call; of a name that is given or taken, one at its end is
+    not followed. Empty where nobody looked."""
+    real_other: bytes = b""
+    """The same of the second path of a rename or link."""
+
+
+SAME = b"="
+"""Stands in a record for a path without links that is the path itself."""
+
+_UNSAID = (None, b"", b"")
 
 
 def seen(record: tuple[Any, ...]) -> Seen:
     """The value of one tuple of the ring."""
     seq, at, pid, op, path, other, flags, identity, late, because, *more = record
     there = None if identity is None else Identity(*identity)
-    replaced = Identity(*more[0]) if more and more[0] else None
-    return Seen(seq, at, pid, op, path, other, flags, there, late, because, replaced)
+    replaced, real, real_other = cast("tuple[Any, bytes, bytes]", (*more, *_UNSAID[len(more) :]))
+    return Seen(
+        seq, at, pid, op, path, other, flags, there, late, because,
+        Identity(*replaced) if replaced else None,
+        path if real == SAME else real,
+        other if real_other == SAME else real_other,
+    )  # fmt: skip

@@ -12,18 +12,24 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from . import seen as calls
 
 Op = Literal["read", "write", "update", "create", "truncate", "rename", "link", "unlink", "execute", "connect",
-             "io_uring", "handle"]  # fmt: skip
+             "io_uring", "handle", "mount", "unmount"]  # fmt: skip
 
 NAMES = (
     "open", "openat", "openat2", "creat", "execve", "execveat", "rename", "renameat", "renameat2", "link", "linkat",
     "unlink", "unlinkat", "truncate", "connect", "io_uring_setup", "chroot", "pivot_root", "chdir", "fchdir", "clone",
-    "clone3", "fork", "vfork", "seccomp", "open_by_handle_at", "unshare", "setns",
+    "clone3", "fork", "vfork", "seccomp", "open_by_handle_at", "unshare", "setns", "symlink", "symlinkat", "mount",
+    "umount2", "move_mount",
 )  # fmt: skip
 """The calls that a trace must have; those that a machine lacks need not be there."""
+
+
+MOST_LINKS = 100_000
+"""Links that are remembered."""
 
 
 class Did(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +43,10 @@ class Did(msgspec.Struct, frozen=True, kw_only=True):
     path: bytes
     other: bytes = b""
     flags: int = 0
+    real: bytes = b""
+    """Of an open where it led, by a path without links, as the kernel named it right after."""
+    is_link: bool = False
+    """What is renamed or removed is a link that the command made."""
 
 
 class _Process:
@@ -105,6 +115,8 @@ class Trace:
         self._ours: set[int] = set()
         """Threads whose calls are ours at present."""
         self._halves: dict[int, _Call] = {}
+        self._links: dict[bytes, None] = {}
+        """Names of links that the command made: whoever looks at one later finds the next, or none."""
 
     def take(self, line: str) -> Did | None:
         """What a line says; nothing where that is nothing."""
@@ -222,6 +234,17 @@ class Trace:
         if call.done and ("CLONE_NEWNS" in call.words or (call.name == "setns" and call.words.endswith(", 0"))):
             self.gaps["a program took mounts of its own: paths after that may be those of other files"] = None
 
+    def make_link(self, path: bytes) -> None:
+        if len(self._links) >= MOST_LINKS:
+            del self._links[next(iter(self._links))]
+        self._links[path] = None
+
+    def take_link(self, path: bytes) -> bool:
+        """Whether the command made a link there, which is moved or removed now."""
+        there = path in self._links
+        self._links.pop(path, None)
+        return there
+
     def paths(self, call: _Call) -> list[bytes]:
         """The paths that it names, absolute."""
         return list(self._paths(call))
@@ -288,14 +311,13 @@ def _open(trace: Trace, call: _Call) -> Did | None:
     access = flags & calls.ACCESS
     anew = flags & calls.TRUNCATE or flags & (calls.CREATE | calls.EXCLUSIVE) == calls.CREATE | calls.EXCLUSIVE
     op: Op = "create" if anew else "read" if access == 0 else "update" if access == calls.READ_WRITE else "write"
-    return _did(trace, call, op, _real(call, paths[0]), flags=flags)
-
-
-def _real(call: _Call, path: bytes) -> bytes:
-    """Where an open led, where its name depends on who asks or on links before `..`; else the name."""
     led = _PLACE.match(call.result)
-    there = _bytes(led[1]) if led else b""
-    return there if there.startswith(b"/") and (path.startswith(_OF_PROCESS) or _UP in call.words) else path
+    real = _bytes(led[1]) if led else b""
+    if not real.startswith(b"/") or real.endswith(b" (deleted)"):
+        real = b""
+    # The name may depend on who asks, or on links before `..`.
+    named = real if real and (paths[0].startswith(_OF_PROCESS) or _UP in call.words) else paths[0]
+    return replace(_did(trace, call, op, named, flags=flags), real=real)
 
 
 def _pair(op: Op) -> Callable[[Trace, _Call], Did | None]:
@@ -303,7 +325,10 @@ def _pair(op: Op) -> Callable[[Trace, _Call], Did | None]:
         paths = trace.paths(call)
         if len(paths) < 2 or not call.done:
             return None
-        return _did(trace, call, op, paths[0], paths[1], flags=_flags(call)[1])
+        is_link = op == "rename" and trace.take_link(paths[0])
+        if is_link:
+            trace.make_link(paths[1])
+        return replace(_did(trace, call, op, paths[0], paths[1], flags=_flags(call)[1]), is_link=is_link)
 
     return read
 
@@ -313,7 +338,23 @@ def _one(op: Op) -> Callable[[Trace, _Call], Did | None]:
         paths = trace.paths(call)
         if not paths or not call.done or "AT_REMOVEDIR" in call.words:
             return None
-        return _did(trace, call, op, paths[0])
+        is_link = op == "unlink" and trace.take_link(paths[0])
+        return replace(_did(trace, call, op, paths[0]), is_link=is_link)
+
+    return read
+
+
+def _symlink(trace: Trace, call: _Call) -> None:
+    """It changes no way that was there."""
+    paths = trace.paths(call)
+    if len(paths) > 1 and call.done:
+        trace.make_link(paths[1])
+
+
+def _mounting(op: Op, at: int) -> Callable[[Trace, _Call], Did | None]:
+    def read(trace: Trace, call: _Call) -> Did | None:
+        paths = trace.paths(call)
+        return _did(trace, call, op, paths[at]) if call.done and len(paths) > at else None
 
     return read
 
@@ -355,6 +396,9 @@ _READERS: dict[str, Callable[[Trace, _Call], Did | None]] = {
     **dict.fromkeys(("link", "linkat"), _pair("link")),
     **dict.fromkeys(("unlink", "unlinkat"), _one("unlink")),
     "truncate": _one("truncate"),
+    **dict.fromkeys(("symlink", "symlinkat"), _symlink),
+    **dict.fromkeys(("mount", "move_mount"), _mounting("mount", 1)),
+    "umount2": _mounting("unmount", 0),
     "connect": _connect,
     "io_uring_setup": _io_uring,
     "open_by_handle_at": _by_handle,
