@@ -45,6 +45,15 @@ parser.add_argument("--depth", type=int, default=2)
 parser.parse_args(rest, namespace=known)
 """
 
+UNTOLD = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--config")
+parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument("--steps", type=int)
+parser.parse_args()
+"""
+
 INTERMIXED = """\
 import argparse
 parser = argparse.ArgumentParser()
@@ -300,3 +309,18 @@ def test_the_chosen_command_is_a_choice(workplace: Workplace) -> None:
     workplace.script("group.py", CLICK_GROUP)
     assert workplace.record(PYTHON, "sub.py", "train")["config"]["choices"] == {"command": "train"}
     assert workplace.record(PYTHON, "group.py", "train")["config"]["choices"] == {"command": "train"}
+
+
+def test_what_was_declared_is_found_and_shown_beside_the_default_that_differs(workplace: Workplace) -> None:
+    workplace.script("program.py", UNTOLD)
+    workplace.script("fit.toml", "steps = 100\n")
+    workplace.whence(
+        "run", "--config", "fit.toml", "--param", "lr=0.9", "--", PYTHON, "program.py", "--config", "fit.toml"
+    ).ok()
+    shown = [" ".join(line.split()) for line in workplace.whence("show", "@").ok().out.splitlines()]
+    at = shown.index("steps 100 (file) [launch]")
+    assert shown[at + 1] == "but the program resolved null (default) [during]"
+    assert "lr 0.9 (command_line) [launch]" in shown
+    assert "config fit.toml (command_line) [during]" in shown
+    assert len(workplace.whence("log", "--json", "config.steps = 100 and config.lr = 0.9").ok().out.splitlines()) == 1
+    assert "config.lr the program resolved another value than was declared: 0.1 (default)" in " ".join(shown)

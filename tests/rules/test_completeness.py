@@ -10,7 +10,7 @@ import pytest
 
 from whence.records.base import Missing
 from whence.records.code import Code, Declared, Entry, LeftOut, OutsideSource, SourceObserver
-from whence.records.configuration import ConfigFile, Configuration
+from whence.records.configuration import ConfigFile, Configuration, Contested
 from whence.records.data import Artifact, Input
 from whence.records.environment import Environment, Lock
 from whence.records.observation import Observation
@@ -62,6 +62,10 @@ def _with(**changes: Any) -> Callable[[Record], Record]:
 
 def _code(**changes: Any) -> Callable[[Record], Record]:
     return lambda record: msgspec.structs.replace(record, code=msgspec.structs.replace(record.code, **changes))
+
+
+def _contested(one: Contested) -> Callable[[Record], Record]:
+    return _with(config=Configuration(contested=[one]))
 
 
 def _environment(**changes: Any) -> Callable[[Record], Record]:
@@ -138,6 +142,16 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
         "weak",
         "config.files.c",
     ),
+    "a default that differs from what was declared": (
+        _contested(Contested(name="lr", value=0.1, origin="default", by="program", when="during")),
+        "weak",
+        "config.lr",
+    ),
+    "a declared value that the program did not use": (
+        _contested(Contested(name="lr", value=0.9, origin="file", by="declared", when="launch")),
+        "weak",
+        "config.lr",
+    ),
     "a late configuration": (_with(config=Configuration(when="end")), "late", "config"),
     "no environment": (_with(environment=None), "missing", "environment"),
     "no fingerprint": (_environment(fingerprint=None), "missing", "environment"),
@@ -179,6 +193,13 @@ def test_each_fault_has_exactly_one_finding(seed: Callable[[Record], Record], le
 
 
 @pytest.mark.scenario("L4")
+def test_a_default_of_nothing_where_something_was_declared_is_a_remark() -> None:
+    one = Contested(name="lr", value=None, origin="default", by="program", when="during")
+    (found,) = (finding for finding in findings(_contested(one)(CLEAN), fields={}) if finding.what == "config.lr")
+    assert (found.level, found.what) == ("remark", "config.lr")
+    assert found.because == "the program resolved another value than was declared: null (default)"
+
+
 def test_several_faults_have_as_many_findings() -> None:
     record = _code(stored="partial")(_with(inputs=[], ext={})(CLEAN))
     assert [finding.what for finding in judged(record)] == ["code.stored", "inputs", "ext.site"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from whence.records import events
 from whence.records.base import Missing
 from whence.records.code import Code, OutsideSource
-from whence.records.configuration import Configuration, Seed
+from whence.records.configuration import Configuration, Contested, Seed
 from whence.records.data import Artifact, Input
 from whence.records.observation import Observation
 from whence.records.run import Error, Host, Process, User
@@ -132,6 +132,88 @@ def test_what_programs_told_later_takes_the_place_of_what_they_had_told_with_its
     assert config is not None
     assert config.values == {"said": 1, "lr": 0.2, "own": 3}
     assert config.origins == {"said": "declared", "lr": "generated"}
+
+
+def configured(*configs: Configuration) -> Configuration:
+    config = folded(created(), *(events.ConfigResolved(config=one) for one in configs)).record.config
+    assert config is not None
+    return config
+
+
+def test_a_default_does_not_take_the_place_of_a_declared_value_and_both_are_named() -> None:
+    file = Configuration(
+        values={"steps": 100, "optim": {"lr": 0.9}, "same": 1},
+        origins={"steps": "file", "optim.lr": "command_line", "same": "file"},
+    )
+    parsed = Configuration(
+        when="during",
+        values={"steps": None, "optim": {"lr": 0.1, "name": "sgd"}, "same": 1},
+        origins={"steps": "default", "optim.lr": "default", "optim.name": "default", "same": "default"},
+    )
+    config = configured(file, parsed)
+    assert config.values == {"steps": 100, "optim": {"lr": 0.9, "name": "sgd"}, "same": 1}
+    assert config.origins == file.origins | {"optim.name": "default"}
+    assert config.contested == [
+        Contested(name="steps", value=None, origin="default", by="program", when="during"),
+        Contested(name="optim.lr", value=0.1, origin="default", by="program", when="during"),
+    ]
+
+
+def test_what_the_program_was_given_counts_and_what_was_declared_otherwise_is_named() -> None:
+    declared = Configuration(values={"lr": 0.9}, origins={"lr": "file"})
+    parsed = Configuration(when="during", values={"lr": 0.5}, origins={"lr": "command_line"})
+    config = configured(declared, parsed)
+    assert (config.values, config.origins) == ({"lr": 0.5}, {"lr": "command_line"})
+    assert config.contested == [Contested(name="lr", value=0.9, origin="file", by="declared", when="launch")]
+
+
+def test_a_number_and_its_text_do_not_contradict_each_other() -> None:
+    declared = Configuration(values={"lr": 0.9}, origins={"lr": "command_line"})
+    parsed = Configuration(when="during", values={"lr": "0.9"}, origins={"lr": "command_line"})
+    assert configured(declared, parsed).contested == []
+
+
+def test_what_one_of_the_processes_declares_does_not_contradict_the_program() -> None:
+    parsed = Configuration(when="during", values={"local_rank": 0}, origins={"local_rank": "command_line"})
+    ranks = {
+        f"rank_{rank}": [events.ConfigResolved(config=Configuration(values={"local_rank": rank}))] for rank in (0, 1)
+    }
+    config = folded(created(), events.ConfigResolved(config=parsed), **ranks).record.config
+    assert config is not None
+    assert config.contested == []
+
+
+def test_a_seed_that_was_declared_stays_where_the_program_has_only_a_default() -> None:
+    declared = Configuration(
+        values={"seed": 1}, origins={"seed": "file"}, seeds=[Seed(name="seed", value=1, origin="file")]
+    )
+    parsed = Configuration(
+        when="during", values={"seed": 0}, origins={"seed": "default"},
+        seeds=[Seed(name="seed", value=0, origin="default")],
+    )  # fmt: skip
+    assert configured(declared, parsed).seeds == declared.seeds
+
+
+def test_what_was_learnt_later_than_the_rest_says_when() -> None:
+    launch = Configuration(values={"lr": 0.1, "bs": 4}, origins={"lr": "command_line", "bs": "file"}, overrides=["a=1"])
+    placed = Seed(name="random.seed", value=3, origin="declared", place="a.py:1")
+    told = Configuration(
+        when="during",
+        values={"lr": 0.1, "new": 1},
+        origins={"lr": "command_line", "new": "default"},
+        choices={"db": "mysql"},
+        overrides=["a=1", "b=2"],
+        seeds=[placed],
+    )
+    config = folded(
+        created(),
+        events.ConfigResolved(config=launch),
+        events.ConfigResolved(config=told),
+        events.ConfigChanged(when="end", values={"bs": 8}, origins={"bs": "generated"}),
+    ).record.config
+    assert config is not None
+    during = dict.fromkeys(("new", "db", "b=2", "random.seed"), "during")
+    assert (config.when, config.learnt) == ("launch", {**during, "bs": "end"})
 
 
 def test_configurations_of_several_writers_are_merged_key_by_key() -> None:

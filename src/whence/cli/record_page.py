@@ -7,8 +7,9 @@ from typing import Any
 
 from ..actions.view import View
 from ..ids import short
+from ..records.base import When
 from ..records.code import Code, Entry, Repository
-from ..records.configuration import Configuration
+from ..records.configuration import Configuration, Contested
 from ..records.data import Artifact, Input
 from ..records.encoding import encode
 from ..records.environment import Environment
@@ -185,12 +186,12 @@ def _config(record: Record) -> Rows:
         return
     yield from _values(config)
     for group, option in config.choices.items():
-        yield Row("choice", printable(f"{group}={option}"), config.when)
+        yield Row("choice", printable(f"{group}={option}"), _learnt(config, group))
     for override in config.overrides:
-        yield Row("override", printable(override), config.when)
+        yield Row("override", printable(override), _learnt(config, override))
     for file in config.files:
         fault = f", not parsed: {file.error}" if file.error else ""
-        yield Row("file", printable(f"{file.path} {file.digest}{fault}"), config.when)
+        yield Row("file", printable(f"{file.path} {file.digest}{fault}"), _learnt(config, file.path))
     shown = flatten(config.values)
     for seed in config.seeds:
         if seed.name in shown and not seed.place:
@@ -198,17 +199,30 @@ def _config(record: Record) -> Rows:
         # What code set is seen, and `declared` only says that nothing else is known to have given the value.
         said = () if seed.place and seed.origin == "declared" else (seed.origin,)
         words = ", ".join((*said, *([f"set at {seed.place}"] if seed.place else [])))
-        yield Row("seeded", printable(f"{seed.name} = {seed.value} ({words})"), config.when)
+        yield Row("seeded", printable(f"{seed.name} = {seed.value} ({words})"), _learnt(config, seed.name))
     for other in config.others:
         job = "" if other.job is None else f" job {other.job}"
         times = f", {other.times} times" if other.times > 1 else ""
-        yield Row("beside it", printable(f"{other.program}{job} {_json(other.values)}{times}"), config.when)
+        yield Row("beside it", printable(f"{other.program}{job} {_json(other.values)}{times}"), "during")
 
 
 def _values(config: Configuration) -> Rows:
+    """Each value, and below it the one that gave way to it."""
+    contested = {one.name: one for one in config.contested}
     for name, value in flatten(config.values).items():
         origin = config.origins.get(name)
-        yield Row(printable(name), _json(value) + (f"  ({origin})" if origin else ""), config.when)
+        yield Row(printable(name), _json(value) + (f"  ({origin})" if origin else ""), _learnt(config, name))
+        if name in contested:
+            yield Row("", *_contested(contested[name]))
+
+
+def _contested(one: Contested) -> tuple[str, When]:
+    whose = "the program resolved" if one.by == "program" else "was declared as"
+    return f"but {whose} {_json(one.value)}  ({one.origin})", one.when
+
+
+def _learnt(config: Configuration, name: str) -> When:
+    return config.learnt.get(name, config.when)
 
 
 def _json(value: Any) -> str:

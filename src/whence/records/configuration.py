@@ -39,6 +39,17 @@ class Seed(Struct, frozen=True, kw_only=True):
     """`file:line` of the code that called, where code did."""
 
 
+class Contested(Struct, frozen=True, kw_only=True):
+    """A value that does not count: of what was declared and what the program resolved, the one that gave way."""
+
+    name: str
+    value: Any
+    origin: Origin
+    by: Literal["declared", "program"]
+    """Who states it: a file, a parameter or an object that was handed in; or a program of the run."""
+    when: When
+
+
 class Resolved(Struct, frozen=True, kw_only=True):
     """What one more program of the run, or one more job of a sweep, resolved beside the run's own configuration."""
 
@@ -60,6 +71,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
     """The effective configuration, secrets masked. `origins` has the same dotted keys as the flattened `values`."""
 
     when: When = "launch"
+    learnt: dict[str, When] = {}
+    """Where it is not `when`: by the dotted name of a value, the name of a seed or a choice, the text of an override,
+    the path of a file."""
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     choices: dict[str, str] = {}
@@ -68,5 +82,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     files: list[ConfigFile] = []
     argv: list[str] = []
     seeds: list[Seed] = []
+    contested: list[Contested] = []
     others: list[Resolved] = []
-    """In the order in which they were resolved; what equals the run's own is not listed."""
+    """What programs told while they ran, in the order in which they were resolved; what equals the run's own is not
+    listed."""

@@ -19,6 +19,7 @@ import msgspec
 
 from ..records.configuration import Origin, Seed
 from ..records.encoding import decode
+from .configured import gives_way
 from .seeds import find_seeds, origin_of
 
 HASH_SEED = "PYTHONHASHSEED"
@@ -224,8 +225,9 @@ def _program(
     origins: dict[str, str] = {}
     changed: dict[str, Any] = {}
     for note in parsed:
-        origins |= _better(note, values, origins)
-        values |= note.values
+        stated = _counting(note, values, origins)
+        origins |= _better(note, stated, values, origins)
+        values |= stated
     ids = {note.id for note in parsed}
     for note in looked:
         if note.id not in ids:
@@ -268,14 +270,30 @@ def _differing(old: Any, new: Any) -> Any:
     }
 
 
-def _better(note: Parsed, values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+def _counting(note: Parsed, values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    """What a note states, but for defaults of what another parser has found before."""
+    origins, before = cast("dict[str, Origin]", note.origins), cast("dict[str, Origin]", known)
+    return {
+        name: value
+        for name, value in note.values.items()
+        if name not in values or not gives_way(name, value, origins, values[name], before)
+    }
+
+
+def _better(
+    note: Parsed, stated: Mapping[str, Any], values: Mapping[str, Any], known: Mapping[str, str]
+) -> dict[str, str]:
     """The origins that a note tells: code that declares a value which was parsed before does not say whence it is."""
-    same = {name for name, value in note.values.items() if name in values and values[name] == value}
+    same = {name for name, value in stated.items() if name in values and values[name] == value}
     return {
         name: origin
         for name, origin in note.origins.items()
-        if origin != "declared" or name not in known or name.partition(".")[0] not in same
+        if _top(name) in stated and (origin != "declared" or name not in known or _top(name) not in same)
     }
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _name(process: Process) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ..ids import short
-from ..records.configuration import UNREAD_FORMAT
+from ..records.configuration import UNREAD_FORMAT, Contested
+from ..records.encoding import encode
 from ..records.record import Record
 from ..records.run import TERMINAL
 from .code_findings import code_findings
@@ -112,6 +113,8 @@ def _configuration(record: Record) -> Found:
     if config is None:
         return
     yield from captured_late("config", config.when)
+    for one in config.contested:
+        yield _contested(one)
     for file in config.files:
         if file.error is not None:
             yield Finding(
@@ -127,6 +130,24 @@ def _configuration(record: Record) -> Found:
                 because=f"{UNREAD_FORMAT}; its bytes are kept",
                 fix="say what matters in it with --param K=V",
             )
+
+
+def _contested(one: Contested) -> Finding:
+    """Of a default of nothing it is likely that the program fills it in later."""
+    if one.by == "program":
+        because = f"the program resolved another value than was declared: {_text(one.value)} ({one.origin})"
+    else:
+        because = f"another value was declared than the program resolved: {_text(one.value)} ({one.origin})"
+    return Finding(
+        level="remark" if one.value is None and one.by == "program" else "weak",
+        what=f"config.{named(one.name)}",
+        because=because,
+        fix="hand the program what is declared, or declare what it uses",
+    )
+
+
+def _text(value: Any) -> str:
+    return encode(value).decode()
 
 
 def _environment(record: Record) -> Found:
