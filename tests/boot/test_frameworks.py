@@ -176,7 +176,7 @@ def test_seeds_that_code_sets_are_recorded_with_value_and_place(workplace: Workp
     assert found == {
         "seed": (3, "default", None),
         "PYTHONHASHSEED": ("12", "environment", None),
-        "random.seed": (3, "default", "seeds.py:7"),
+        "random.seed": (3, "declared", "seeds.py:7"),
         "numpy.random.seed": (11, "declared", "seeds.py:8"),
         "numpy.random.default_rng": ([1, 2], "declared", "seeds.py:9"),
         "random.Random": ("text", "declared", "seeds.py:10"),

@@ -20,7 +20,7 @@ import msgspec
 from ..records.configuration import Origin, Seed
 from ..records.encoding import decode
 from .configured import gives_way
-from .seeds import find_seeds, origin_of
+from .seeds import origin_of
 
 HASH_SEED = "PYTHONHASHSEED"
 
@@ -253,7 +253,7 @@ def _program(
         overrides=[one for note in parsed for one in note.overrides],
         files=[file for note in parsed for file in note.files],
         secret=frozenset(name for note in parsed for name in note.secret),
-        seeds=[*_hash_seed(process), *_seeds(seeded, find_seeds(values, flat), process.cwd)],
+        seeds=[*_hash_seed(process), *_seeds(seeded, process.cwd)],
         changed=changed,
     )
 
@@ -321,19 +321,12 @@ def _hash_seed(process: Process) -> list[Seed]:
     return [Seed(name=HASH_SEED, value=value, origin="environment")] if value and value != "random" else []
 
 
-def _seeds(seeded: Sequence[Seeded], configured: Sequence[Seed], cwd: str | None) -> list[Seed]:
-    """What code set, at last: from the configured value that it equals, else said by the code."""
+def _seeds(seeded: Sequence[Seeded], cwd: str | None) -> list[Seed]:
+    """What code set, at last. Whence the code has a value nobody sees: that another equals it says nothing."""
     last: dict[tuple[str, str], Seeded] = {(note.name, note.place): note for note in seeded}
-    return [_set_by_code(note, configured, cwd) for note in last.values()]
+    return [_set_by_code(note, cwd) for note in last.values()]
 
 
-def _set_by_code(note: Seeded, configured: Sequence[Seed], cwd: str | None) -> Seed:
+def _set_by_code(note: Seeded, cwd: str | None) -> Seed:
     place = note.place.removeprefix(f"{cwd}/") if cwd else note.place
-    return Seed(name=note.name, value=note.value, origin=_said_by(note.value, configured), place=place or None)
-
-
-def _said_by(value: Any, configured: Sequence[Seed]) -> Origin:
-    for seed in configured:
-        if seed.value == value:
-            return seed.origin
-    return "declared"
+    return Seed(name=note.name, value=note.value, origin="declared", place=place or None)
