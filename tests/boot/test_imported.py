@@ -79,21 +79,34 @@ def test_that_nobody_told_is_not_that_nothing_was_imported(
     assert imported(workplace.record(*command)) == told
 
 
-def test_a_distribution_that_is_edited_in_place_is_known_by_where_it_lies(workplace: Workplace) -> None:
+FINDERS = {
+    "a path": ("edited.pth", "{project}/src\n", ""),
+    "a path that holds what is not its own": ("edited.pth", "{project}/src\n{project}\n", "edited\n"),
+    "a map": ("finder.py", "MAPPING: dict[str, str] = {{'edited': '{project}/src/edited'}}\n", ""),
+    "calls": ("_impl.py", "F.map_module('edited', '{project}/src/edited/__init__.py')\n", ""),
+    "nothing but its name": ("edited-0.1.dist-info/INSTALLER", "loader", ""),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "top"), FINDERS.values(), ids=FINDERS)
+@pytest.mark.parametrize(("program", "told"), [("import edited.part", {"edited": "0.1"}), ("import beside", {})])
+def test_a_distribution_that_is_edited_in_place_counts_where_a_module_of_its_own_was_imported(
+    file: str, text: str, top: str, program: str, told: dict[str, str], workplace: Workplace
+) -> None:
     workplace.run([PYTHON, "-m", "venv", "--without-pip", "env"]).ok()
     site = next((workplace.path / "env/lib").iterdir()) / "site-packages"
     project = workplace.path.parent / "a project"
-    project.mkdir()
-    (project / "edited.py").write_text("")
-    install(site, "edited_project", "0.1", record=False)
-    (site / "edited_project-0.1.dist-info/RECORD").write_text("edited.pth,,\n")
+    for name in ("src/edited/__init__.py", "src/edited/part.py", "beside.py", "program.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("")
+    install(site, "edited", "0.1", record=False, top=top)
+    (site / file).write_text(text.format(project=project))
+    (site / "edited-0.1.dist-info/RECORD").write_text(f"{file},,\n")
     url = f"file://{str(project).replace(' ', '%20')}"
-    (site / "edited_project-0.1.dist-info/direct_url.json").write_text(
-        json.dumps({"url": url, "dir_info": {"editable": True}})
-    )
-    (site / "edited.pth").write_text(f"{project}\n")
-    workplace.script("program.py", "import edited\n")
-    assert imported(workplace.record("env/bin/python", "program.py")) == {"edited-project": "0.1"}
+    (site / "edited-0.1.dist-info/direct_url.json").write_text(json.dumps({"url": url, "dir_info": {"editable": True}}))
+    (project / "program.py").write_text(program)
+    record = workplace.record("env/bin/python", f"{project}/program.py", env={"PYTHONPATH": f"{project}/src"})
+    assert imported(record) == told
 
 
 def test_the_libraries_below_numpy_are_named_as_they_were_loaded(workplace: Workplace) -> None:

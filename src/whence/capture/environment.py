@@ -16,7 +16,6 @@ from ..records.encoding import encode
 from ..records.environment import (
     Container,
     Environment,
-    Imported,
     Interpreter,
     Package,
     Scheduler,
@@ -25,7 +24,7 @@ from ..records.environment import (
 )
 from ..rules.container import declared_container, disagreement, identity, masked
 from ..rules.hardware import hardware_class
-from ..rules.packages import edited, portable
+from ..rules.packages import portable
 from ..rules.schedulers import scheduler
 from ..rules.secrets import Mask
 from ..rules.variables import ALLOWED, chosen, modules
@@ -35,7 +34,7 @@ from .container import observe_container
 from .hardware import read_hardware, read_system
 from .hostfiles import HostFiles
 from .lockfiles import Locks, read_locks
-from .packages import Installed, read_installed
+from .packages import Edited, Installed, read_installed
 from .running import PythonEnvironment, Running, running_environment
 from .settings import read_settings
 
@@ -52,8 +51,7 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
     """The canonical JSON of `Software`; its digest is the fingerprint, and it is to be kept as an object."""
     lock_bytes: dict[str, bytes] = {}
     """Lock files to keep as objects, by digest."""
-    edited: dict[str, Imported] = {}
-    """Distributions that are installed to be edited in place, by the URL of their folder."""
+    edited: list[Edited] = []
     missing: list[Missing] = []
 
 
@@ -114,7 +112,7 @@ def capture_environment(
         environment=environment,
         software=software,
         lock_bytes=locks.kept,
-        edited=edited(installed.packages),
+        edited=installed.edited,
         missing=attempts.missing,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from ..records.environment import Imported
 from ..rules.packages import normalise
 from .hostfiles import regular_bytes
-from .packages import name_of_dist_info, name_of_egg
+from .packages import Edited, name_of_dist_info, name_of_egg
 
 _LIMIT = 64 << 20
 """Bytes of a list: the largest known are of some MB."""
@@ -48,10 +48,62 @@ def distributions_of(files: Iterable[str]) -> Belonging:
     )
 
 
-def edited_distributions(paths: Iterable[str], edited: Mapping[str, Imported]) -> set[Imported]:
-    """Those of the distributions that are edited in place, by the URLs of their folders, in which a path lies."""
-    parts = [(unquote(url.removeprefix("file://")).rstrip("/") + "/", one) for url, one in edited.items()]
-    return {one for path in paths for folder, one in parts if path.startswith(folder)} if parts else set()
+def edited_distributions(modules: Sequence[tuple[str, str]], edited: Iterable[Edited]) -> set[Imported]:
+    """Those of the distributions that are edited in place of which one of the modules was imported, each with its file.
+    What lies in the project's folder beside them (a script that was started) is none of them."""
+    return {
+        Imported(name=one.package.name, version=one.package.version)
+        for one in edited
+        if modules and (provided := _provided(one)) and any(_provides(provided, *module) for module in modules)
+    }
+
+
+class _Provided(msgspec.Struct, frozen=True, kw_only=True):
+    """The modules of a distribution that lie elsewhere."""
+
+    roots: list[str]
+    """Folders that are searched for modules for it."""
+    mapped: dict[str, str]
+    """Module to its file or folder, where a finder is told so."""
+    tops: set[str] | None
+    """The names at the top that are its own; nothing where it does not say."""
+
+
+_MAPPED = re.compile(rb"""['"]([\w.]+)['"]\s*[:,]\s*['"](/[^'"\n]+)['"]""")
+"""Of the finders that setuptools (`MAPPING = {'a': '/x/a'}`) and editables (`map_module('a', '/x/a.py')`) write."""
+
+
+def _provided(one: Edited) -> _Provided:
+    site = os.path.dirname(one.metadata)
+    record = _text(f"{one.metadata}/RECORD")
+    names = [] if record is None else [line.partition(b",")[0] for line in record.splitlines()]
+    files = {name: _text(f"{site}/{os.fsdecode(name)}") or b"" for name in names if name.endswith((b".pth", b".py"))}
+    lines = [line.strip() for name, text in files.items() if name.endswith(b".pth") for line in text.splitlines()]
+    roots = [os.path.join(site, os.fsdecode(line)) for line in lines if line and not line.startswith((b"import", b"#"))]
+    mapped = {
+        os.fsdecode(module): os.fsdecode(path)
+        for name, text in files.items()
+        if name.endswith(b".py")
+        for module, path in _MAPPED.findall(text)
+    }
+    said = _text(f"{one.metadata}/top_level.txt")
+    tops = None if said is None else {os.fsdecode(word) for word in said.split()}
+    if not roots and not mapped:
+        project = unquote((one.package.url or "").removeprefix("file://"))
+        roots, tops = [project, f"{project}/src"], tops or {one.package.name.replace("-", "_")}
+    return _Provided(roots=[os.path.realpath(root) for root in roots], mapped=mapped, tops=tops)
+
+
+def _provides(provided: _Provided, module: str, path: str) -> bool:
+    path = os.path.realpath(path)
+    for name, place in provided.mapped.items():
+        place = os.path.realpath(place).removesuffix("/__init__.py")
+        if f"{module}.".startswith(f"{name}.") and (path == place or path.startswith((f"{place}/", f"{place}."))):
+            return True
+    if provided.tops is not None and module.partition(".")[0] not in provided.tops:
+        return False
+    stem = module.replace(".", "/")
+    return any(path.startswith((f"{root}/{stem}.", f"{root}/{stem}/__init__.")) for root in provided.roots)
 
 
 def _in_folder(folder: str, within: set[str]) -> Iterator[tuple[str, str]]:

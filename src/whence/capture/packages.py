@@ -23,10 +23,19 @@ _TAIL = 2048
 _METADATA_LIMIT = 4 << 20
 
 
+class Edited(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution that is installed to be edited in place."""
+
+    package: Package
+    metadata: str
+    """The folder that says what it provides: `…/NAME-VERSION.dist-info`, `…/NAME.egg-info`."""
+
+
 class Installed(msgspec.Struct, kw_only=True):
     """What an environment's folders hold."""
 
     packages: list[Package] = []
+    edited: list[Edited] = []
     libraries: list[str] = []
     """BLAS and LAPACK libraries that wheels carry: `numpy.libs/libscipy_openblas64_-ff651d7f.so`."""
     faults: list[str] = []
@@ -45,6 +54,7 @@ def read_installed(folders: Sequence[str], conda_prefix: str | None, mask: Mask)
         same = found.setdefault(package.name, [])
         same[:] = [p for p in same if p.version != package.version] + [package]
     installed.packages = [package for same in found.values() for package in same]
+    installed.edited = [one for one in installed.edited if one.package in found.get(one.package.name, [])]
     return installed
 
 
@@ -62,7 +72,7 @@ def _distributions(folder: str, mask: Mask, installed: Installed) -> Iterator[Pa
         elif name.endswith((".egg-info", ".egg")):
             package = _from_egg(folder, name)
         elif name.endswith(".egg-link"):
-            package = _from_egg_link(folder, name)
+            package = _from_egg_link(folder, name, installed)
         else:
             if name in ("numpy.libs", "scipy.libs"):
                 installed.libraries.extend(_blas(folder, name))
@@ -77,13 +87,16 @@ def _from_dist_info(folder: str, name: str, mask: Mask, installed: Installed) ->
         return None
     try:
         text = regular_bytes(f"{folder}/{name}/direct_url.json", _METADATA_LIMIT)
-        return from_direct_url(*named, text, mask)
+        package = from_direct_url(*named, text, mask)
     except (FileNotFoundError, NotADirectoryError):
         # PEP 610: without the file it came from an index; Debian's folder is filled by dpkg.
         return Package(name=named[0], version=named[1], source="unknown" if "dist-packages" in folder else "index")
     except (OSError, ValueError) as error:
         installed.faults.append(f"{name}/direct_url.json: {error}")
         return Package(name=named[0], version=named[1])
+    if package.source == "editable":
+        installed.edited.append(Edited(package=package, metadata=f"{folder}/{name}"))
+    return package
 
 
 def name_of_dist_info(folder: str, name: str) -> tuple[str, str] | None:
@@ -105,7 +118,7 @@ def _from_egg(folder: str, name: str) -> Package | None:
     return Package(name=named[0], version=named[1]) if named else None
 
 
-def _from_egg_link(folder: str, name: str) -> Package | None:
+def _from_egg_link(folder: str, name: str, installed: Installed) -> Package | None:
     """What `setup.py develop` leaves: a file that holds the path of the project."""
     try:
         project = regular_bytes(f"{folder}/{name}", _METADATA_LIMIT).decode("utf-8", "replace").splitlines()[0].strip()
@@ -115,7 +128,9 @@ def _from_egg_link(folder: str, name: str) -> Package | None:
     named = next((stated for info in infos if (stated := _stated(f"{project}/{info}/PKG-INFO"))), None)
     if named is None:
         named = (normalise(name.removesuffix(".egg-link")), "unknown")
-    return Package(name=named[0], version=named[1], source="editable", url=f"file://{project}")
+    package = Package(name=named[0], version=named[1], source="editable", url=f"file://{project}")
+    installed.edited += [Edited(package=package, metadata=f"{project}/{info}") for info in infos[:1]]
+    return package
 
 
 def _stated(path: str) -> tuple[str, str] | None:

@@ -96,9 +96,9 @@ def _state_sources(launch: Launch, found: Told, enough: Callable[[], bool]) -> N
 
 
 def _state_imported(launch: Launch, found: Told) -> None:
-    """Those of site-packages by what they list, those that are edited in place by where their sources lie."""
+    """Those of site-packages by what they list, those that are edited in place by the modules that they provide."""
     belonging = distributions_of(sorted({file for one in found.installed for file in one.files}))
-    edited = edited_distributions((path for _, path, *_ in found.sources), launch.edited)
+    edited = edited_distributions([(module, path) for module, path, *_ in found.sources], launch.edited)
     if belonging.unknown:
         named = ", ".join(belonging.unknown[:NAMED])
         _miss(launch, "environment.imported", f"no distribution lists {len(belonging.unknown)} imported files: {named}")

@@ -26,6 +26,7 @@ from ..capture.host import capture_host, capture_user
 from ..capture.hostfiles import HostFiles
 from ..capture.inputs import InputDigest, declare, digest_all
 from ..capture.outputs import Expected, OutputDigest
+from ..capture.packages import Edited
 from ..capture.places import Mounts
 from ..errors import RefusedError, StoreError, UsageError
 from ..ids import new_id
@@ -33,7 +34,6 @@ from ..records import events
 from ..records.base import Missing
 from ..records.code import Code, DirtyPath
 from ..records.configuration import UNREAD_FORMAT
-from ..records.environment import Imported
 from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
@@ -97,8 +97,7 @@ class Launch(msgspec.Struct, kw_only=True):
     """Where the declared outputs lie that were found at the end."""
     libraries: tuple[str, ...] = ()
     """The folders of the command's environment."""
-    edited: dict[str, Imported] = {}
-    """Distributions that are installed to be edited in place, by the URL of their folder."""
+    edited: list[Edited] = []
     observed: Observed | None = None
     """What the command was seen to do, where it is watched."""
     printed: tuple[Printed, ...] = ()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from ..records.environment import Imported, Package
+from ..records.environment import Package
 
 _USER_INFO = r"(?<=://)[^/@\s\"']*@"
 _SSH_USER = r"(?:ssh|git\+ssh)://[A-Za-z0-9_.-]+@"
@@ -104,15 +104,6 @@ def from_conda(file: str, tail: bytes) -> Package | None:
         url=without_credentials(url[1].decode("utf-8", "replace")) if url else None,
         digest=f"sha256:{digest[1].decode('ascii')}" if digest else None,
     )
-
-
-def edited(packages: Iterable[Package]) -> dict[str, Imported]:
-    """The packages that are edited in place, by the URL of their folder on this host."""
-    return {
-        package.url or "": Imported(name=package.name, version=package.version)
-        for package in packages
-        if package.source == "editable" and (package.url or "").startswith("file:///")
-    }
 
 
 def portable(packages: Iterable[Package]) -> tuple[list[Package], dict[str, str]]:
