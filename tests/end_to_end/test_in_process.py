@@ -89,6 +89,17 @@ with whence.start({"lr": 0.1, "seed": 7}, name="first", purpose="to see", tags={
     workplace.whence("verify").ok()
 
 
+def test_what_a_block_read_and_wrote_is_counted_as_of_a_command_also_from_the_cache(workplace: Workplace) -> None:
+    (workplace.path / "large.bin").write_bytes(bytes(8 << 20))
+    copy = "data = open('large.bin', 'rb').read(); open('copy.bin', 'wb').write(data)\n"
+    block = script(workplace, "with whence.start(): " + copy)["resources"]
+    workplace.write("plain.py", copy)
+    command = workplace.record(sys.executable, "plain.py")["resources"]
+    for used in (block, command):
+        assert 8 << 20 <= used["read_bytes"] < 16 << 20
+        assert 8 << 20 <= used["written_bytes"] < 16 << 20
+
+
 def test_a_fraction_that_is_no_number_leaves_the_sentence_and_a_sound_record(workplace: Workplace) -> None:
     body = "with whence.start() as run:\n    run.progress('lost count', float('nan'))\n"
     assert script(workplace, body)["progress"] | {"at": None} == {"text": "lost count", "fraction": None, "at": None}

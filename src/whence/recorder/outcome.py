@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -16,6 +15,7 @@ from ..handlers import let_pass
 from ..records.events import RunEnded
 from ..records.run import Error, Resources
 from ..system.processes import PEAK_UNIT
+from ..system.tree import transferred
 
 BlockStatus = Literal["succeeded", "failed", "interrupted", "killed"]
 
@@ -131,7 +131,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def now(cls) -> Usage:
         times = os.times()
-        read, written = _transferred()
+        read, written = transferred(os.getpid()) or (None, None)
         return cls(
             monotonic=time.monotonic(),
             user=times.user + times.children_user,
@@ -139,15 +139,6 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
             read=read,
             written=written,
         )
-
-
-def _transferred() -> tuple[int | None, int | None]:
-    """Bytes that reached and left the disks, from /proc/self/io (proc(5))."""
-    try:
-        fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text("ascii").splitlines())
-        return int(fields["read_bytes"]), int(fields["write_bytes"])
-    except (OSError, KeyError, ValueError):
-        return None, None
 
 
 def used_since(before: Usage) -> Resources:

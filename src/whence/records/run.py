@@ -61,7 +61,9 @@ class Resources(Struct, frozen=True, kw_only=True):
     peak_memory_process: int | None = None
     """The largest resident memory of any single process, from the kernel."""
     read_bytes: int | None = None
+    """Passed to `read` and its like, whether from a disk, a cache or a pipe."""
     written_bytes: int | None = None
+    """Passed to `write` and its like."""
     processes: int | None = None
     """The most processes seen at one sample."""
 
