@@ -90,6 +90,13 @@ def _hidden(flag: str) -> Callable[[Workplace], None]:
     return change
 
 
+def _mode_and(place: Workplace, name: str, *, staged: bool = False) -> None:
+    place.write(name, "x = 'and more'\n")
+    (place.path / name).chmod(0o755)
+    if staged:
+        place.git("add", name)
+
+
 def _type(place: Workplace) -> None:
     (place.path / "helper.py").unlink()
     (place.path / "helper.py").symlink_to("/etc/hostname")
@@ -112,6 +119,8 @@ DIRTY: dict[str, tuple[Callable[[Workplace], object], dict[str, str]]] = {
     "renamed": (lambda p: p.git("mv", "helper.py", "renamed.py"), {"renamed.py": "renamed"}),
     "unrelated": (lambda p: p.write("README.md", "bye\n"), {"README.md": "modified"}),
     "mode": (lambda p: (p.path / "helper.py").chmod(0o755), {"helper.py": "mode"}),
+    "mode and content": (lambda p: _mode_and(p, "helper.py"), {"helper.py": "modified"}),
+    "mode and content, staged": (lambda p: _mode_and(p, "helper.py", staged=True), {"helper.py": "staged"}),
     "type": (_type, {"helper.py": "type"}),
     "a folder where a file was": (_folder_for_file, {"helper.py": "deleted", "helper.py/inner.py": "untracked"}),
     "conflict": (_conflict, {"helper.py": "conflict"}),
@@ -155,6 +164,20 @@ def test_a_dirty_folder_is_kept_byte_for_byte_and_left_alone(repo: CodeWorld, st
     assert code.git_tree == repo.git_tree()
     shutil.rmtree(repo.place.path)
     assert contents(repo.restored(code.tree)) == files
+
+
+@pytest.mark.parametrize("name", ["helper.py", '"q".py', "two\nlines.py"])
+def test_that_content_and_mode_both_changed_is_said(repo: CodeWorld, name: str) -> None:
+    repo.place.write(name, "x = 1\n")
+    repo.place.write("only.sh", "true\n")
+    repo.place.commit()
+    _mode_and(repo.place, name)
+    (repo.place.path / "only.sh").chmod(0o755)
+    found = {one.path: (one.state, one.mode_changed, one.words) for one in repo.record().dirty_paths}
+    assert found == {name: ("modified", True, "modified, mode"), "only.sh": ("mode", True, "mode")}
+    repo.place.git("add", "-A")
+    found = {one.path: (one.state, one.mode_changed, one.words) for one in repo.record().dirty_paths}
+    assert found == {name: ("staged", True, "modified, staged, mode"), "only.sh": ("mode", True, "mode")}
 
 
 def test_the_old_name_of_a_rename_is_kept(repo: CodeWorld) -> None:

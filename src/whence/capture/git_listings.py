@@ -113,20 +113,29 @@ _FIELDS = {"1": 7, "2": 8, "u": 9}
 """Words between the kind and the path."""
 
 
+_NO_MODE = "000000"
+
+
 def _changed_path(kind: str, rest: str, before: str | None) -> tuple[DirtyPath, bool]:
     """The path, and whether its file is there."""
     words = rest.split(" ", _FIELDS[kind])
     path, x, y = words[-1], words[0][0], words[0][1]
     if kind == "u":
-        there = words[5] != "000000"
+        there = words[5] != _NO_MODE
         return DirtyPath(path=path, state="conflict", change="modified" if there else "deleted"), there
-    there = words[4] != "000000"
+    there = words[4] != _NO_MODE
     change = "renamed" if kind == "2" else "added" if "A" in (x, y) else "modified"
     state = _state(kind, x, y, words, there)
-    return DirtyPath(path=path, state=state, change=change if there else "deleted", before=before), there
+    known = words[2] if words[2] != _NO_MODE else words[3]
+    mode = there and state != "type" and _NO_MODE != known != words[4]
+    return (
+        DirtyPath(path=path, state=state, change=change if there else "deleted", before=before, mode_changed=mode),
+        there,
+    )
 
 
 def _state(kind: str, x: str, y: str, words: list[str], there: bool) -> State:
+    """Of a file whose mode differs from the index git does not say whether its content does."""
     head_mode, index_mode, file_mode = words[2], words[3], words[4]
     if not there:
         return "deleted"
@@ -134,7 +143,7 @@ def _state(kind: str, x: str, y: str, words: list[str], there: bool) -> State:
         return "renamed"
     if "T" in (x, y):
         return "type"
-    if x == "." and index_mode != file_mode and index_mode != "000000":
+    if x == "." and index_mode != file_mode and index_mode != _NO_MODE:
         return "mode"
     if y == "." and head_mode != index_mode and words[5] == words[6]:
         return "mode"

@@ -193,6 +193,7 @@ def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
     tracked, gitlinks = _read_index(place, environ) or parse_index(git.answer("ls-files", "-s", "-v", "-z", seconds=60))
     converted = _converted(git, place, config, environ, tracked, status)
     status = _without_intact_pointers(git, place, tracked, converted, status)
+    status = _with_content(git, tracked, status)
     return View(
         place=place, status=status, tracked=tracked, gitlinks=gitlinks, converted=converted, config=config, git=git,
         missing=refused,
@@ -331,6 +332,35 @@ def _without_intact_pointers(
         return status
     changed = {path: dirty for path, dirty in status.changed.items() if path not in intact}
     return replace(status, changed=changed, content=status.content - intact)
+
+
+def _with_content(git: Git, tracked: tuple[Tracked, ...], status: Status) -> Status:
+    """Of the files whose mode changed, those whose content did as well are modified. All are one question to git."""
+    blobs = {
+        item.path: item.blob
+        for item in tracked
+        if item.path in status.content and status.changed[item.path].state == "mode"
+    }
+    now = _blobs_now(git, list(blobs)) if blobs else {}
+    edited = {
+        path: replace(status.changed[path], state="modified") for path, blob in now.items() if blob != blobs[path]
+    }
+    return replace(status, changed=status.changed | edited) if edited else status
+
+
+def _blobs_now(git: Git, paths: list[str]) -> dict[str, str]:
+    """What git would store for the files; nothing is written. A name that no list of lines holds is asked for alone."""
+    lines = [path for path in paths if "\n" not in path and not path.startswith('"')]
+    found: dict[str, str] = {}
+    try:
+        said = git.answer("hash-object", "--stdin-paths", stdin=os.fsencode("\n".join([*lines, ""])), seconds=60)
+        found |= dict(zip(lines, said.decode("ascii").split(), strict=True))
+        for path in paths:
+            if path not in found:
+                found[path] = git.answer("hash-object", "--", path).decode("ascii").strip()
+    except GitError:
+        return found  # A file that is gone by now, or cannot be read: what git said of its mode stands.
+    return found
 
 
 def pointed_at(git: Git, blob: str) -> str | None:

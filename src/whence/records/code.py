@@ -49,6 +49,8 @@ class DirtyPath(Struct, frozen=True, kw_only=True):
     """`hidden`: git was told to look away (`assume-unchanged`, `skip-worktree`) and the bytes differ."""
     change: Literal["added", "modified", "deleted", "renamed"] | None = None
     """What became of the file since the commit, staged or not; nothing in records that are older than this field."""
+    mode_changed: bool = False
+    """Whether the file may be executed is another than in the commit; `state` is `mode` where nothing else changed."""
     role: Literal["code", "result"] = "code"
     """`result`: an earlier run recorded it as output, or `code_exclude` matches it."""
     before: str | None = None
@@ -57,9 +59,10 @@ class DirtyPath(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """For a person: `added, staged`. The change is named where the state does not tell it."""
-        if self.change is None or self.state not in ("modified", "staged", "staged+modified"):
-            return self.state
-        return self.change if self.state == "modified" else f"{self.change}, {self.state}"
+        words = [self.state]
+        if self.change is not None and self.state in ("modified", "staged", "staged+modified"):
+            words = [self.change] if self.state == "modified" else [self.change, self.state]
+        return ", ".join([*words, *(["mode"] if self.mode_changed and self.state != "mode" else [])])
 
 
 class LeftOut(Struct, frozen=True, kw_only=True):
