@@ -614,7 +614,7 @@ def test_declared_values_are_held_against_what_is_seen(repo: CodeWorld) -> None:
 def test_results_and_exclusions_are_listed_apart(repo: CodeWorld) -> None:
     repo.place.write("out/model.pt", "m\n")
     repo.place.write("notes.log", "n\n")
-    code = repo.record(is_result=lambda path: "/out/" in path, code_exclude=("*.log",))
+    code = repo.record(is_result=lambda path, tracked: "/out/" in path, code_exclude=("*.log",))
     assert {d.path: d.role for d in code.dirty_paths} == {"notes.log": "result", "out/model.pt": "result"}
     assert not code.dirty
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -152,6 +153,37 @@ def test_what_is_excluded_changes_neither_the_code_id_nor_the_dirty_flag_and_is_
     assert empty == other, "an empty variable excludes nothing"
     flag = ids(repository, options=("--policy", "code_exclude=notes/"), env={"WHENCE_POLICY_CODE_EXCLUDE": ""})
     assert flag == clean
+
+
+MAKES = """\
+import pathlib
+for name in ("outputs/.hydra/config.yaml", "done.ipynb", "made.py"):
+    pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(name).write_text("{}")
+pathlib.Path("own.yaml").write_text("a: 2")
+"""
+
+
+def test_settings_and_notebooks_that_a_run_made_are_results_until_they_are_under_version_control(
+    repository: Workplace,
+) -> None:
+    repository.write("make.py", MAKES)
+    repository.commit()
+    clean = ids(repository)
+    repository.write("own.yaml", "a: 1")
+    repository.record(PYTHON, "make.py")
+    ids(repository)
+    roles = {one["path"]: one["role"] for one in repository.show()["code"]["dirty_paths"]}
+    results = {"outputs/.hydra/config.yaml": "result", "done.ipynb": "result"}
+    assert roles == {**results, "made.py": "code", "own.yaml": "code"}
+    (repository.path / "made.py").unlink()
+    (repository.path / "own.yaml").unlink()
+    assert ids(repository) == clean
+    shutil.rmtree(repository.store / "cache" / "results")
+    assert ids(repository) == clean, "the records say it again"
+    repository.git("add", "outputs/.hydra/config.yaml")
+    code, dirty = ids(repository)
+    assert code != clean[0] and dirty, "what is tracked is code"
 
 
 @pytest.mark.scenario("B12")

@@ -267,7 +267,7 @@ def test_results_and_exclusions_do_not_make_another_code_id(world: CodeWorld) ->
     clean = world.record()
     world.place.write("out/model.pt", "weights\n")
     world.place.write("run.log", "line\n")
-    terms = Terms(is_result=lambda path: path.startswith("out/"), code_exclude=("*.log",))
+    terms = Terms(is_result=lambda path, tracked: path.startswith("out/"), code_exclude=("*.log",))
     dirty = world.record(terms=terms)
     assert dirty.id == clean.id
     assert dirty.tree != clean.tree

@@ -58,7 +58,7 @@ def bump(
     environ: Mapping[str, str],
     *,
     plan: bool = False,
-    is_result: Callable[[str], bool] = no_result,
+    is_result: Callable[[str, bool], bool] = no_result,
     code_exclude: Sequence[str] = (),
 ) -> Bumped:
     """Tag the commit of the folder with the next version and push the tag; with `plan`, only say which.
@@ -104,14 +104,15 @@ def _refuse_named(folder: Path, environ: Mapping[str, str], version: str, commit
 
 
 def _refuse_dirty(
-    folder: Path, environ: Mapping[str, str], is_result: Callable[[str], bool], code_exclude: Sequence[str]
+    folder: Path, environ: Mapping[str, str], is_result: Callable[[str, bool], bool], code_exclude: Sequence[str]
 ) -> None:
     root = _git(folder, environ, "rev-parse", "--show-toplevel").removesuffix("\n")
-    status = _git(folder, environ, "status", "--porcelain=v2", "-z", "--untracked-files=all")
+    said = _git(folder, environ, "status", "--porcelain=v2", "-z", "--untracked-files=all")
+    status = parse_status(os.fsencode(said))
     changed = [
         words
-        for path, words in _changes(parse_status(os.fsencode(status)))
-        if not is_result(f"{root}/{path}") and not is_excluded(path, code_exclude)
+        for path, words in _changes(status)
+        if not is_result(f"{root}/{path}", path in status.changed) and not is_excluded(path, code_exclude)
     ]
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""

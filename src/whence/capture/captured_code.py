@@ -12,7 +12,7 @@ from ..records.base import Missing
 from ..records.code import Code, Entry, LeftOut
 from ..rules.snapshot import Plan
 
-Judge = Callable[[str], bool]
+Judge = Callable[[str, bool], bool]
 """Whether an absolute path is an output of an earlier run."""
 
 
@@ -46,7 +46,7 @@ def _short(path: str) -> str:
     return path if len(path) <= 200 else f"{path[:200]}…"
 
 
-def no_result(path: str) -> bool:
+def no_result(path: str, tracked: bool) -> bool:
     """The judge of a store without earlier runs."""
     return False
 

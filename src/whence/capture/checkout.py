@@ -57,11 +57,12 @@ def checkout_code(
     if root is not None:
         _collect(view, "", found, 0)
 
-    def role(path: str) -> bool:
-        return is_result(os.path.join(root or "", path)) or is_excluded(path, code_exclude)
+    def role(path: str, tracked: bool) -> bool:
+        return is_result(os.path.join(root or "", path), tracked) or is_excluded(path, code_exclude)
 
-    dirty_paths = [msgspec.structs.replace(d, role="result") if role(d.path) else d for d in found.dirty]
-    unknown = [item for item in found.unlisted if not role(item.path)]
+    results = {d.path for d in found.dirty if role(d.path, d.state != "untracked")}
+    dirty_paths = [msgspec.structs.replace(d, role="result") if d.path in results else d for d in found.dirty]
+    unknown = [item for item in found.unlisted if not role(item.path, False)]
     if found.unlisted:
         found.missing.append(missing_unlisted(found.unlisted))
     dirty = any(d.role == "code" for d in dirty_paths)

@@ -312,13 +312,13 @@ def snapshot_terms(launch: Launch, root: str) -> Terms:
     return terms_of(launch.around.policy, launch.around.secrets, root, _is_result(launch))
 
 
-def _is_result(launch: Launch) -> Callable[[str], bool]:
+def _is_result(launch: Launch) -> Callable[[str, bool], bool]:
     """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this, or has what is
     printed."""
     paths = [split_kind(spec)[1] for spec in launch.request.outputs]
     declared = [launch.cwd / path for spec in paths for path in (spec, spec.partition("=")[2]) if path]
     is_known = results_judge(launch.around.store, [*declared, *(Path(one.path) for one in launch.printed)])
-    return lambda path: is_known(path) or path in launch.passed_on()
+    return lambda path, tracked: is_known(path, tracked) or path in launch.passed_on()
 
 
 def _environment(launch: Launch) -> None:

@@ -19,7 +19,6 @@ from ..records.observation import Connection, Observation
 from ..records.seal import Pending
 from ..rules.classes import Word, word
 from ..rules.folders import Entry, Gathered, at_and_above, gather, is_at_or_below
-from ..rules.kinds import is_result
 from ..rules.observation import FileUse
 from ..rules.programs import host_and_port, is_notable, is_shared_library
 from ..rules.seen import Identity
@@ -27,7 +26,7 @@ from ..rules.snapshot import matches
 from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
 from ..store.objects import put_bytes, sync_objects
-from ..store.results import add_results
+from ..store.results import add_artifacts
 from ..system.leases import is_written_to
 from .before_run import BeforeRun
 from .launch import Launch
@@ -283,7 +282,7 @@ class Settling:
                 one.still_written = is_written_to(one.absolute) is True and not self._is_only_held_above(one)
         artifacts = state_outputs(self._launch, found, self._pending)
         store = self._launch.around.store
-        add_results(store, self._launch.cwd, [artifact.path for artifact in artifacts if is_result(artifact)])
+        add_artifacts(store, self._launch.cwd, artifacts)
         if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
             sync_objects(store, stored)
 

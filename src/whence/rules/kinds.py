@@ -116,6 +116,21 @@ def is_result(artifact: Artifact) -> bool:
     when it is source code or settings, nor a folder that holds other files too."""
     if artifact.missing:
         return False
-    return artifact.how == "declared" or (
-        artifact.kind not in ("code", "config", "notebook") and artifact.whole is not False
+    return artifact.how == "declared" or (artifact.kind not in ("code", *_OF_BOTH) and artifact.whole is not False)
+
+
+_OF_BOTH = ("config", "notebook")
+
+
+def is_result_untracked(artifact: Artifact) -> bool:
+    """Whether what lies at its path is a result as long as nobody has put it under version control: settings and
+    notebooks that a run was seen to make, where nothing was before (Hydra's `.hydra/`, an executed notebook)."""
+    return (
+        artifact.how == "observed"
+        and not artifact.missing
+        and artifact.kind in _OF_BOTH
+        and artifact.role != "changed"
+        and artifact.digest_before is None
+        and artifact.before_because is None
+        and artifact.whole is not False
     )

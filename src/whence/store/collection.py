@@ -46,20 +46,21 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     keyed: Callable[[bytes], str] = digest_of
     mask: Callable[[str], str] = lambda path: path
     """A path without the secret that stands in it."""
-    is_result: Callable[[str], bool] = lambda path: False
+    is_result: Callable[[str, bool], bool] = lambda path, tracked: False
+    """Of a path, and whether it is under version control."""
     code_exclude: Sequence[str] = ()
     digest_seconds: float = 2.0
     """For digests of files that are left out; those not reached have none."""
 
 
-def terms_of(policy: Policy, secrets: Secrets, root: str, is_result: Callable[[str], bool]) -> Terms:
+def terms_of(policy: Policy, secrets: Secrets, root: str, is_result: Callable[[str, bool], bool]) -> Terms:
     """The terms for the folder `root`; `is_result` judges absolute paths."""
     return Terms(
         untracked_limit=policy.untracked_limit,
         file_is_secret=secrets.file_is_secret,
         keyed=secrets.keyed,
         mask=secrets.mask_text,
-        is_result=lambda path: is_result(f"{root}/{path}"),
+        is_result=lambda path, tracked: is_result(f"{root}/{path}", tracked),
         code_exclude=policy.code_exclude,
     )
 

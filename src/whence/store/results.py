@@ -2,7 +2,8 @@
 
 Derived, in `cache/results/`: each file there is a list of paths under the digest of its bytes, created exclusively, so
 runs that end together take no lock and lose nothing. When the folder is gone it is made anew from the records. Paths
-are relative to the folder that holds the store, or absolute outside it, so a moved project keeps its answers.
+are relative to the folder that holds the store, or absolute outside it, so a moved project keeps its answers. One that
+is a result only while it is not under version control ends in a NUL.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from pathlib import Path
 
 from ..digests import digest_of
 from ..errors import WhenceError
+from ..records.data import Artifact
 from ..records.encoding import decode, encode
-from ..rules.kinds import is_result
+from ..rules.kinds import is_result, is_result_untracked
 from ..system.files import make_folders, write_new
 from .layout import Store
+
+UNTRACKED = "\0"
 
 MANY = 64
 """So many lists are merged into one by the next reader."""
@@ -36,17 +40,21 @@ def known_results(store: Store) -> frozenset[str]:
     return paths
 
 
-def results_judge(store: Store, declared: Iterable[Path] = ()) -> Callable[[str], bool]:
-    """Tells of an absolute path whether it is, or lies in, an output of an earlier run or one of the declared."""
+def results_judge(store: Store, declared: Iterable[Path] = ()) -> Callable[[str, bool], bool]:
+    """Tells of an absolute path, and whether it is under version control, whether it is, or lies in, an output of an
+    earlier run or one of the declared."""
     results = known_results(store).union(placed(store, path) for path in declared)
 
-    def is_result(path: str) -> bool:
+    def known(place: str, tracked: bool) -> bool:
+        return place in results or (not tracked and place + UNTRACKED in results)
+
+    def judge(path: str, tracked: bool) -> bool:
         if not results:
             return False
         place = placed(store, path)
-        return place in results or any(above in results for above in _folders_above(place))
+        return known(place, tracked) or any(known(above, tracked) for above in _folders_above(place))
 
-    return is_result
+    return judge
 
 
 def _folders_above(path: str) -> Iterator[str]:
@@ -57,8 +65,21 @@ def _folders_above(path: str) -> Iterator[str]:
 
 
 def add_results(store: Store, cwd: Path, paths: Iterable[str]) -> None:
-    """Remember the outputs of a run that ended."""
+    """Remember the declared outputs of a run that ended, and what it printed to."""
     _add(store, frozenset(placed(store, cwd / path) for path in paths))
+
+
+def add_artifacts(store: Store, cwd: Path, artifacts: Iterable[Artifact]) -> None:
+    """Remember the artifacts of a run that ended, as far as they are results."""
+    _add(store, frozenset(_entries(store, cwd, artifacts)))
+
+
+def _entries(store: Store, cwd: Path, artifacts: Iterable[Artifact]) -> Iterator[str]:
+    for artifact in artifacts:
+        if is_result(artifact):
+            yield placed(store, cwd / artifact.path)
+        elif is_result_untracked(artifact):
+            yield placed(store, cwd / artifact.path) + UNTRACKED
 
 
 def placed(store: Store, path: Path | str) -> str:
@@ -112,5 +133,4 @@ def _recorded(store: Store) -> Iterator[str]:
         except (WhenceError, OSError):
             # A run that cannot be read is for `verify` to report.
             continue
-        for artifact in filter(is_result, record.artifacts):
-            yield placed(store, Path(record.cwd or "/") / artifact.path)
+        yield from _entries(store, Path(record.cwd or "/"), record.artifacts)

@@ -139,7 +139,9 @@ class Snapshots:
     def _code_id(self, work: Collection, tree: str) -> str:
         """The tree without results and `code_exclude`, notebooks stripped; mostly the tree itself."""
         terms = work.terms
-        kept = [b for b in work.blobs if not (terms.is_result(b.path) or is_excluded(b.path, terms.code_exclude))]
+        tracked = {entry.path for entry in work.plan.entries if entry.tracked}
+        results = {b.path for b in work.blobs if terms.is_result(b.path, b.path in tracked)}
+        kept = [b for b in work.blobs if b.path not in results and not is_excluded(b.path, terms.code_exclude)]
         stripped = [self._without_outputs(work, b) if b.path.endswith(".ipynb") else b for b in kept]
         stripped += [stand_in(item) for item in work.left_out if _is_keyed(item)]
         return tree if stripped == work.blobs else build_trees(stripped)[0]
@@ -163,10 +165,13 @@ class Snapshots:
         return msgspec.structs.replace(notebook, blob=code)
 
 
-def changed_since(snapshot: Snapshot, is_result: Callable[[str], bool] = lambda path: False) -> list[str]:
-    """Files of the snapshot whose bytes are others now. Costs a stat a file, and a read of those touched since."""
+def changed_since(
+    snapshot: Snapshot, is_result: Callable[[str, bool], bool] = lambda path, tracked: False
+) -> list[str]:
+    """Files of the snapshot whose bytes are others now, but for results. Costs a stat a file, and a read of those
+    touched since."""
     touched = (blob for blob in snapshot.blobs if was_touched(snapshot.root, blob, snapshot.taken))
-    return [blob.path for blob in touched if not is_result(blob.path) and not _is_same(snapshot, blob)]
+    return [blob.path for blob in touched if not is_result(blob.path, False) and not _is_same(snapshot, blob)]
 
 
 def _is_keyed(item: LeftOut) -> bool:
