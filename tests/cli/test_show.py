@@ -185,6 +185,13 @@ def test_a_source_that_was_edited_during_the_run_stands_under_code_and_audit_nam
     )
 
 
+def test_data_that_changed_during_the_run_is_not_called_an_edited_source(workplace: Workplace) -> None:
+    workplace.script("job.py", "for name in ('rows.csv', 'tool'): open(name, 'a').write('more')\n")
+    workplace.repository(**{"rows.csv": "1\n", "tool": "#!/bin/sh\n"})
+    record = workplace.record("python", "job.py", options=("--policy", "observe=off"))
+    assert [one["detail"] for one in record["anomalies"]] == [["tool"]]
+
+
 def test_a_seed_that_code_set_and_a_tree_with_gaps_are_said_so(repository: Workplace) -> None:
     repository.write("job.py", "import random; random.seed(7)\n")
     repository.write("big.bin", "x" * 3000)

@@ -19,6 +19,7 @@ from ..records.encoding import encode, timestamp
 from ..records.record import Record
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
+from ..rules.kinds import is_source
 from ..store.journal import POINTS_SUFFIX, SUFFIX
 from ..store.objects import sync_objects
 from ..store.results import add_results
@@ -186,7 +187,8 @@ def _inputs(launch: Launch, enough: Callable[[], bool]) -> None:
 def _sources(launch: Launch) -> None:
     if launch.snapshot is None:
         return
-    changed = changed_since(launch.snapshot, snapshot_terms(launch, launch.snapshot.root).is_result)
+    touched = changed_since(launch.snapshot, snapshot_terms(launch, launch.snapshot.root).is_result)
+    changed = [path for path in touched if is_source(path)]
     if changed:
         shown = [launch.around.secrets.mask_text(path) for path in changed[:NAMED]]
         launch.recording.state(events.CodeChanged(when="end", paths=shown, more=len(changed) - len(shown)))

@@ -111,6 +111,11 @@ def mistaken_kind(spec: str) -> str | None:
     return f"{word!r} is no kind, and is taken as part of the path; {meant}"
 
 
+def is_source(path: str) -> bool:
+    """Whether a file of a snapshot may be of the program, by its name: no data, model, plot, table, report or log."""
+    return guess(path)[0] in ("code", "other", *_OF_BOTH)
+
+
 def is_result(artifact: Artifact) -> bool:
     """Whether what lies at its path is a result, and no part of the program: what was merely seen to be written is not
     when it is source code or settings, nor a folder that holds other files too."""
