@@ -572,7 +572,7 @@ def test_a_folder_without_git_is_kept_without_what_is_installed(world: CodeWorld
     sock.bind(os.path.relpath(place.path / "sock"))
     sock.close()
     code = world.record(terms=Terms(untracked_limit=1000))
-    assert (code.vcs, code.commit, code.dirty) == ("none", None, False)
+    assert (code.vcs, code.commit, code.dirty) == ("none", None, None)
     assert set(contents(world.restored(code.tree))) == {"train.py", "pkg/mod.py"}
     assert {item.path: item.because for item in code.files_left_out} == {
         "big.bin": "it is untracked and larger than untracked_limit (1000 bytes)",

@@ -715,6 +715,14 @@ def test_an_argument_that_is_not_utf8_is_recorded_without_loss(repository: Workp
 # Without git.
 
 
+def test_without_version_control_nothing_is_clean_or_dirty_and_no_policy_refuses_it(workplace: Workplace) -> None:
+    code = workplace.record("true", options=("--policy", "dirty=refuse"))["code"]
+    assert (code["vcs"], code["dirty"]) == ("none", None)
+    for query in ("code.dirty = true", "code.dirty = false"):
+        assert not workplace.whence("log", query, "--json").ok().json_lines()
+    assert "?" not in workplace.whence("log").ok().out
+
+
 @pytest.mark.scenario("A15")
 def test_a_folder_without_git_is_recorded_with_its_snapshot(workplace: Workplace) -> None:
     workplace.script("train.py", "print(1)\n")

@@ -104,6 +104,7 @@ def folder_code(
     version = project_version(where, where)
     code = Code(
         vcs="none",
+        dirty=None,
         root=os.fspath(where),
         entry=entry,
         version=version[0] if version else None,

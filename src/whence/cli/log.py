@@ -257,11 +257,8 @@ def _code(record: Record) -> str:
     code = record.code
     if code is None:
         return "-"
-    return (code.commit or (code.id or "").rpartition(":")[2] or code.tree or "-")[:7] + {
-        True: "*",
-        False: "",
-        None: "?",
-    }[code.dirty]
+    mark = {True: "*", False: "", None: "?" if code.vcs == "git" else ""}[code.dirty]
+    return (code.commit or (code.id or "").rpartition(":")[2] or code.tree or "-")[:7] + mark
 
 
 def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:

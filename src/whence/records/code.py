@@ -175,7 +175,7 @@ class Code(Struct, frozen=True, kw_only=True):
     """Whether a remote-tracking reference contains the commit; nothing when there is no remote."""
     shallow: bool = False
     dirty: bool | None = False
-    """Nothing where git could not compare the folder with its commit; `missing` says why."""
+    """Nothing where there is no commit to compare with, or git could not do it: then `missing` says why."""
     dirty_paths: list[DirtyPath] = []
     remotes: dict[str, str] = {}
     submodules: list[Submodule] = []

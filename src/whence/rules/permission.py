@@ -25,7 +25,7 @@ _UNKNOWN = "git cannot compare the working folder with its commit, so it counts 
 
 def policy_cases(code: Code | None, fields: Mapping[str, Any], policy: Policy) -> Iterator[Case]:
     """The cases that are there, in the order of the policy's keys."""
-    if code is not None and code.dirty is None:
+    if code is not None and code.dirty is None and code.vcs == "git":
         yield Case("dirty", _UNKNOWN, "mend the repository (git status says what is wrong); or dirty = allow")
     if code is not None and code.dirty:
         yield Case("dirty", _dirty(code), "commit, stash or ignore them; or dirty = allow: the snapshot has the bytes")
