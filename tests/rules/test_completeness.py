@@ -192,7 +192,6 @@ def test_each_fault_has_exactly_one_finding(seed: Callable[[Record], Record], le
     assert found[0].fix
 
 
-@pytest.mark.scenario("L4")
 def test_a_default_of_nothing_where_something_was_declared_is_a_remark() -> None:
     one = Contested(name="lr", value=None, origin="default", by="program", when="during")
     (found,) = (finding for finding in findings(_contested(one)(CLEAN), fields={}) if finding.what == "config.lr")
@@ -200,6 +199,7 @@ def test_a_default_of_nothing_where_something_was_declared_is_a_remark() -> None
     assert found.because == "the program resolved another value than was declared: null (default)"
 
 
+@pytest.mark.scenario("L4")
 def test_several_faults_have_as_many_findings() -> None:
     record = _code(stored="partial")(_with(inputs=[], ext={})(CLEAN))
     assert [finding.what for finding in judged(record)] == ["code.stored", "inputs", "ext.site"]
