@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from observed import kill, wait_for
 
+from whence.recorder.observing import PASSED_BY
+
 OPENING = Path(__file__).parent.parent / "support" / "opening.py"
 PROCESSES = 4
 
@@ -106,7 +108,7 @@ def test_whoever_is_killed_the_command_does_what_it_would(observed: Any, who: st
 
 
 @pytest.mark.parametrize("after", [n * 0.015 for n in range(12)])
-@pytest.mark.parametrize("who", ["answerer", "standby"])
+@pytest.mark.parametrize("who", ["answerer", "standby", "parent", "keeper"])
 def test_killed_at_any_moment_of_the_start_the_command_runs(observed: Any, who: str, after: float) -> None:
     (observed.work / "file").write_text("content")
     process = observed.start("sh", "-c", COPY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -114,14 +116,69 @@ def test_killed_at_any_moment_of_the_start_the_command_runs(observed: Any, who: 
     time.sleep(after)
     os.kill(ours, signal.SIGKILL)
     code = process.wait(60)
-    assert (code, (observed.work / "end").exists()) in ((4, True), (70, False))
+    wait_for((observed.work / "end").exists)
+    assert code in ((4, 70) if who == "parent" else (4,))
+
+
+PATCH = """
+import os, signal
+from whence.recorder import command, listening, parent
+from whence.answerer import standby
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+class Dying:
+    def __getattr__(self, name): return getattr(os, name)
+    def fork(self):
+        self.fork = die
+        return os.fork()
+first = lambda real, *, at=-1: lambda *given: die() if given[at] else real(*given)
+"""
+EARLY = {
+    "keeper": "command._keep = die",
+    "standby": "listening.part = die",
+    "answerer": "standby.os = Dying()",
+    "parent": "parent._start = first(parent._start)",
+    "parent and command": """
+def go_under(self):
+    os.kill(os.getppid(), signal.SIGKILL)
+    die()
+listening.Listened.go_under = go_under
+""",
+}
+
+
+@pytest.mark.parametrize("who", [*EARLY])
+def test_with_all_killed_that_were_to_start_the_command_it_is_started_again(observed: Any, who: str) -> None:
+    done = observed.run_patched(PATCH + EARLY[who], "sh", "-c", "echo once >> runs; echo out; exit 4")
+    assert ((observed.work / "runs").read_text(), done.stdout, done.returncode) == ("once\n", b"out\n", 4)
+    assert who == "keeper" or observed.observation["mechanism"] == "none"
+    assert who == "keeper" or PASSED_BY in observed.observation["because"]
+
+
+def test_a_command_that_nobody_lives_to_start_is_said_to_be_never_started(observed: Any) -> None:
+    done = observed.run_patched(f"{PATCH}parent._start = die", "sh", "-c", "echo once >> runs")
+    assert (done.returncode, (observed.work / "runs").exists()) == (70, False)
+    assert b"it was never started" in done.stderr
+    assert b'"type":"never_started"' in (observed.folder / "events.jsonl").read_bytes()
+
+
+def test_with_the_parent_killed_as_the_command_is_executed_it_runs_once(observed: Any) -> None:
+    patch = """
+execute = parent._execute
+def last(*given):
+    os.kill(os.getppid(), signal.SIGKILL)
+    execute(*given)
+parent._execute = last
+"""
+    observed.run_patched(PATCH + patch, "sh", "-c", "echo once >> runs; sleep 1; echo end >> runs")
+    assert (observed.work / "runs").read_text() == "once\nend\n"
+    assert b'"kind":"run.started"' in (observed.folder / "events.jsonl").read_bytes()
 
 
 def beginning(front: int, who: str) -> int | None:
-    """Standby and answerer by their place below the keeper, from the moment of the fork."""
+    """Those below the front by their place, from the moment of the fork."""
     try:
         below = front
-        for _ in range({"standby": 2, "answerer": 3}[who]):
+        for _ in range({"keeper": 1, "standby": 2, "answerer": 3, "parent": 4}[who]):
             children = [int(n) for n in Path(f"/proc/{below}/task/{below}/children").read_text().split()]
             below = next(pid for pid in children if os.getpgid(pid) != os.getpgid(front))
     except (OSError, StopIteration):

@@ -3,7 +3,8 @@
 Right before the start this process splits: the *front* (this process, which the shell waits for), the *keeper* (its
 child, which relays what is printed and writes the record), the command's *parent* (a child of the keeper, which
 starts the command and reports its end to both) and the *witness* (a child of the front, in the command's process
-group). Each may be killed alone; see the modules of these names for what the others then do.
+group). Each may be killed alone; see the modules of these names for what the others then do, and `starting` for the
+time before the command runs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .keeper import Keeper, Recorded
 from .observing import Observation, Observer, Watch, watch
 from .output_log import OutputLog
 from .parent import Job, fork_or_report, parent
+from .starting import Begun, Starting
 from .terminal import RawMode
 from .witness import witness
 
@@ -70,6 +72,7 @@ def run_command(
         descriptors=descriptors,
         group=os.getpgrp(),
         mask={int(n) for n in mask_before},
+        begun=Begun(),
     )
     raw = RawMode(0) if descriptors.interactive else None
     try:
@@ -99,10 +102,11 @@ def run_command(
         os.close(fd)
     recording.release()
     pid, seen = _start_witness()
-    _let_go(descriptors, keep_input=descriptors.interactive)
+    starting = _starting(job, observer and observer.outer, keep_input=descriptors.interactive)
     front = Front(
-        job, keeper=keeper, reports=reports[1][0], keeper_socket=ours.detach(), witness=seen, raw=raw, say=say
-    )
+        job, keeper=keeper, reports=reports[1][0], keeper_socket=ours.detach(), witness=seen, raw=raw, say=say,
+        starting=starting,
+    )  # fmt: skip
     code = front.wait()
     _stop_witness(pid)
     if (ended := front.unrecorded()) is not None:
@@ -143,14 +147,13 @@ def _keep(
             os.close(front)
             os.close(life[1])
             parent(job, reports[1:], life[0], watch.part() if watch else outer and outer.apart())
-        for fd in (*reports[1:], life[0]):
+        for fd in (reports[1], life[0]):
             os.close(fd)
         if watch:
             watch.begin()
-        _let_go(job.descriptors, keep_input=False)
         keeper = Keeper(
             recording, job, log, reports=reports[0], front=front, raw=raw, mask=mask, finish=finish, watch=watch,
-            listen=listen,
+            listen=listen, starting=_starting(job, outer, keep_input=False, reports=reports[2:]),
         )  # fmt: skip
         keeper.keep()
         code = 0
@@ -177,6 +180,13 @@ def _observed(observer: Observer | None, finish: Callable[[bool], None]) -> tupl
         finish(hurried)
 
     return None, tell_and_finish
+
+
+def _starting(job: Job, outer: OuterRun | None, *, keep_input: bool, reports: Sequence[int] = ()) -> Starting:
+    def become(job: Job, reports: Sequence[int], life: int) -> NoReturn:
+        parent(job, reports, life, outer and outer.apart())
+
+    return Starting(job, become, let_go=lambda: _let_go(job.descriptors, keep_input=keep_input), reports=reports)
 
 
 def _let_go(descriptors: Descriptors, *, keep_input: bool) -> None:

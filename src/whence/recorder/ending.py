@@ -91,7 +91,15 @@ def never_ran(name: str, code: int, because: str) -> RunEnded:
     return RunEnded(status="failed", exit_code=code, error=Error(type=kind, message=f"{name}: {because}"))
 
 
-def not_known(duration: float) -> RunEnded:
-    """The event of a command whose parent was killed: that it ended is known, how is not."""
-    message = "the process that waits for the command was killed; how the command ended is not known"
+def never_started() -> RunEnded:
+    """The event of a command of which nothing was executed: who was to do it was killed, time and again."""
+    message = "the processes that were to start the command were killed; it was never started"
+    return RunEnded(status="lost", error=Error(type="never_started", message=message))
+
+
+def not_known(duration: float, *, started: bool = True) -> RunEnded:
+    """The event of a command whose parent was killed: that it ended is known, how is not, or not even whether it was
+    executed at all."""
+    unknown = "how the command ended is" if started else "whether the command was started, and how it ended, are"
+    message = f"the process that waits for the command was killed; {unknown} not known"
     return RunEnded(status="lost", error=Error(type="unknown", message=message), duration=duration)

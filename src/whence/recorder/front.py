@@ -27,6 +27,7 @@ from .lines import Lines
 from .parent import Ended, Job
 from .refusals import refusal
 from .relay import Relay
+from .starting import Starting
 from .target import Target
 from .terminal import RawMode
 from .witness import next_signal
@@ -63,6 +64,7 @@ class Front:
         witness: int,
         raw: RawMode | None,
         say: Callable[[str], None],
+        starting: Starting,
     ) -> None:
         self.job = job
         self.relay = Relay(job.descriptors.channels)
@@ -73,6 +75,7 @@ class Front:
         self._witness = witness
         self._raw = raw
         self._say = say
+        self._starting = starting
         self._command = Target(job.descriptors.interactive)
         self._signals, self._signals_in = os.pipe()
         self._waiting: list[tuple[int, float]] = []
@@ -160,10 +163,12 @@ class Front:
             words = line.split()
             match words[0]:
                 case "started":
+                    self._starting.over()
                     self._command.found(int(words[1]))
                     self._began = float(words[3])
                     self._hand_on(float("inf"))
                 case "failed":
+                    self._starting.over()
                     refused = refusal(int(words[1]), self.job.argv[0], self.job.environ)
                     self._code = refused.code
                     self._say(refused.said(self.job.argv[0]))
@@ -176,11 +181,30 @@ class Front:
                     if self.job.descriptors.interactive and self._ended.signal == signal.SIGINT:
                         self.interrupted_at_the_terminal = True
                     self._end()
+                case "given":
+                    self._give_up()
                 case _:
                     continue  # `continued` is for the keeper.
-        if self._reports.ended_now() and self._code is None:
+        if self._reports.ended_now() and self._code is None and not self._parent_died:
+            self._nobody_reports()
+
+    def _nobody_reports(self) -> None:
+        """The command's parent was killed, or all that were to start the command, and the keeper with them."""
+        if not self._command.pid and self.job.begun.pid:
+            self._starting.over()
+            self._command.found(self.job.begun.pid)
+        if self._command.pid:
             self._parent_died = True
             self._say("the process that waits for the command was killed; its exit code will not be known")
+        elif (reports := self._starting.again()) is not None:
+            self._reports = Lines(reports)
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._starting.over()
+        self._parent_died = True
+        self._say("the processes that were to start the command were killed; it was never started")
 
     def _end(self) -> None:
         self._ended_at = time.monotonic()

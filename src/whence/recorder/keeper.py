@@ -19,10 +19,10 @@ from ..records.events import Event, OutputCaptured, RunEnded
 from ..records.result import Output, PrintedTo
 from ..records.run import Process
 from ..system.descriptors import release
-from ..system.processes import identity, is_stopped
+from ..system.processes import identity, is_stopped, start_time
 from ..system.threads import begun
 from .descriptors import Channel, PassedFile
-from .ending import Usage, never_ran, not_known, run_ended
+from .ending import Usage, never_ran, never_started, not_known, run_ended
 from .lines import Lines
 from .observing import Watch
 from .output_log import OutputLog
@@ -30,6 +30,7 @@ from .parent import Ended, Job
 from .recording import HEARTBEAT
 from .refusals import refusal
 from .relay import CHUNK, Relay
+from .starting import Starting
 from .terminal import RawMode, pass_plainly
 
 DRAIN = 0.5
@@ -77,6 +78,7 @@ class Keeper:
         raw: RawMode | None,
         mask: Callable[[str], str],
         finish: Callable[[bool], None],
+        starting: Starting,
         watch: Watch | None = None,
         listen: Callable[[], None] = lambda: None,
     ) -> None:
@@ -92,6 +94,7 @@ class Keeper:
         self._raw = raw
         self._mask = mask
         self._finish = finish
+        self._starting = starting
         self._watch = watch
         self._listen = listen
         self._front_pid = os.getppid()
@@ -208,6 +211,7 @@ class Keeper:
         elif words[0] == "continued":
             self._wake_at = time.monotonic() + WAKE
         elif words[0] == "failed":
+            self._starting.over()
             self._refused = int(words[1])
             self._stop_watching()
         elif words[0] == "ended":
@@ -215,6 +219,7 @@ class Keeper:
             self._stop_watching()
 
     def _started(self, pid: int, start: int, began: float) -> None:
+        self._starting.over()
         self._pid = pid
         self._began = began
         self._sample_at = self._began + self.usage.interval
@@ -231,6 +236,7 @@ class Keeper:
             os.kill(self._front_pid, signal.SIGCONT)
 
     def _stop_watching(self) -> None:
+        self._starting.over()
         self.relay.count_owed()
         self._over_at = time.monotonic() + DRAIN
         self._sample_at = float("inf")
@@ -244,12 +250,28 @@ class Keeper:
         """Somebody killed the command's parent: watch the command itself, whose end will be known but not how."""
         if self._over_at != float("inf"):
             return
+        if not self._pid and not self.job.begun.pid:
+            self._start_again()
+            return
+        if not self._pid and (start := start_time(self.job.begun.pid)):
+            self._started(self.job.begun.pid, start, time.monotonic())
         try:
             self._pidfd = os.pidfd_open(self._pid) if self._pid and hasattr(os, "pidfd_open") else -1
         except OSError:
             self._pidfd = -1
         if self._pidfd < 0:
             self._command_gone()
+
+    def _start_again(self) -> None:
+        """All that were to start the command were killed before anything was executed."""
+        reports = self._starting.again()
+        if reports is None:
+            self._starting.tell("given up")
+            self._command_gone()
+            return
+        self._reports = Lines(reports)
+        if self._watch:
+            self._watch.passed_by()
 
     def _command_gone(self) -> None:
         if self._over_at == float("inf"):
@@ -336,7 +358,9 @@ class Keeper:
             refused = refusal(self._refused, self.job.argv[0], self.job.environ)
             return never_ran(self.job.argv[0], refused.code, refused.because)
         if self._ended is None:
-            return not_known(time.monotonic() - self._began)
+            if not self._pid and not self.job.begun.pid:
+                return never_started()
+            return not_known(time.monotonic() - self._began, started=bool(self._pid))
         return run_ended(
             self._ended,
             began=self._began,

@@ -19,7 +19,7 @@ from ..answerer.ring import Ring
 from ..answerer.standby import part
 from ..answerer.syscalls import MACHINES
 from .inner_runs import OUTLIVED, InnerRuns, NoInnerRuns
-from .observing import SETTLE, VARIABLE, Observation, Observer, Watch, Watched, inherited
+from .observing import PASSED_BY, SETTLE, VARIABLE, Observation, Observer, Watch, Watched, inherited
 from .waiting import Reader
 
 PAUSE = 0.05
@@ -120,6 +120,9 @@ class Listening(Watch):
         self._drain()
         self._inner_runs.close()
         self._observer.ended(self._outcome())
+
+    def passed_by(self) -> None:
+        self._unwatched = self._unwatched or PASSED_BY
 
     def _drain(self) -> None:
         while self._look():

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SETTLE = 0.25
 """Seconds after the command's end in which all that it started is expected to be gone."""
 
+PASSED_BY = "the processes that were to start the command were killed; it was started again, unwatched"
+
 VARIABLE = "WHENCE_WATCH"
 """Names, in a watched command's environment, where a run inside it asks to be told what its own command does."""
 
@@ -94,6 +96,9 @@ class Watch(Protocol):
     def finish(self) -> None:
         """The command has ended: take what is left, and tell the observer what was seen and what was not."""
         ...
+
+    def passed_by(self) -> None:
+        """The command was started anew by a process that nobody watches, but for what it tells by itself."""
 
 
 class Watched(Protocol):

@@ -26,6 +26,7 @@ from ..system.processes import PEAK_UNIT, start_time
 from ..system.tree import resident, transferred
 from .descriptors import Descriptors
 from .observing import Watched
+from .starting import Begun
 
 SHELL = "/bin/sh"
 
@@ -49,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The process group of the front."""
     mask: set[int]
     """The signals that were blocked when we were started."""
+    begun: Begun
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,8 +225,10 @@ def _become(job: Job, gate: int, ignored: set[int], watched: Watched | None) -> 
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, job.mask)
+        job.begun.pid = os.getpid()
         _execute(job.argv, job.environ)
     except OSError as error:
+        job.begun.pid = 0
         os.write(gate, str(error.errno).encode())
     finally:
         os._exit(127)

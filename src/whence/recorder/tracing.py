@@ -26,7 +26,7 @@ from ..rules import seen as calls
 from ..rules.seen import Identity
 from ..rules.strace import NAMES, Did, Trace
 from .choosing import find_strace, stops_every_call
-from .observing import SETTLE, Observation, Observer, Records, Watch, Watched, inherited
+from .observing import PASSED_BY, SETTLE, Observation, Observer, Records, Watch, Watched, inherited
 from .sources import TICK
 
 PAUSE = 0.05
@@ -114,6 +114,9 @@ class Tracing(Watch):
         if self._news < 0 or now < ended_at + SETTLE or now >= ended_at + SLOW:
             return self._news < 0 or now >= ended_at + SLOW
         return any(has_not_ended(thread) for thread in self._trace.threads)
+
+    def passed_by(self) -> None:
+        self._said.append(f"{UNWATCHED} {PASSED_BY}")
 
     def finish(self) -> None:
         while self._look():

@@ -45,7 +45,8 @@ class Error(Struct, frozen=True, kw_only=True):
     """Why a run did not succeed."""
 
     type: str
-    """An exception's qualified name, or `refused`, `not_found`, `not_executable`, `signal`, `out_of_memory`."""
+    """An exception's qualified name, or `refused`, `not_found`, `not_executable`, `never_started`, `signal`,
+    `out_of_memory`."""
     message: str
     traceback: str | None = None
 
