@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,28 @@ def test_with_the_keeper_killed_alone_the_front_says_how_the_command_ended(
     assert record["duration"] > 0 and record["output"]["bytes"] == 8
     assert json.loads((folder / "record.json").read_bytes())["status"] == expected[0]
     assert repository.whence("verify").ok()
+
+
+def test_with_the_keeper_killed_before_it_said_a_word_the_front_closes_the_run(repository: Workplace) -> None:
+    process = repository.start_whence(
+        "run", "--", "sh", "-c", "while ! test -e go; do sleep 0.05; done; exit 3", stdout=-3, stderr=-3
+    )
+    os.kill(wait_until(lambda: keeper_of(process.pid), what="the keeper"), signal.SIGKILL)
+    repository.write("go")
+    assert process.wait(LIMIT) == 3
+    record = repository.show()
+    assert (record["status"], record["exit_code"]) == ("failed", 3)
+    assert record["closed_by"]["evidence"].startswith("the keeper was killed")
+
+
+def keeper_of(front: int) -> int | None:
+    """Its fork in a group of its own, as it appears."""
+    ours = Path(f"/proc/{front}/cmdline").read_bytes()
+    for pid in map(int, Path(f"/proc/{front}/task/{front}/children").read_text().split()):
+        with suppress(OSError):
+            if os.getpgid(pid) == pid and Path(f"/proc/{pid}/cmdline").read_bytes() == ours:
+                return pid
+    return None
 
 
 def test_with_keeper_and_parent_killed_the_run_is_lost(repository: Workplace) -> None:

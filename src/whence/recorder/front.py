@@ -21,7 +21,7 @@ from collections.abc import Callable
 from ..records.events import RunEnded
 from ..system.descriptors import release
 from .descriptors import Channel
-from .ending import Usage, run_ended
+from .ending import Usage, never_started, run_ended
 from .keeper import DRAIN
 from .lines import Lines
 from .parent import Ended, Job
@@ -86,6 +86,7 @@ class Front:
         self._recorded = False
         self._keeper_died = False
         self._parent_died = False
+        self._given_up = False
         self._began = time.monotonic()
         self._interrupted = False
         self._looks_itself = False
@@ -203,7 +204,7 @@ class Front:
 
     def _give_up(self) -> None:
         self._starting.over()
-        self._parent_died = True
+        self._parent_died = self._given_up = True
         self._say("the processes that were to start the command were killed; it was never started")
 
     def _end(self) -> None:
@@ -361,9 +362,11 @@ class Front:
 
     def unrecorded(self) -> RunEnded | None:
         """How the command ended, if the keeper was killed and so could not record it."""
-        if not self._keeper_died or self._ended is None:
+        if not self._keeper_died or (self._ended is None and not self._given_up):
             return None
         self._await_keeper()
+        if self._ended is None:
+            return never_started()
         return run_ended(
             self._ended, began=self._began, usage=Usage(), tail=b"", interrupted=self._interrupted, mask=str
         )

@@ -27,7 +27,8 @@ from .seal import RECORD, SEAL, close_run
 def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: RunEnded | None = None) -> str:
     """Seal a run whose writer is gone; the digest of the seal, also when another process was first.
 
-    `ended` is how its command ended, if the closer was told. Adds no line to a journal. Raises StoreError when the
+    `ended` is how its command ended, if the closer was told; that one may have been the writer itself, and given the
+    run to another. Adds no line to a journal. Raises StoreError when the
     writer is not proven dead, FormatError when the run never came to be, OSError.
     """
     folder = store.run_folder(run_id)
@@ -40,7 +41,7 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: R
     folded = fold_texts(store, texts, metrics, None, None)
     if folded is None:
         raise FormatError(f"{folder}: main.jsonl begins with no run.created, expected one")
-    live = liveness(store, run_id, folded.record, texts)
+    live = liveness(store, run_id, folded.record, texts, given_away=ended is not None)
     if not live.proven:
         raise StoreError(
             f"{run_id}: its writer is not proven dead: {live.evidence}",
@@ -57,7 +58,7 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: R
         closed_by=by,
         output=found_output(folder) if record.output is None else None,
     )
-    if ended is not None and record.status == "running":
+    if ended is not None and record.status in ("created", "running"):
         seal = msgspec.structs.replace(seal, status=ended.status, ended=at, ending=_ending(ended))
     closed = fold_texts(store, texts, metrics, seal, None)
     return _close(folder, seal, closed.record if closed else record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import msgspec
@@ -148,10 +149,15 @@ def printed_to(texts: Sequence[JournalText]) -> list[PrintedTo]:
     return [file for line in lines for file in getattr(line.event, "printed_to", ())]
 
 
-def liveness(store: Store, run_id: str, record: Record, texts: Sequence[JournalText]) -> Liveness:
-    """What may be said of a run without a seal."""
+def liveness(
+    store: Store, run_id: str, record: Record, texts: Sequence[JournalText], *, given_away: bool = False
+) -> Liveness:
+    """What may be said of a run without a seal. `given_away`: if this process was its writer, it is so no more, and who
+    took over left no word; the lock alone tells whether that one lives."""
     writer, command = processes(texts)
     evidence = gather(store, store.run_folder(run_id), writer=writer, command=command)
+    if given_away and writer is not None and writer.pid == os.getpid():
+        evidence = msgspec.structs.replace(evidence, writer=False if evidence.writer else evidence.writer)
     return decide(record.status, evidence)
 
 
