@@ -359,7 +359,7 @@ def read_again(calls: list[straced.Call], folder: Path) -> set[str]:
 def reads(calls: list[straced.Call], folder: Path) -> Iterator[tuple[str, bool]]:
     """Each opening for reading, and whether the file was the command's own by then; not those of what notes for us."""
     own: set[str] = set()
-    for call in (call for call in calls if call.done and call.told and not call.flags >= {"O_SYNC", "O_NOCTTY"}):
+    for call in (call for call in of_the_program(calls) if call.done and call.told):
         names = [str(Path(path.decode()).relative_to(folder)) for path in call.paths if is_below(path, folder)]
         if call.kind == "open" and names:
             if call.flags & {"O_TRUNC", "O_EXCL"}:
@@ -368,6 +368,16 @@ def reads(calls: list[straced.Call], folder: Path) -> Iterator[tuple[str, bool]]
                 yield names[0], names[0] in own
         elif call.kind in ("rename", "link") and len(names) == 2:
             own.add(names[1])
+
+
+def of_the_program(calls: list[straced.Call]) -> Iterator[straced.Call]:
+    """Without what a thread did for us: it says when that begins, and when it ends."""
+    ours: set[int] = set()
+    for call in calls:
+        if call.paths == (b"/dev/null",) and call.flags >= {"O_SYNC", "O_NOCTTY"}:
+            (ours.discard if "O_WRONLY" in call.flags else ours.add)(call.pid)
+        elif call.pid not in ours:
+            yield call
 
 
 def is_below(path: bytes, folder: Path) -> bool:

@@ -41,12 +41,10 @@ def test_a_file_that_is_only_read_is_read(stage: Stage) -> None:
     assert (use.fate, use.read, use.opened) == ("read", True, use.now)
 
 
-def test_what_is_ours_inside_a_command_reads_for_us(stage: Stage) -> None:
-    stage.write("config.yaml", b"1")
-    stage.open("config.yaml", os.O_RDONLY | os.O_NOCTTY | os.O_SYNC)
-    assert fates(stage) == {"config.yaml": "written"}
-    stage.open("config.yaml", os.O_RDONLY | os.O_NOCTTY)
-    assert fates(stage) == {"config.yaml": "again"}
+def test_no_flags_of_a_programs_own_open_make_it_ours(stage: Stage) -> None:
+    (stage.folder / "a.csv").write_bytes(b"1")
+    stage.open("a.csv", os.O_RDONLY | os.O_NOCTTY | os.O_SYNC)
+    assert fates(stage) == {"a.csv": "read"}
 
 
 def test_a_new_file_is_written_and_so_is_one_that_is_emptied(stage: Stage) -> None:

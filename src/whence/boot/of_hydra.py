@@ -25,7 +25,8 @@ MULTIRUN = ("MULTIRUN", 2)
 """How the mode of several jobs is written, as a text or as `RunMode`; before 1.2 there is none."""
 
 OURS = os.O_NOCTTY | os.O_SYNC
-"""Tells whoever watches the command that it is us who read: `whence.rules.seen`."""
+"""Tell whoever watches the command, in an open of `/dev/null`, that it is us who read, or not any more: `whence.boot`
+has no part of `whence.system.apart`, which does the same."""
 
 LARGEST = 4 << 20
 """Bytes of one of these files that are noted."""
@@ -83,7 +84,7 @@ def _note(notes: Notes, config: Any) -> None:
         origins=dict(_file_origins(config), **{_name(one): "command_line" for one in overrides}),
         overrides=overrides,
         choices={str(group): str(option) for group, option in options.items()},
-        files=[file for file in (_file(folder, name) for name in FILES) if file],
+        files=_files(folder),
         folder=str(runtime.get("output_dir") or ""),
         job=job.get("num") if hydra.get("mode") in MULTIRUN else None,
     )
@@ -111,11 +112,26 @@ def _name(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 
 
+def _files(folder: str) -> list[dict[str, str]]:
+    _say(os.O_RDONLY)
+    try:
+        return [file for file in (_file(folder, name) for name in FILES) if file]
+    finally:
+        _say(os.O_WRONLY)
+
+
+def _say(access: int) -> None:
+    try:
+        os.close(os.open(os.devnull, access | OURS))
+    except OSError:
+        return  # It was noticed all the same.
+
+
 def _file(folder: str, name: str) -> dict[str, str] | None:
     """Noted now: a program may move its folder before the end."""
     path = os.path.join(folder, name)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | OURS)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:

@@ -439,12 +439,7 @@ def _insists_in_vain(seen: Seen) -> bool:
 
 
 def _read(files: Files, seen: Seen) -> bytes | None:
-    if (
-        seen.flags & calls.PATH_ONLY
-        or _insists_in_vain(seen)
-        or seen.flags & calls.OURS == calls.OURS
-        or (seen.identity is None and not seen.because)
-    ):
+    if seen.flags & calls.PATH_ONLY or _insists_in_vain(seen) or (seen.identity is None and not seen.because):
         return None
     if seen.identity is not None and not seen.identity.is_file:
         return None

@@ -33,8 +33,8 @@ TRUNCATE = 0o1000
 PATH_ONLY = 0o10000000
 
 OURS = 0o4010400
-"""O_SYNC and O_NOCTTY, which say nothing where a file is read: with both, what is ours inside a command marks that it
-is us who look at a file of the command's."""
+"""O_SYNC and O_NOCTTY, which say nothing of `/dev/null`: with both, an open of it says that what this thread does from
+now on is ours, or is the program's again."""
 
 NO_REPLACE = 1
 """Of renameat2(2): it fails where the other name is taken."""
