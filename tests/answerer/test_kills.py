@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observed import kill, wait_for
+from observed import kill, state, wait_for
 
 from whence.recorder.observing import PASSED_BY
 from whence.recorder.target import tells_of_others
@@ -186,6 +187,36 @@ def beginning(front: int, who: str) -> int | None:
     except (OSError, StopIteration):
         return None
     return below
+
+
+OPENS_INTERRUPTED = """
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+print(os.getpid(), flush=True)
+while not os.path.exists('go'): time.sleep(0.01)
+fd = libc.open(b'file', os.O_RDONLY)
+print(fd < 0 and ctypes.get_errno(), flush=True)
+while not os.path.exists('end'): time.sleep(0.01)
+"""
+
+
+def test_an_open_that_a_signal_interrupts_before_it_is_seen_is_counted(observed: Any, watchers: Any) -> None:
+    (observed.work / "file").write_text("content")
+    process = observed.start(sys.executable, "-c", OPENS_INTERRUPTED, stdout=subprocess.PIPE)
+    command = int(process.stdout.readline())
+    answerer = wait_for(watchers.pids)["answerer"]
+    os.kill(answerer, signal.SIGSTOP)
+    wait_for(lambda: state(answerer) == "T")
+    (observed.work / "go").touch()
+    wait_for(lambda: b"seccomp" in Path(f"/proc/{command}/wchan").read_bytes())
+    os.kill(command, signal.SIGUSR1)
+    assert int(process.stdout.readline()) == errno.EINTR
+    os.kill(answerer, signal.SIGCONT)
+    wait_for(lambda: state(answerer) == "S")
+    (observed.work / "end").touch()
+    assert process.communicate(timeout=60) == (b"", None)
+    assert (observed.observation["interrupted"], observed.observation["gaps"]) == (1, [])
 
 
 def test_what_outlives_the_command_is_answered_until_its_own_end(observed: Any, watchers: Any) -> None:

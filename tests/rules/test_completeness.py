@@ -293,3 +293,13 @@ def test_a_run_that_is_said_to_have_no_inputs_is_complete(said: str) -> None:
     assert [(finding.level, finding.what, finding.because) for finding in found] == [
         ("remark", "inputs", f"declared: {said}")
     ]
+
+
+def test_interrupted_opens_are_a_remark_that_names_what_helps() -> None:
+    seen = Observation(mechanism="seccomp", complete=True, interrupted=3)
+    told = [
+        one
+        for one in findings(msgspec.structs.replace(CLEAN, observation=seen), fields=FIELDS)
+        if "EINTR" in one.because
+    ]
+    assert [(one.level, one.counts, "--observe strace" in one.fix) for one in told] == [("remark", False, True)]

@@ -32,7 +32,7 @@ from .notifications import (
 )
 from .post import KNOWN, WATCHING, Post
 from .preimages import PreImages
-from .ring import SLEEPING, TESTED
+from .ring import INTERRUPTED, SLEEPING, TESTED
 
 LOOK_EVERY = 256
 """Calls between two looks whether the standby is there, which a signal tells as well."""
@@ -139,6 +139,7 @@ class Answerer:
                 if error.errno == errno.ENOENT:
                     if hung_up(listener):
                         return False
+                    self._post.ring.words[INTERRUPTED] += 1
                 elif error.errno == errno.EINTR:
                     self._mind()
                 else:

@@ -16,9 +16,10 @@ import struct
 import zlib
 from typing import Any
 
-HEAD, TAIL, SEQ, LOST, SLEEPING, PENDING_ID, PENDING_HEAD, PENDING_SEQ, TESTED, DEATHS, KIN = range(11)
+HEAD, TAIL, SEQ, LOST, SLEEPING, PENDING_ID, PENDING_HEAD, PENDING_SEQ, TESTED, DEATHS, KIN, INTERRUPTED = range(12)
 """Words of the control page. `TESTED`: the process whose known call was seen. `DEATHS`: answerers that died. `KIN`: not
-zero while it is to be told who comes of whom; another number asks for all of it anew."""
+zero while it is to be told who comes of whom; another number asks for all of it anew.
+`INTERRUPTED`: calls that went away before they were received."""
 
 PAGE = 4096
 SIZE = 16 << 20
@@ -141,6 +142,10 @@ class Ring:
     @property
     def lost(self) -> int:
         return self.words[LOST]
+
+    @property
+    def interrupted(self) -> int:
+        return self.words[INTERRUPTED]
 
     @property
     def seen(self) -> int:

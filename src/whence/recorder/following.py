@@ -74,4 +74,5 @@ class Following:
         if outcome.mechanism == "none":
             observed.mechanism = "declared"
             observed.gap(f"the command was not watched: {outcome.because}")
+        observed.interrupted = outcome.interrupted
         observed.complete = outcome.mechanism != "none" and not outcome.lost

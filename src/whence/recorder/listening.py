@@ -171,7 +171,12 @@ class Listening(Watch):
             gaps.append(self._left())
         choice = self._observer.choice
         return Observation(
-            mechanism=choice.mechanism, because=choice.because, seen=self._ring.seen, lost=lost, gaps=gaps
+            mechanism=choice.mechanism,
+            because=choice.because,
+            seen=self._ring.seen,
+            lost=lost,
+            interrupted=self._ring.interrupted,
+            gaps=gaps,
         )
 
     def _left(self) -> str:

@@ -55,6 +55,7 @@ class Observed:
         self.preimages = PreImages()
         self.count = 0
         self.complete = False
+        self.interrupted = 0
         """Whether the source of the stream says that it saw everything."""
         self.gaps: dict[str, None] = {}
         self._handed: set[tuple[int, int]] = set()

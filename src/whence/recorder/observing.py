@@ -39,6 +39,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Why there was none."""
     seen: int = 0
     lost: int = 0
+    interrupted: int = 0
+    """Calls that a signal interrupted before they were seen."""
     gaps: list[str] = []
 
 

@@ -392,6 +392,7 @@ class Settling:
             because=observed.because,
             complete=observed.complete and not gaps,
             events=observed.count,
+            interrupted=observed.interrupted,
             files=dict(sorted(self._counts.items())),
             gaps=gaps,
         )

@@ -16,6 +16,9 @@ class Observation(Struct, frozen=True, kw_only=True):
     """Everything that the command and its descendants opened was seen. Never true where `gaps` has an entry."""
     events: int = 0
     """Calls that were seen."""
+    interrupted: int = 0
+    """Calls that a signal interrupted before they were seen. The kernel makes such a call again, but for a program that
+    handles the signal without SA_RESTART: there it fails (EINTR), as it would not without the filter."""
     files: dict[str, int] = {}
     """How many different files, by what they are to the run, those that the record does not name included."""
     gaps: list[str] = []

@@ -36,6 +36,14 @@ def sight_findings(record: Record) -> Found:
     for gap in seen.gaps:
         level: Level = "remark" if seen.mechanism == "declared" else "weak"
         yield Finding(level=level, what="observation", because=gap, fix=fix_for(gap, _SIGHT_FIXES, _DECLARE))
+    if seen.interrupted:
+        yield Finding(
+            level="remark",
+            what="observation",
+            because=f"calls that a signal interrupted before they were seen: {seen.interrupted}; where a program"
+            " handles signals without SA_RESTART (Perl), opens failed with EINTR",
+            fix="whence run --observe strace, or observe = off, where the program does not try again",
+        )
     if not seen.complete and not seen.gaps and seen.mechanism != "declared":
         because = "not everything that the command opened was seen"
         yield Finding(level="weak", what="observation", because=because, fix="declare its inputs and outputs")

@@ -22,6 +22,7 @@ def together(seen: Mapping[str, Observation]) -> Observation:
         because="; ".join(dict.fromkeys(one.because for one in seen.values() if one.because)) or None,
         complete=all(one.complete for one in seen.values()),
         events=sum(one.events for one in seen.values()),
+        interrupted=sum(one.interrupted for one in seen.values()),
         files=dict(sorted(files.items())),
         gaps=[f"{writer}: {gap}" for writer, one in seen.items() for gap in one.gaps],
     )
