@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from workplace import WHENCE, Workplace, wait_until
+
+from whence.capture.observed import WRITTEN_TO
 
 Record = dict[str, Any]
 
@@ -791,3 +794,33 @@ def test_what_was_read_by_one_name_and_written_by_another_is_an_input_by_the_fir
     record = workplace.record("sh", "-c", "ln a.csv b.csv; cat a.csv; echo 2 >> b.csv")
     assert {path: one["digest"] for path, one in inputs(record).items()} == {"a.csv": sha(b"1\n")}
     assert artifacts(record)["b.csv"]["digest"] == sha(b"1\n2\n")
+
+
+WRITES_THROUGH_A_MAPPING = """
+import mmap, sys
+with open("data.bin", "r+b") as file:
+    there = mmap.mmap(file.fileno(), 0)
+for letter in (b"1", b"2"):
+    there[:4] = letter * 4
+    print(flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_input_that_another_process_has_mapped_for_writing_may_have_changed(
+    workplace: Workplace, many: bool
+) -> None:
+    workplace.write("data.bin", b"0000" * 2000)
+    for number in range(150 if many else 0):
+        workplace.write(f"{number}.bin", b"x")
+    argv = [sys.executable, "-c", WRITES_THROUGH_A_MAPPING]
+    writer = workplace.start(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert writer.stdin and writer.stdout
+    writer.stdout.readline()
+    record = workplace.record("sh", "-c", "cat *.bin > /dev/null")
+    writer.communicate(b"\n\n")
+    changed = [(one["changed"], one["because"]) for one in record["inputs"]]
+    assert len(changed) == 1 and changed[0][0] == "unknown" and WRITTEN_TO in changed[0][1]
+    again = workplace.record("sh", "-c", "cat *.bin > /dev/null")
+    assert [one["changed"] for one in again["inputs"]] == ["no"]

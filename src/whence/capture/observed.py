@@ -24,6 +24,8 @@ from .places import Mounts, recorded_path
 Changed = Literal["no", "yes", "unknown"]
 Role = Literal["data", "config", "code"]
 
+WRITTEN_TO = "another process has it open, or mapped, for writing: what is written through a mapping may not show"
+
 
 def look(path: bytes, *, follow: bool = True) -> Identity | None:
     """What lies at a path now, links followed; nothing where nothing does, or it may not be looked at."""
@@ -92,6 +94,8 @@ class ObservedFile(DigestingInput):
         """Of the bytes that were opened."""
         self._after = None if self._stands else after
         self._lost = lost
+        self.still_written = False
+        """Whether somebody may write to it unseen, as of the time at which its digest was there."""
         super().__init__(measure_file(self.path, cache) if self._owes else None)
 
     @property
@@ -118,7 +122,7 @@ class ObservedFile(DigestingInput):
 
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         """Have its bytes kept, where they are still those that were opened."""
-        if self.opened is not None and self._stands:
+        if self.opened is not None and self._stands and not self.still_written:
             self._keep(self.path, self.opened, keep)
 
     def was_refused(self) -> bool:
@@ -162,6 +166,8 @@ class ObservedFile(DigestingInput):
         if self._stands:
             if use.differed:
                 return "unknown", "it was another file, or edited, between two of its opens"
+            if self.still_written:
+                return "unknown", WRITTEN_TO
             return ("no", None) if opened or self.pending else ("unknown", self._because)
         if opened is not None and after is not None:
             return ("yes", None) if opened.digest != after.digest else ("no", None)
@@ -178,6 +184,8 @@ class ObservedFolder(DigestingInput):
         self.path = entry.folder
         self._entry = entry
         self._uses = uses
+        self.still_written: Sequence[str] = ()
+        """Those of its files to which somebody may write unseen."""
         super().__init__(_steps(entry, cache))
 
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
@@ -215,6 +223,8 @@ class ObservedFolder(DigestingInput):
         if moved:
             named = ", ".join(os.fsdecode(use.path) for use in moved[:3]) + (" …" if len(moved) > 3 else "")
             return "unknown", f"{len(moved)} of its files are not as they were when they were opened: {named}"
+        if self.still_written:
+            return "unknown", f"{', '.join(self.still_written[:3])}: {WRITTEN_TO}"
         return ("no", None) if self.measured or self.pending else ("unknown", self._because)
 
 

@@ -55,8 +55,8 @@ class Observed:
         self.preimages = PreImages()
         self.count = 0
         self.complete = False
-        self.interrupted = 0
         """Whether the source of the stream says that it saw everything."""
+        self.interrupted = 0
         self.gaps: dict[str, None] = {}
         self._handed: set[tuple[int, int]] = set()
         self._scripts = Scripts()

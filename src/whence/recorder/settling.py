@@ -204,7 +204,7 @@ class Settling:
         data = self._undeclared(self._all("input"))
         gathered = self._gather(data)
         for entry in gathered.entries:
-            self._state_folder(ObservedFolder(entry, [data[path] for path in entry.files], cache=self._cache), enough)
+            self._state_folder(entry, [data[path] for path in entry.files], enough)
         self._state_files("data", {path: data[path] for path in gathered.files}, enough)
 
     def _state_gone(self, enough: Callable[[], bool]) -> None:
@@ -243,6 +243,7 @@ class Settling:
         for path, use in sorted(self._undeclared(uses).items(), key=lambda item: _size(item[1])):
             one = self._observed_file(use, role, path)
             one.advance(enough)
+            one.still_written = self._is_written_to(use)
             if not one.was_refused():
                 self._state_file(one, role, path)
 
@@ -264,9 +265,18 @@ class Settling:
             stated = without_digest(stated, secret)
         launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
 
-    def _state_folder(self, one: ObservedFolder, enough: Callable[[], bool]) -> None:
+    def _is_written_to(self, use: FileUse) -> bool:
+        """Whether somebody who is not of the command may write to what it read, by a way that no stat shows."""
+        now = use.now
+        if now is None or not now.is_file or is_written_to(os.fsdecode(use.path)) is not True:
+            return False
+        return not self._observed.is_only_held_above(now.device, now.inode)
+
+    def _state_folder(self, entry: Entry, uses: Sequence[FileUse], enough: Callable[[], bool]) -> None:
         launch = self._launch
+        one = ObservedFolder(entry, uses, cache=self._cache)
         one.advance(enough)
+        one.still_written = [os.fsdecode(use.path) for use in uses if not enough() and self._is_written_to(use)]
         launch.keep_input(one)
         if one.measured is not None and one.measured.manifest is not None:
             put_bytes(launch.around.store, one.measured.manifest)
