@@ -163,6 +163,12 @@ def test_a_command_that_nobody_lives_to_start_is_said_to_be_never_started(observ
     assert b'"type":"never_started"' in (observed.folder / "events.jsonl").read_bytes()
 
 
+def test_a_standby_that_dies_before_it_stands_by_is_replaced_and_named(observed: Any) -> None:
+    patch = f"{PATCH}standby._stand_by_first = die"
+    assert observed.run_patched(patch, "sh", "-c", "exit 4").returncode == 4
+    assert observed.observation["gaps"] == ["standby died"]
+
+
 def test_with_the_parent_killed_as_the_command_is_executed_it_runs_once(observed: Any) -> None:
     patch = """
 execute = parent._execute

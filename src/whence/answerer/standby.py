@@ -28,12 +28,13 @@ def part(post: Post, native: Native, *, reap: bool) -> None:
 
     `reap`: orphans of the command stay below us, or this kernel would not let us look at them.
     """
+    standby = os.getpid()
     answerer = os.fork()
     if answerer:
         _serve(post, native, lambda: _stand_by_first(post, native, answerer, reap=reap))
     rest = os.fork()
     if rest:
-        _serve(post, native, lambda: _answer_first(post, native, reap=reap))
+        _serve(post, native, lambda: _answer_first(post, native, standby, reap=reap))
 
 
 def _stand_by_first(post: Post, native: Native, answerer: int, *, reap: bool) -> None:
@@ -50,7 +51,7 @@ def _stand_by_first(post: Post, native: Native, answerer: int, *, reap: bool) ->
         _stand_by(post, native, there)
 
 
-def _answer_first(post: Post, native: Native, *, reap: bool) -> None:
+def _answer_first(post: Post, native: Native, standby: int, *, reap: bool) -> None:
     os.setsid()
     ours = post.answerer[0]
     post.hold_only([ours.fileno()])
@@ -59,9 +60,10 @@ def _answer_first(post: Post, native: Native, *, reap: bool) -> None:
         native.prctl(SET_SUBREAPER, 1)
     if not post.receive(ours):
         return
-    guard = Guard(post, native, above=True)
+    guard = Guard(post, native, above=standby)
     ours.send(b"!")
     ours.close()
+    guard.mind()  # It may have died before the kernel was asked to tell.
     Answerer(post, native, guard.mind).begin()
     post.say(HUNG_UP)
 
@@ -76,7 +78,7 @@ def _stand_by(post: Post, native: Native, there: int) -> None:
     if hung_up(post.listener):
         return
     post.say(ANSWERER_DIED)
-    guard = Guard(post, native, above=False)
+    guard = Guard(post, native, above=0)
     Answerer(post, native, guard.mind).take_over()
     post.say(HUNG_UP)
 
@@ -92,10 +94,10 @@ class Born(BaseException):
 class Guard:
     """The answerer's eye on its standby: the process above it, at first, later one below."""
 
-    def __init__(self, post: Post, native: Native, *, above: bool) -> None:
+    def __init__(self, post: Post, native: Native, *, above: int) -> None:
         self._post = post
         self._native = native
-        self._above = os.getppid() if above else 0
+        self._above = above
         self._below = 0
         for number in (CALL, signal.SIGCHLD):
             signal.signal(number, _nothing)
