@@ -646,3 +646,63 @@ def test_a_repository_of_sha256_objects(world: CodeWorld) -> None:
     assert code.git_tree == world.git_tree()
     assert len(code.tree or "") == 40
     assert contents(world.restored(code.tree)) == files
+
+
+_COMMITTING_GIT = """#!/bin/sh
+{git} "$@"; code=$?
+case " $* " in *" {after} "*)
+    if [ $(cat {count}) -gt 0 ]; then
+        echo $(($(cat {count}) - 1)) > {count}
+        cd {folder} && echo "x = $$" > helper.py
+        {git} -c user.name=a -c user.email=a@b.c commit -qam meanwhile >/dev/null 2>&1
+    fi;;
+esac
+exit $code
+"""
+
+
+def _with_commits_meanwhile(repo: CodeWorld, after: str, count: int) -> dict[str, str]:
+    """A git that commits an edit right after it answered; only that often."""
+    bin, left = repo.place.path.parent / "bin", repo.place.path.parent / "left"
+    bin.mkdir()
+    left.write_text(f"{count}\n")
+    wrapper = bin / "git"
+    git = shutil.which("git")
+    wrapper.write_text(_COMMITTING_GIT.format(git=git, after=after, count=left, folder=repo.place.path))
+    wrapper.chmod(0o755)
+    return {"PATH": f"{bin}:{repo.place.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("after", ["rev-parse", "config", "status"])
+def test_a_commit_during_the_launch_gives_the_commit_of_the_snapshot(repo: CodeWorld, after: str) -> None:
+    captured = repo.capture(env=_with_commits_meanwhile(repo, after, 1))
+    assert captured.plan is not None
+    code = repo.snapshots.take(captured.plan, run_id()).onto(captured.code)
+    assert (code.dirty, code.commit) == (False, repo.place.git("rev-parse", "HEAD"))
+    assert code.tree == code.git_tree == repo.place.git("rev-parse", "HEAD^{tree}")
+    assert not captured.missing
+
+
+@pytest.mark.parametrize("after", ["rev-parse", "status"])
+def test_a_repository_that_never_holds_still_is_not_said_to_be_clean(repo: CodeWorld, after: str) -> None:
+    captured = repo.capture(env=_with_commits_meanwhile(repo, after, 99))
+    assert captured.code.dirty is None
+    assert [(item.what, item.because) for item in captured.missing] == [
+        (
+            "code.dirty",
+            "the commit or the index moved while git was asked, 3 times: what it said is of several moments",
+        )
+    ]
+    assert captured.plan is not None
+    code = repo.snapshots.take(captured.plan, run_id()).onto(captured.code)
+    assert code.git_tree == code.tree
+
+
+def test_looking_again_costs_nothing_where_nobody_commits(repo: CodeWorld) -> None:
+    trace = repo.place.path.parent / "asked"
+    bin = repo.place.path.parent / "bin"
+    bin.mkdir()
+    (bin / "git").write_text(f'#!/bin/sh\necho "$@" >> {trace}\nexec {shutil.which("git")} "$@"\n')
+    (bin / "git").chmod(0o755)
+    repo.capture(env={"PATH": f"{bin}:{repo.place.environ['PATH']}"})
+    assert trace.read_text().count(" status ") == 1

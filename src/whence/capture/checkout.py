@@ -68,6 +68,7 @@ def checkout_code(
     dirty = any(d.role == "code" for d in dirty_paths)
     if unknown and not dirty:
         found.missing.append(Missing(what="code.dirty", because="git could not look at all of the folder"))
+    unsettled = any(item.what == "code.dirty" for item in found.missing)
     entry = placed(entry, root)
     version = project_version(_start(where, entry, root), Path(root)) if root is not None else None
     describe = _describe(view, found.missing)
@@ -85,7 +86,7 @@ def checkout_code(
         url=page(remote, commit, entry.path if inside else None) if remote and commit else None,
         pushed=_pushed(view, found.missing),
         shallow=view.place.shallow,
-        dirty=None if unknown and not dirty else dirty,
+        dirty=None if unsettled and not dirty else dirty,
         dirty_paths=sorted(dirty_paths, key=lambda d: d.path),
         remotes=view.remotes,
         submodules=found.submodules,
@@ -182,6 +183,8 @@ def _collect_nested(outer: View, path: str, prefix: str, found: _Collected, dept
         because = inner.because if inner is not None else "it is not a repository"
         found.missing.append(Missing(what=f"code.submodules.{prefix + path}", because=because))
         return
+    if inner.is_unsettled:
+        found.missing += [msgspec.structs.replace(m, because=f"{prefix}{path}: {m.because}") for m in inner.missing]
     before = len(found.dirty)
     _collect(inner, f"{prefix}{path}/", found, depth + 1)
     dirty = len(found.dirty) > before
@@ -225,7 +228,8 @@ def _describe(view: View, missing: list[Missing]) -> str | None:
         # What describing would come to, after a walk through the whole history.
         return view.place.short_commit
     try:
-        return os.fsdecode(view.git.answer("describe", "--tags", "--always", seconds=2)).strip()
+        words = ("describe", "--tags", "--always", view.status.commit)
+        return os.fsdecode(view.git.answer(*words, seconds=2)).strip()
     except GitError as error:
         missing.append(Missing(what="code.describe", because=str(error)))
         return None
@@ -266,6 +270,8 @@ def capture_repository(
     view = read_repository(folder, environ, nested=True, at_most=at_most)
     if view is None or isinstance(view, Missing):
         return view
+    if view.is_unsettled:
+        return view.missing[-1]
     # What an import leaves beside a module says nothing of it.
     dirty = any(not is_excluded(path, ()) for path in (*view.status.changed, *view.status.untracked))
     return Repository(

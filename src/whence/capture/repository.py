@@ -63,6 +63,11 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...] = ()
 
     @property
+    def is_unsettled(self) -> bool:
+        """Whether it never held still: what it says is not of one moment."""
+        return any(item.what == "code.dirty" for item in self.missing)
+
+    @property
     def filters(self) -> tuple[str, ...]:
         return filter_names(self.config)
 
@@ -169,7 +174,27 @@ def _first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0].removeprefix("fatal: ")
 
 
+LOOKS = 3
+"""How often a repository is looked at while others commit, before what was read is taken for no one moment's."""
+
+
 def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
+    """What git says, all of one moment: a commit between two questions would give the commit of one, the files of
+    another. Where it never holds still, what `missing` says of `code.dirty`, and no tree is vouched for."""
+    view, is_one_moment = _look(folder, environ, at_most)
+    for _ in range(LOOKS - 1):
+        if is_one_moment:
+            break
+        view, is_one_moment = _look(folder, environ, at_most)
+    if is_one_moment:
+        return view
+    because = f"the commit or the index moved while git was asked, {LOOKS} times: what it said is of several moments"
+    place = replace(view.place, head_tree=None, short_commit=None)
+    return replace(view, place=place, missing=(*view.missing, Missing(what="code.dirty", because=because)))
+
+
+def _look(folder: Path, environ: Mapping[str, str], at_most: float) -> tuple[View, bool]:
+    """What git says, and whether all of it is of one moment."""
     git, refused = Git(folder, environ, at_most=at_most), ()
     place = _find_place(git)
     if isinstance(place, str):
@@ -184,20 +209,46 @@ def _read(folder: Path, environ: Mapping[str, str], at_most: float) -> View:
         return View(
             place=place, status=_head_status(git), tracked=(), gitlinks={}, converted={}, config=config, git=git,
             missing=(*refused, Missing(what="code.tree", because="a bare repository has no working folder")),
-        )  # fmt: skip
+        ), True  # fmt: skip
     git.folder = place.root
+    before = _marks(place)
     status = parse_status(*git.answer_and_warnings(
         "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignore-submodules=dirty",
         "--no-ahead-behind", "--find-renames", seconds=60,
     ))  # fmt: skip
     tracked, gitlinks = _read_index(place, environ) or parse_index(git.answer("ls-files", "-s", "-v", "-z", seconds=60))
+    is_one_moment = _marks(place) == before and (status.commit or "").startswith(place.short_commit or "")
     converted = _converted(git, place, config, environ, tracked, status)
     status = _without_intact_pointers(git, place, tracked, converted, status)
     status = _with_content(git, tracked, status)
     return View(
         place=place, status=status, tracked=tracked, gitlinks=gitlinks, converted=converted, config=config, git=git,
         missing=refused,
-    )  # fmt: skip
+    ), is_one_moment  # fmt: skip
+
+
+def _marks(place: Place) -> tuple[object, ...]:
+    """The identities of the files that are written anew where HEAD, its branch or the index move."""
+    head = f"{place.git_dir}/HEAD"
+    try:
+        named = os.fsdecode(read_regular(head)).removeprefix("ref:").strip()
+    except OSError:
+        named = ""
+    common = place.common_dir
+    return named, *map(_mark, (place.index, f"{common}/{named}", f"{common}/packed-refs", *_tables(place)))
+
+
+def _tables(place: Place) -> tuple[str, str]:
+    """Where references are kept in tables: the lists of these (git, `reftable.adoc`)."""
+    return f"{place.git_dir}/reftable/tables.list", f"{place.common_dir}/reftable/tables.list"
+
+
+def _mark(path: str) -> tuple[int, ...] | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _read_index(place: Place, environ: Mapping[str, str]) -> Entries | None:
