@@ -16,12 +16,13 @@ import stored
 
 from whence.errors import StoreError
 from whence.records.encoding import timestamp
-from whence.records.events import RunStarted
+from whence.records.events import RunSealed, RunStarted
 from whence.records.run import Process
 from whence.records.seal import ClosedBy
 from whence.store.check import check_store
 from whence.store.closing import close_lost_run
 from whence.store.layout import Store, open_store
+from whence.store.points import PointsWriter
 from whence.store.runs import load_run
 from whence.system.processes import identity
 
@@ -210,4 +211,46 @@ def test_of_two_closers_one_wins_and_both_know_its_seal(store: Store, tmp_path: 
         go.touch()
         seals = {closer.communicate()[0].strip() for closer in closers}
         assert seals == {load_run(store, run).seal_digest}
+    assert check_store(store).damage == ()
+
+
+def a_dead_run(store: Store) -> str:
+    """One whose writer ended its journal and died before the seal, with its record written."""
+    run = stored.an_id()
+    writer = stored.open_writer(store, run)
+    dead = Process(pid=1, start=1, boot_id="then", pid_namespace="x", host=os.uname().nodename)
+    for event in (stored.created(run, dead), RunStarted(process=dead), stored.ended(), RunSealed()):
+        writer.append(event)
+    writer.close()
+    (store.run_folder(run) / "record.json").write_bytes(stored.record_of(store.run_folder(run)))
+    return run
+
+
+@pytest.mark.parametrize("draft", ["forged", "empty", "gone", "of the writer"])
+def test_a_record_without_a_seal_is_a_draft_that_the_closer_folds_anew(store: Store, draft: str) -> None:
+    run = a_dead_run(store)
+    path = store.run_folder(run) / "record.json"
+    match draft:
+        case "forged":
+            text = path.read_text().replace('"exit_code":0', '"exit_code":7')
+            path.write_text(text.replace('"status":"succeeded"', '"status":"failed"'))
+        case "empty":
+            path.write_bytes(b"")
+        case "gone":
+            path.unlink()
+        case _:
+            pass
+    close(store, run)
+    record = load_run(store, run).record
+    assert (record.status, record.exit_code) == ("succeeded", 0)
+    assert check_store(store).damage == ()
+
+
+def test_what_a_worker_added_since_the_record_is_in_the_one_that_is_sealed(store: Store) -> None:
+    run = a_dead_run(store)
+    log = PointsWriter.create(store.run_folder(run), "main")
+    log.write({"loss": 0.125}, 2, 1795243231.12)
+    log.close()
+    close(store, run)
+    assert load_run(store, run).record.metrics["loss"].min == 0.125
     assert check_store(store).damage == ()

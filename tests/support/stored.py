@@ -18,7 +18,7 @@ from whence.store.layout import Store, create_store
 from whence.store.points import PointsWriter
 from whence.store.run_files import FolderFiles
 from whence.store.run_fold import by_writer, read_journals, read_metrics
-from whence.store.seal import close_run
+from whence.store.seal import close_run, measure
 from whence.system.files import make_folders
 from whence.system.processes import identity
 
@@ -66,7 +66,8 @@ def seal(store: Store, run: str, status: str = "succeeded") -> str:
 
 
 def seal_folder(folder: Path, run: str, status: str = "succeeded") -> str:
-    draft = Seal(run=run, at=timestamp(time.time_ns()), status=status, code_digest=None)
+    files, journals = measure(folder)
+    draft = Seal(run=run, at=timestamp(time.time_ns()), status=status, code_digest=None, files=files, journals=journals)
     return close_run(folder, draft, record_of(folder))
 
 

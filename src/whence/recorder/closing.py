@@ -25,7 +25,7 @@ from ..store.objects import sync_objects
 from ..store.results import add_results
 from ..store.run_files import FolderFiles, RunFiles, SpooledFiles
 from ..store.run_fold import fold_run, read_journals
-from ..store.seal import close_run
+from ..store.seal import close_run, measure
 from ..store.snapshots import changed_since
 from ..system.held_signals import Signalled, held
 from ..system.locks import lock_state
@@ -198,16 +198,21 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
     recording, store = launch.recording, launch.around.store
     try:
         recording.state(events.RunSealed())
-        record = _record(launch)
+        beside = _folder_in_store(launch) if recording.spools is not None else None
+        # First, as a worker that outlives its run goes on: what it adds from here on is late, in the record too.
+        files, journals = measure(recording.folder, beside)
         seal = Seal(
             run=recording.id,
             at=timestamp(recording.now()),
-            status=record.status,
-            code_digest=record.code.digest if record.code else None,
+            status="running",
+            code_digest=None,
             pending=pending,
+            files=files,
+            journals=journals,
         )
-        beside = _folder_in_store(launch) if recording.spools is not None else None
-        return close_run(recording.folder, seal, encode(record) + b"\n", beside=beside)
+        record = _record(launch, seal)
+        seal = replace(seal, status=record.status, code_digest=record.code.digest if record.code else None)
+        return close_run(recording.folder, seal, encode(record) + b"\n")
     except (OSError, WhenceError) as error:
         launch.around.say(f"{store.run_folder(recording.id)}: not sealed: {error}; `whence doctor --close` seals it")
         return None
@@ -216,11 +221,12 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
         recording.close()
 
 
-def _record(launch: Launch) -> Record:
+def _record(launch: Launch, seal: Seal) -> Record:
+    """The fold of what the seal lists."""
     store, run = launch.around.store, launch.recording.id
     files = _files(launch)
     names = files.names()
-    folded = fold_run(store, files, names, read_journals(files, names, None), None, None)
+    folded = fold_run(store, files, names, read_journals(files, names, seal), seal, None)
     if folded is None:
         raise WhenceError(f"{store.run_folder(run)}: main.jsonl is gone")
     return folded.record

@@ -1,4 +1,4 @@
-"""Closing the run of a writer that is proven dead: any process may, through the same exclusive files."""
+"""Closing the run of a writer that is proven dead: any process may, through the same exclusive seal."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import msgspec
 
 from ..digests import digest_of
 from ..errors import FormatError, StoreError
-from ..records.encoding import decode, encode, timestamp
+from ..records.encoding import encode, timestamp
 from ..records.events import RunEnded
 from ..records.record import Record
 from ..records.run import Ending
 from ..records.seal import ClosedBy, Seal
-from ..system.files import write_new
+from ..rules.liveness import Liveness
+from ..system.locks import held
 from .journal import JournalText
 from .layout import Store
 from .liveness import last_sign
 from .printed import found_output, join_logs
-from .run_fold import fold_texts, read_journals, read_metrics
+from .run_files import FolderFiles
+from .run_fold import fold_run, read_journals
 from .run_list import open_run
 from .runs import liveness
-from .seal import RECORD, SEAL, close_run
+from .seal import SEAL, close_run, measure
 
 
 def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: RunEnded | None = None) -> str:
@@ -37,8 +39,7 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: R
     if SEAL in names:
         return digest_of(files.read(SEAL))
     texts = read_journals(files, names, None)
-    metrics = read_metrics(files, names, None)
-    folded = fold_texts(store, texts, metrics, None, None)
+    folded = fold_run(store, files, names, texts, None, None)
     if folded is None:
         raise FormatError(f"{folder}: main.jsonl begins with no run.created, expected one")
     live = liveness(store, run_id, folded.record, texts, given_away=ended is not None)
@@ -48,10 +49,26 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: R
             hint="close it on the host where it ran, or wait for its end",
         )
     join_logs(folder)
-    record = folded.record
+    with held(folder):
+        return _close(store, folder, _seal(folder, folded.record, live, texts, by=by, at=at, ended=ended))
+
+
+def _seal(
+    folder: Path,
+    record: Record,
+    live: Liveness,
+    texts: list[JournalText],
+    *,
+    by: ClosedBy,
+    at: str,
+    ended: RunEnded | None,
+) -> Seal:
+    files, journals = measure(folder)
     seal = Seal(
-        run=run_id,
+        run=record.id,
         at=at,
+        files=files,
+        journals=journals,
         status=live.status,
         ended=record.ended or _last_sign(folder, texts),
         code_digest=record.code.digest if record.code else None,
@@ -60,8 +77,17 @@ def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: R
     )
     if ended is not None and record.status in ("created", "running"):
         seal = msgspec.structs.replace(seal, status=ended.status, ended=at, ending=_ending(ended))
-    closed = fold_texts(store, texts, metrics, seal, None)
-    return _close(folder, seal, closed.record if closed else record)
+    return seal
+
+
+def _close(store: Store, folder: Path, seal: Seal) -> str:
+    """Write the record of what the seal lists, which may have grown since the writer's own, and the seal."""
+    files = FolderFiles(folder)
+    names = files.names()
+    folded = fold_run(store, files, names, read_journals(files, names, seal), seal, None)
+    if folded is None:
+        raise FormatError(f"{folder}: main.jsonl is gone")
+    return close_run(folder, seal, encode(folded.record) + b"\n")
 
 
 def _last_sign(folder: Path, texts: list[JournalText]) -> str | None:
@@ -70,31 +96,11 @@ def _last_sign(folder: Path, texts: list[JournalText]) -> str | None:
     return timestamp(last) if last else max(lines, default=None)
 
 
-def _ending(said: RunEnded | Record) -> Ending:
+def _ending(said: RunEnded) -> Ending:
     return Ending(
         exit_code=said.exit_code,
         signal=said.signal,
         error=said.error,
         duration=said.duration,
         resources=said.resources,
-    )
-
-
-def _close(folder: Path, seal: Seal, record: Record) -> str:
-    """Write record and seal. The record that is first decides, the writer's own or another closer's."""
-    data = encode(record) + b"\n"
-    if not write_new(folder / RECORD, data, sync=True):
-        found = decode((folder / RECORD).read_bytes(), Record, where=str(folder / RECORD))
-        seal = _as_found(seal, found)
-    return close_run(folder, seal, data)
-
-
-def _as_found(seal: Seal, found: Record) -> Seal:
-    """The seal that says what the record says which was there first."""
-    seal = msgspec.structs.replace(seal, ending=None, output=found.output and seal.output)
-    if found.closed_by is None:
-        return seal
-    ending = None if found.status == "lost" else _ending(found)
-    return msgspec.structs.replace(
-        seal, status=found.status, ended=found.ended, closed_by=found.closed_by, ending=ending
     )

@@ -12,23 +12,25 @@ from ..digests import digest_of
 from ..records.checked import encode_checked
 from ..records.encoding import decode
 from ..records.seal import JournalEnd, Seal, SealedFile
-from ..system.files import TEMPORARY, hash_descriptor, write_new
+from ..system.files import TEMPORARY, hash_descriptor, write_new, write_whole
 from .journal import POINTS_SUFFIX, SUFFIX, journal_order, last_line, whole_length
 
 SEAL = "seal.json"
 RECORD = "record.json"
 
 
-def close_run(folder: Path, seal: Seal, record: bytes, *, beside: Path | None = None) -> str:
-    """Write `record.json` and then `seal.json`, each unless it is there; the digest of the seal that holds.
+def close_run(folder: Path, seal: Seal, record: bytes) -> str:
+    """Write `record.json`, and then `seal.json` unless it is there; the digest of the seal that holds.
 
-    `seal` lists no files yet: all are flushed to the disk first. `beside` is the run's folder in the store for a seal
-    that is made in a spool: it has what other hosts wrote. Costs a read of every file. Raises OSError.
+    `seal` lists the other files, as `measure` found them before the record was folded up to there. A record that
+    nobody sealed was a draft: it is replaced. Raises OSError.
     """
-    write_new(folder / RECORD, record, sync=True)
-    files, journals = measure(folder, beside)
-    seal = msgspec.structs.replace(seal, files=files, journals=journals)
-    return write_seal(folder, encode_checked(seal))
+    if (folder / SEAL).exists():
+        return digest_of((folder / SEAL).read_bytes())
+    write_whole(folder / RECORD, record, sync=True)
+    sealed = SealedFile(name=RECORD, length=len(record), digest=digest_of(record))
+    files = sorted([*seal.files, sealed], key=lambda file: file.name)
+    return write_seal(folder, encode_checked(msgspec.structs.replace(seal, files=files)))
 
 
 def write_seal(folder: Path, data: bytes) -> str:
@@ -44,11 +46,12 @@ def read_seal(data: bytes, where: str) -> Seal:
 
 
 def measure(folder: Path, beside: Path | None = None) -> tuple[list[SealedFile], list[JournalEnd]]:
-    """Every file that a seal lists, as long as it is now, and the last line of each journal.
+    """Every file that a seal lists but the record, flushed and as long as it is now, and the last line of each journal.
 
-    Of `beside` only what is not in the folder itself.
+    `beside` is the run's folder in the store for a seal that is made in a spool: it has what other hosts wrote. Of it
+    only what is not in the folder itself. Costs a read of every file. Raises OSError.
     """
-    places = dict.fromkeys(_written_beside(beside), beside) | dict.fromkeys(sealed_names(os.listdir(folder)), folder)
+    places = dict.fromkeys(_written_in(beside), beside) | dict.fromkeys(_written_in(folder), folder)
     files = [_measure_file(place, name) for name, place in sorted(places.items()) if place is not None]
     lengths = {file.name: file.length for file in files}
     ends = [
@@ -58,7 +61,7 @@ def measure(folder: Path, beside: Path | None = None) -> tuple[list[SealedFile],
     return files, [end for end in ends if end is not None]
 
 
-def _written_beside(folder: Path | None) -> list[str]:
+def _written_in(folder: Path | None) -> list[str]:
     try:
         names = os.listdir(folder) if folder else []
     except FileNotFoundError:
