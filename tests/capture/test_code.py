@@ -17,6 +17,7 @@ from whence.capture.checkout import capture_repository
 from whence.capture.code import capture_code
 from whence.capture.git_listings import parse_unlisted
 from whence.records.code import Repository
+from whence.rules.secrets import Secrets
 from whence.store.collection import Terms
 
 
@@ -706,3 +707,14 @@ def test_looking_again_costs_nothing_where_nobody_commits(repo: CodeWorld) -> No
     (bin / "git").chmod(0o755)
     repo.capture(env={"PATH": f"{bin}:{repo.place.environ['PATH']}"})
     assert trace.read_text().count(" status ") == 1
+
+
+def test_a_link_to_an_address_with_a_login_is_left_out_of_the_snapshot(repo: CodeWorld) -> None:
+    (repo.place.path / "remote").symlink_to("https://ada:Qz81-haus-boot@host/x")
+    (repo.place.path / "near").symlink_to("helper.py")
+    terms = Terms(mask=Secrets(b"k" * 32).mask_text)
+    code, snapshot = repo.launch(terms=terms)
+    assert [(item.path, item.because) for item in code.files_left_out] == [
+        ("remote", "it is a link to a path that holds a secret")
+    ]
+    assert {blob.path for blob in snapshot.blobs} >= {"near", "helper.py"}

@@ -307,3 +307,14 @@ def test_outputs_are_files_folders_and_links(tmp_path: Path) -> None:
         ("out/plots", "folder", "other", 1, 1),
     ]
     assert all(artifact.unfinished for artifact in artifacts)
+
+
+@pytest.mark.parametrize(("name", "content"), [(".netrc", b"x"), ("key.txt", b"-----BEGIN PRIVATE" + b" KEY-----\n")])
+def test_of_a_declared_file_of_secrets_there_is_no_digest_as_of_an_observed_one(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    write(tmp_path / name, content)
+    one = digested(tmp_path, name)
+    assert (one.input.digest, one.pending) == (None, False)
+    assert (one.input.because or "").startswith("not digested: ")
+    assert one.check("end").changed == "unknown"

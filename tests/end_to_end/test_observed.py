@@ -162,6 +162,21 @@ def test_secrets_that_a_command_writes_are_named_and_not_kept(workplace: Workpla
     assert {one["what"]: one["level"] for one in said}["artifacts.id_ed25519"] == "remark"
 
 
+def test_settings_that_a_command_copies_with_a_secret_in_them_are_named_and_not_kept(workplace: Workplace) -> None:
+    body = (
+        "import os; os.makedirs('out/.hydra')\n"
+        "open('out/.hydra/config.yaml', 'w').write('db:\\n  password: Qz81' + '-haus-boot\\n')\n"
+        "open('out/overrides.yaml', 'w').write('- lr=0.1\\n')\n"
+        "open('out/result.txt', 'w').write('password: Qz81' + '-haus-boot\\n')\n"
+    )
+    record = workplace.record(sys.executable, workplace.script("copy.py", body))
+    found = {artifact["path"]: artifact for artifact in record["artifacts"]}
+    copied = found["out/.hydra/config.yaml"]
+    assert (copied["digest"], copied["kept"]) == (None, False)
+    assert copied["because"] == "not digested: it holds a value that looks like a secret"
+    assert found["out/overrides.yaml"]["digest"] and found["out/result.txt"]["digest"]
+
+
 @pytest.mark.scenario("J11")
 @pytest.mark.parametrize("options", [(), ("--input", "state.json")])
 def test_a_tracked_file_that_the_run_updates_has_both_its_digests_and_is_no_fault(

@@ -39,7 +39,8 @@ NAMED = (
     "HF_TOKEN", "hf_token", "hfToken", "AWS_SECRET_ACCESS_KEY", "GITHUB_PAT", "db.password", "PGPASSWORD",
     "MYSQL_PWD", "api_key", "apikey", "apiKey", "APIKey", "WANDB_API_KEY", "private-key", "client_secret",
     "SECRET_KEY", "session_key", "cookie", "REGISTRY_AUTH", "access_tokens", "smtp_pass", "credentials", "SSHPASS",
-    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_CONNECTION_STRING", "api_keys", "access_keys", "private_keys", "OPENAI_API_KEYS", "apiKeys",
+    "apikeys", "--secret-keys", "hf_tokens", "ssh.private_keys",
 )  # fmt: skip
 
 INNOCENT = (
@@ -47,7 +48,8 @@ INNOCENT = (
     "bos_token", "author", "authors", "GIT_AUTHOR_NAME", "keyboard", "num_keys", "monkey", "turkey",
     "forward_pass", "passes", "compass", "TOKENIZERS_PARALLELISM", "SSH_AUTH_SOCK", "XAUTHORITY", "password_file",
     "secret_name", "auth_method", "bypass", "tokens_per_second", "subtoken", "num_image_token", "secretary",
-    "OLDPWD", "PYTHONHASHSEED", "patience", "path",
+    "OLDPWD", "PYTHONHASHSEED", "patience", "path", "keys", "sort_keys", "client_keys", "num_api_keys", "tokens",
+    "special_tokens", "n_access_keys", "api_keys_file",
 )  # fmt: skip
 
 
@@ -199,6 +201,14 @@ def test_a_key_id_in_a_url_does_not_hide_the_secret_after_it() -> None:
     assert SECRETS.mask_url(f"s3://{userinfo}@bucket/x") == f"s3://{SECRETS.mask(userinfo)}@bucket/x"
 
 
+def test_every_one_of_several_keys_is_masked() -> None:
+    masked = SECRETS.mask_values({"api_keys": ["Qz", "Py"], "keys": ["a", "b"], "tokens": 512})
+    assert all(MASK.fullmatch(one) for one in masked["api_keys"])
+    assert (masked["keys"], masked["tokens"]) == (["a", "b"], 512)
+    assert "Qz81" not in " ".join(SECRETS.mask_argv(["x", "--api-keys", "Qz81", "--keys", "a"]))
+    assert SECRETS.mask_argv(["x", "--keys", "a", "--num-keys=4"]) == ["x", "--keys", "a", "--num-keys=4"]
+
+
 def test_values_are_masked_by_key_and_content_at_every_depth() -> None:
     token = FORMS["GitHub token"]
     values = {
@@ -311,6 +321,9 @@ SECRET_FILES = {
     "parentheses.py": b'tok: str = ("Qz81hausboot9wieder"\n    "y")\n',
     "url.py": b'URL = "https://ada:Qz81-haus-boot@host/x"\n',
     "header.py": b'H = {"Authorization": "Bearer Qz81-haus-boot"}\n',
+    "list.py": b'API_KEYS = ["Qz81-haus-boot", "x"]\n',
+    "lists.yaml": b"lr: 1\napi_keys:\n  - Qz81-haus-boot\n",
+    "flow.yaml": b"api_keys: [Qz, x]\n",
     "environ.py": b'os.environ["OPENAI_API_KEY"] = "Qz81-haus-boot"\n',
     "book.ipynb": b'"source": ["os.environ[\\"OPENAI_API_KEY\\"] = \\"Qz81-haus-boot\\"\\n"]',
     "settings.yaml": b"hub: " + FORMS["Hugging Face token"].encode(),
@@ -328,6 +341,7 @@ PLAIN_FILES = {
     "keys.csv": b"a,b\n1,2\n",
     "login.py": b"hub = '" + FORMS["Hugging Face token"].encode() + b"'",
     "weights.bin": b"\0" + FORMS["Hugging Face token"].encode(),
+    "keys.yaml": b"keys: [a, b]\nnum_keys: 4\nmax_tokens: 4096\ntokens: 512\nsort_keys: [user, day]\n",
     "empty.yaml": b"secrets: []\npassword:\nlr: 1\n",
     "tokens.txt": b"a 1\nb 2\n",
     "example.env": b"A=",

@@ -9,9 +9,10 @@ from typing import Literal
 from ..errors import RefusedError
 from ..handlers import let_pass
 from ..records.base import When
-from ..records.data import Input, Stat
+from ..records.data import NOT_DIGESTED, Input, Stat
 from ..records.events import InputChecked, InputDigested
-from ..system.files import stat_identity
+from ..rules.secret_files import HEAD, file_is_secret
+from ..system.files import read_regular, stat_identity
 from .digesting import DigestingInput
 from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
 from .places import Found, Mounts, find, one_each
@@ -69,7 +70,11 @@ class InputDigest(DigestingInput):
         when: When = "launch",
     ) -> None:
         self._cache = cache or NoCache()
-        super().__init__(_begin(found, self._cache), found.because)
+        secret = _why_secret(found) if how == "declared" else None
+        if secret is None:
+            super().__init__(_begin(found, self._cache), found.because)
+        else:
+            super().__init__(None, NOT_DIGESTED + secret)
         self.found = found
         self.how: How = how
         self._when: When = when
@@ -173,6 +178,17 @@ def _begin(found: Found, cache: Cache) -> Steps[Measured] | None:
     if found.absolute is None or found.stat is None or found.kind == "special":
         return None
     return measure(found.absolute, cache)
+
+
+def _why_secret(found: Found) -> str | None:
+    """Why a file is a secret as a whole, of which no digest may be recorded: by it others could try what it holds."""
+    if found.absolute is None or found.stat is None or found.kind not in ("file", "link"):
+        return None
+    try:
+        head = read_regular(found.absolute, HEAD)
+    except OSError:
+        head = b""
+    return file_is_secret(found.absolute, head)
 
 
 def _doubt(found: Found, measured: Measured) -> str | None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ..capture.observed import Role
 from ..records.data import NOT_DIGESTED, Input
+from ..rules.kinds import guess
 from ..rules.secret_files import HEAD, file_is_secret
 from ..rules.secrets import Secrets
 from ..system.files import read_regular
@@ -26,10 +27,11 @@ def why_secret(path: str, role: Role, secrets: Secrets) -> str | None:
     return file_is_secret(path, b"") if role == "data" else secrets.file_is_secret(path, _head(path))
 
 
-def why_secret_output(path: str) -> str | None:
-    """Why a file that a command wrote is a secret as a whole; a value in it that merely looks like one is no reason
-    to lose a result."""
-    return file_is_secret(path, _head(path))
+def why_secret_output(path: str, secrets: Secrets) -> str | None:
+    """Why a file that a command wrote is a secret as a whole, or settings that hold one; in any other a value that
+    merely looks like one is no reason to lose a result."""
+    is_settings = guess(path)[0] == "config"
+    return secrets.file_is_secret(path, _head(path)) if is_settings else file_is_secret(path, _head(path))
 
 
 def is_named_as_secret(path: str) -> bool:

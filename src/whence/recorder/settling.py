@@ -335,7 +335,7 @@ class Settling:
                 before=before,
                 some=some,
                 whole=whole,
-                secret=why_secret_output(path) if one_file else None,
+                secret=why_secret_output(path, self._launch.around.secrets) if one_file else None,
             )
 
     def _before(self, use: FileUse) -> Before:

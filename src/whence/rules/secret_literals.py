@@ -7,18 +7,24 @@ secret (`api_key="OPENAI_API_KEY"`), or an example that waits to be filled in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
 from .secret_files import SOURCES
 from .secret_forms import AFTER_SCHEME, ASSIGNED_VALUE, ASSIGNMENT, HINTS, SCHEMES, compiled
 from .secret_names import is_secret_text, looks_random, weigh
 
-_QUOTED_VALUE = (
+_NAME = (
     r"(?<![\w.-])([\w.-]{1,100})(?:\\?[\"'])?[ \t]{0,3}\]?[ \t]{0,3}"  # name, "name", x["name"]
     r"(?::[ \t]{0,3}[\w.\[\], |]{1,60}=|:=|=>|=(?!=)|:)"  # name: str =
-    r"[\s(\\]{0,80}(?:(?<![\w\\])[rRbBuU]{1,2})?"  # on the next line, in parentheses
+    r"[\s(\\]{0,80}"  # on the next line, in parentheses
+)
+_QUOTED = (
+    r"(?:(?<![\w\\])[rRbBuU]{1,2})?"
     r"(\\\"(?:[^\"\\]|\\[^\"])*\\\"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
 )
+_QUOTED_VALUE = _NAME + _QUOTED
+_FIRST_OF_LIST = _NAME + r"\[\s{0,80}" + _QUOTED
 _EXAMPLE = (
     r"(?i)change.?me|your[-_]|example|placeholder|dummy|fake|redacted|insert[-_]|replace[-_]|todo|x{4}|\*{3}|\.{3}"
 )
@@ -30,11 +36,16 @@ def holds_literal(base: str, text: str, listed: Callable[[str], bool]) -> bool:
         return True
     lowered = text.lower()
     if any(hint in lowered for hint in HINTS) or "tok" in lowered:
-        if any(_is_secret(m[1], unquoted(m[2])[1], listed) for m in compiled(_QUOTED_VALUE).finditer(text)):
+        if any(_is_secret(m[1], unquoted(m[2])[1], listed) for m in _quoted_values(text)):
             return True
         # A shell needs no quotes; in a program what has none is an expression.
         return not base.endswith(SOURCES) and _holds_bare(text, listed)
-    return any(listed(m[1]) and is_literal(unquoted(m[2])[1]) for m in compiled(_QUOTED_VALUE).finditer(text))
+    return any(listed(m[1]) and is_literal(unquoted(m[2])[1]) for m in _quoted_values(text))
+
+
+def _quoted_values(text: str) -> Iterator[re.Match[str]]:
+    yield from compiled(_QUOTED_VALUE).finditer(text)
+    yield from compiled(_FIRST_OF_LIST).finditer(text)
 
 
 def _holds_bare(text: str, listed: Callable[[str], bool]) -> bool:

@@ -30,11 +30,20 @@ _KEY_OF = _set(
     "service storage deploy gpg pgp aws hmac shared client admin subscription jwt cookie crypto aes rsa tls ssl "
     "openai anthropic azure gcp google wandb comet neptune huggingface hf stripe security consumer webhook"
 )
+_KEYS_OF = _set(
+    "api access private secret encryption decryption signing ssh license licence deploy gpg pgp aws hmac jwt crypto "
+    "aes rsa tls ssl openai anthropic azure gcp google wandb comet neptune huggingface hf stripe"
+)
+"""Fewer than of one: `client_keys` and `storage_keys` are names of columns as often."""
+_COUNTED = _set("num n number count max min total")
 _PASS_OF = _set(
     "db database smtp imap mail email user username admin root ssh ftp sftp ldap proxy http login my redis mongo "
     "postgres pg mysql rabbitmq broker registry docker keystore key git svn basic auth"
 )
-_TOKENS_OF = _set("access api auth refresh bearer session csrf oauth security")
+_TOKENS_OF = _set(
+    "access api auth refresh bearer session csrf oauth security hf huggingface github gitlab gh slack discord telegram "
+    "openai anthropic wandb replicate"
+)
 _MODEL_TOKEN = _set(
     "pad padding bos eos unk unknown mask sep cls image img video audio special next start end stop class prompt per "
     "first last additional boi eoi num number max min cost price loss time latency ms separator vocab blank empty "
@@ -69,12 +78,18 @@ def _words(name: str) -> tuple[str, ...]:
 
 def _weigh_last(last: str, before: tuple[str, ...]) -> Weight:
     of = before[-1] if before else ""
-    if last in _STRONG or last.endswith(_RUN_TOGETHER) or (last == "pass" and (not before or of in _PASS_OF)):
+    if (
+        last in _STRONG
+        or last.removesuffix("s").endswith(_RUN_TOGETHER)
+        or (last == "pass" and (not before or of in _PASS_OF))
+    ):
         return "strong"
     if last in ("pwd", "pw"):
         return "weak"
     if last == "key":
         return "strong" if of in _KEY_OF else "random"
+    if last == "keys":
+        return "strong" if of in _KEYS_OF and not _COUNTED & set(before) else "no"
     if last == "tokens":
         return "weak" if of in _TOKENS_OF else "no"
     if last.endswith("token"):

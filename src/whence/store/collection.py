@@ -188,7 +188,12 @@ def _leave_out(work: Collection, entry: Planned, size: int, digest: str | None, 
 
 
 def _enter_link(work: Collection, entry: Planned, path: str) -> None:
-    target = os.fsencode(os.readlink(path))
+    to = os.readlink(path)
+    target = os.fsencode(to)
+    if not entry.tracked and work.terms.mask(to) != to:
+        named = msgspec.structs.replace(entry, path=work.terms.mask(entry.path))
+        _leave_out(work, named, len(target), work.terms.keyed(target), "it is a link to a path that holds a secret")
+        return
     blob = blob_id(target)
     if blob not in work.known:
         work.writer.add("blob", blob, target)
