@@ -46,6 +46,13 @@ def test_a_file_is_kept_and_parsed(tmp_path: Path, name: str, content: str, form
     assert (file.file.digest, file.content) == (digest_of(content.encode()), content.encode())
 
 
+def _aliases(levels: int) -> str:
+    """Nine values, and levels of nine aliases each of the level above."""
+    lines = [f"a0: &a0 [{', '.join('x' * 9)}]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines) + "\n"
+
+
 @pytest.mark.scenario("F9")
 @pytest.mark.parametrize(
     ("name", "content", "error"),
@@ -57,6 +64,8 @@ def test_a_file_is_kept_and_parsed(tmp_path: Path, name: str, content: str, form
         ("c.json", "[" * 100_000, "nested too deep"),
         ("c.yaml", "[" * 100_000, "nested too deep"),
         ("c.yaml", "- " * 100_000, "nested too deep"),
+        ("c.yaml", _aliases(6), "its aliases stand for more than 100000 values"),
+        ("c.yaml", f"a: &a {'x' * 100_000}\nb: [{'*a, ' * 99}]\n", "its aliases stand for more than 100000 values"),
     ],
 )
 def test_a_file_that_cannot_be_parsed_is_kept_with_the_reason(
@@ -65,6 +74,12 @@ def test_a_file_that_cannot_be_parsed_is_kept_with_the_reason(
     file = read(tmp_path, name, content)
     assert (file.file.values, file.file.error, file.values) == (None, error, {})
     assert file.content == (content.encode() if isinstance(content, str) else content)
+
+
+def test_aliases_stand_for_their_values(tmp_path: Path) -> None:
+    file = read(tmp_path, "c.yaml", "base: &b {lr: 0.1}\none: *b\ntwo:\n  <<: *b\n  n: 3\n")
+    assert file.file.error is None
+    assert file.values == {"base": {"lr": 0.1}, "one": {"lr": 0.1}, "two": {"lr": 0.1, "n": 3}}
 
 
 def test_yaml_faults_name_line_and_column(tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ DEEPEST = 1000
 """Levels of YAML that are parsed; the C stack, on which its composer recurses, ends a process at some ten thousand."""
 
 
+NODE = 64
+"""Characters that a value counts for, beside its own."""
+
+EXPANDED = 100_000 * NODE
+"""What the aliases of a YAML file may stand for: nine lists of nine aliases each are a billion values."""
+
+
 def all_said(form: Format, content: bytes) -> Any:
     """The values of a file that can be parsed, with every value of a key that it names twice, in a list."""
     text = content.decode("utf-8-sig")
@@ -92,24 +99,44 @@ def _yaml(text: str, *, repeated: bool = False) -> Any:
     yaml: Any = importlib.import_module("yaml")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        if _is_too_deep(yaml, loader, text):
-            raise _Unparsed("nested too deep")
+        if reason := _too_much(yaml, loader, text):
+            raise _Unparsed(reason)
         documents = list(yaml.load_all(text, Loader=_collecting(loader) if repeated else loader))
     except yaml.YAMLError as error:
         raise _Unparsed(str(error)) from None
     return documents[0] if len(documents) == 1 else documents or None
 
 
-def _is_too_deep(yaml: Any, loader: Any, text: str) -> bool:
-    """Whether it has more than `DEEPEST` levels; counted only where there are signs enough for so many."""
-    if sum(map(text.count, "[{:-?")) <= DEEPEST:
-        return False
-    level = 0
+def _too_much(yaml: Any, loader: Any, text: str) -> str | None:
+    """Why the text is not loaded: it has more than `DEEPEST` levels, or its aliases stand for too much. Looked at only
+    where there are signs enough for that."""
+    deep = sum(map(text.count, "[{:-?")) > DEEPEST
+    if not deep and not ("*" in text and "&" in text):
+        return None
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    total = added = 0
     for event in yaml.parse(text, Loader=loader):
-        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if level > DEEPEST:
-            return True
-    return False
+        match event:
+            case yaml.CollectionStartEvent():
+                opened.append((event.anchor, total))
+                total += NODE
+            case yaml.CollectionEndEvent():
+                anchor, before = opened.pop()
+                sizes |= {anchor: total - before} if anchor else {}
+            case yaml.ScalarEvent():
+                total += NODE + len(event.value)
+                sizes |= {event.anchor: NODE + len(event.value)} if event.anchor else {}
+            case yaml.AliasEvent():
+                total += sizes.get(event.anchor, NODE)
+                added += sizes.get(event.anchor, NODE)
+            case _:
+                pass
+        if len(opened) > DEEPEST:
+            return "nested too deep"
+        if added > EXPANDED:
+            return f"its aliases stand for more than {EXPANDED // NODE} values"
+    return None
 
 
 def _collecting(loader: Any) -> Any:
