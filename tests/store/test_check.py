@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import stored
 
 from whence.digests import digest_of
+from whence.ids import day_of
 from whence.records.act import Act, Actor, Subject
 from whence.records.data import Artifact
 from whence.records.encoding import timestamp
@@ -20,6 +22,7 @@ from whence.store.check import Report, check_store
 from whence.store.layout import Store
 from whence.store.objects import object_path, put_bytes
 from whence.store.runs import load_run
+from whence.system.git import StoreGit
 from whence.system.processes import identity
 
 
@@ -193,3 +196,36 @@ def test_a_torn_line_before_the_seal_is_not_late(store: Store) -> None:
     report = check_store(store)
     assert (report.damage, report.late) == ((), ())
     assert report.notes == (f"runs/{folder.parent.name}/{run}/main.points.jsonl: a torn tail of 5 bytes",)
+
+
+@pytest.mark.parametrize("beside", ["record.json", "output.log", "main.points.jsonl"])
+def test_a_journal_without_a_line_is_damage_where_something_was_written_after_it(store: Store, beside: str) -> None:
+    stored.open_writer(store, run := stored.an_id()).close()
+    (store.run_folder(run) / beside).write_bytes(b"x\n")
+    [damage] = check_store(store).damage
+    assert damage.what == f"found no whole line, expected run.created: {beside} beside it were written after it"
+
+
+@pytest.mark.parametrize("name", ["main.jsonl", "output.log", "seal.json"])
+def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(store: Store, name: str) -> None:
+    run = stored.a_sealed_run(store)
+    (store.run_folder(run) / name).unlink()
+    os.mkfifo(store.run_folder(run) / name)
+    [damage] = check_store(store).damage
+    assert damage.runs == (run,) and "it is a pipe, not a regular file" in damage.what
+
+
+def test_a_run_that_was_removed_though_its_snapshot_is_kept_is_named(store: Store) -> None:
+    old = stored.an_id(time.time() - 3600)
+    young = stored.an_id()
+    git = StoreGit(store.code_git, os.environ)
+    tree = git.answer("hash-object", "-t", "tree", "-w", "--stdin", stdin=b"").decode().strip()
+    author = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a"}
+    words = ("git", "--git-dir", str(store.code_git), "commit-tree", tree, "-m", "x")
+    commit = subprocess.run(words, env=os.environ | author, capture_output=True, text=True, check=True).stdout.strip()
+    for run in (old, young):
+        git.answer("update-ref", f"refs/whence/{run}", commit)
+    [damage] = check_store(store, environ=os.environ).damage
+    assert (damage.where, damage.runs) == (f"runs/{day_of(old)}/{old}", (old,))
+    assert damage.what.startswith(f"not there, though code.git keeps its snapshot (refs/whence/{old})")
+    assert check_store(store, [], environ=os.environ).damage == ()

@@ -242,3 +242,17 @@ def test_a_store_that_a_full_disk_left_half_made_is_told_from_none_and_completed
         open_store(path)
     assert half.value.hint and "the next `whence run` completes it" in half.value.hint
     assert create_store(path, now_ns=1, random=b"0" * 10).id == open_store(path).id
+
+
+@pytest.mark.parametrize("what", ["folder", "archive"])
+def test_a_store_without_its_mark_is_not_made_another_one(store: Store, what: str) -> None:
+    (store.runs / ("2026-10-01" if what == "folder" else "2026-10.zip")).mkdir()
+    (store.path / "store.json").unlink()
+    below = store.path.parent / "below"
+    below.mkdir()
+    assert find_store(below) == store.path
+    for step in (lambda: open_store(store.path), lambda: create_store(store.path, now_ns=1, random=b"0" * 10)):
+        with pytest.raises(StoreError, match=r"found runs and no store\.json") as refused:
+            step()
+        assert refused.value.hint and "take store.json from a copy" in refused.value.hint
+    assert not (store.path / "store.json").exists()

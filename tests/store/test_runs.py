@@ -10,9 +10,11 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import stored
 
+from whence.actions.references import name_of, resolve_run
 from whence.errors import FormatError, UnresolvedError
 from whence.ids import day_of
 from whence.records.act import Act, Actor, Subject
@@ -127,3 +129,18 @@ def test_a_sealed_run_with_a_damaged_record_is_read_from_its_journals(store: Sto
     assert loaded.faults and "record.json" in loaded.faults[0]
     os.unlink(store.run_folder(run) / "record.json")
     assert load_run(store, run).record == sound.record
+
+
+def test_a_run_whose_journal_is_damaged_in_an_archive_is_still_found_by_its_name(store: Store) -> None:
+    run = stored.an_id(OCTOBER)
+    writer = stored.open_writer(store, run)
+    writer.append(msgspec.structs.replace(stored.created(run), name="baseline"))
+    writer.append(stored.ended())
+    writer.close()
+    stored.seal(store, run)
+    path = archive(store, run)
+    data = path.read_bytes()
+    at = data.index(b'"run.created"')
+    path.write_bytes(data[:at] + b"X" + data[at + 1 :])
+    assert name_of(store, run) == "baseline"
+    assert resolve_run(store, "baseline") == run

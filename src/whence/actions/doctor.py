@@ -17,6 +17,7 @@ from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
 from ..store.code_repository import is_code_repository
 from ..store.layout import Store
+from ..store.run_files import written_beside
 from ..store.run_list import misplaced_runs, open_run, run_ids
 from ..store.runs import load_run
 from ..store.seal import SEAL
@@ -163,9 +164,10 @@ def _runs(store: Store, now_ns: int) -> Iterator[Check]:
 def _never_came_to_be(store: Store, run_id: str) -> bool:
     """Whether its writer died before the first line, which is no damage."""
     try:
-        return b"\n" not in open_run(store, run_id).read("main.jsonl")
-    except FileNotFoundError:
-        return True
+        files = open_run(store, run_id)
+        return not written_beside(files) and (
+            "main.jsonl" not in files.names() or b"\n" not in files.read("main.jsonl")
+        )
     except OSError:
         return False
 

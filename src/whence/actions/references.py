@@ -9,8 +9,9 @@ What matches nothing or several things raises UnresolvedError with the candidate
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from ..digests import is_digest
 from ..errors import FormatError, UnresolvedError, UsageError
 from ..ids import SHORTEST_TAIL, created_at, is_id, short
 from ..records.encoding import decode
-from ..records.events import RunCreated
 from ..store.layout import Store
+from ..store.run_files import RunFiles
 from ..store.run_list import open_run, run_ids
+from ..store.seal import RECORD
+from ..system.files import open_regular
 
 CANDIDATES = 20
 """The most candidates that an error lists."""
@@ -165,17 +168,32 @@ def name_of(store: Store, run: str) -> str | None:
     return created.name if created else None
 
 
-def _created(store: Store, run: str) -> RunCreated | None:
+class _Named(msgspec.Struct, frozen=True):
+    """What a run is found by."""
+
+    id: str
+    command: list[str]
+    name: str | None = None
+
+
+def _created(store: Store, run: str) -> _Named | None:
     files = open_run(store, run)
-    path = files.path("main.jsonl")
-    try:
-        if path is None:
-            line = files.read("main.jsonl").split(b"\n", 1)[0]
-        else:
-            with path.open("rb") as journal:
-                line = journal.readline()
-        created = decode(line, RunCreated)
-    except (OSError, KeyError, FormatError):
-        return None
+    # With the journal damaged the record still says it.
+    found = _named_in(lambda: _first_line(files)) or _named_in(lambda: files.read(RECORD))
     # A folder that is a copy of another run's does not answer to that run's name.
-    return created if created.id == run else None
+    return found if found is not None and found.id == run else None
+
+
+def _named_in(read: Callable[[], bytes]) -> _Named | None:
+    try:
+        return decode(read(), _Named)
+    except (OSError, FormatError):
+        return None
+
+
+def _first_line(files: RunFiles) -> bytes:
+    path = files.path("main.jsonl")
+    if path is None:
+        return files.read("main.jsonl").split(b"\n", 1)[0]
+    with os.fdopen(open_regular(path), "rb") as journal:
+        return journal.readline()

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from ..ids import created_at, day_of, is_id
 from ..records.code import Code
 from ..system.git import GitError, StoreGit
 from .code_repository import BASES, REFS
 from .damage import Damage
 from .layout import Store
+from .run_list import holds_run
 
 WHERE = "code.git"
 
@@ -66,6 +69,8 @@ def check_code(
     try:
         kept, faults = _check_references(git, codes)
         yield from faults
+        if everything:
+            yield from _runs_that_are_gone(store, git)
         yield from _check_objects(git, kept, everything=everything)
     except GitError as error:
         yield Damage(where=WHERE, what=f"could not be checked: {error}")
@@ -89,6 +94,22 @@ def _check_references(git: StoreGit, codes: Sequence[CodeOfRun]) -> tuple[list[C
             what = _lost(code.ref, found, code.tree, trees[code.tree])
             faults.append(Damage(where=WHERE, what=what, runs=(code.run,)))
     return roots, faults
+
+
+UNDER_WAY = 60.0
+"""Seconds in which the first line of a run may still be on its way from a spool."""
+
+
+def _runs_that_are_gone(store: Store, git: StoreGit) -> Iterator[Damage]:
+    """Runs whose snapshot is kept and whose folder is not there: a launch makes the folder first."""
+    listing = os.fsdecode(git.answer("for-each-ref", "--format=%(refname)", REFS)).splitlines()
+    for run in (name.rpartition("/")[2] for name in listing):
+        if is_id(run) and not holds_run(store, run) and time.time() - created_at(run).timestamp() > UNDER_WAY:
+            what = (
+                f"not there, though code.git keeps its snapshot ({REFS}/{run}): take it from a copy of the store; if it"
+                f" was removed on purpose, so may be the reference: git -C code.git update-ref -d {REFS}/{run}"
+            )
+            yield Damage(where=f"runs/{day_of(run)}/{run}", what=what, runs=(run,))
 
 
 def _lost(name: str, found: str | None, expected: str, there: str | None) -> str:

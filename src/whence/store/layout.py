@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -85,6 +86,8 @@ def _refuse_foreign(path: Path) -> None:
         raise _no_folder(path) from None
     if MARK in names:
         return
+    if _holds_runs(path):
+        raise _no_store(path)
     foreign = [name for name in sorted(names) if name not in _OURS and not name.startswith(TEMPORARY)]
     if foreign:
         raise StoreError(
@@ -143,12 +146,26 @@ def _decode_place(data: bytes, mark: Path) -> Place:
 
 def _no_store(path: Path) -> StoreError:
     """What lies there may be a store whose making was cut off, by a full disk for instance."""
+    if _holds_runs(path):
+        return StoreError(
+            f"{path}: found runs and no {MARK}, the file that says which store this is",
+            hint=f"take {MARK} from a copy of the store; without one, rename this folder, let a run make a new store,"
+            " and copy runs, acts, objects and code.git into that: `whence verify` then says whether all is there",
+        )
     if any((path / name).exists() for name in ("code.git", *_FOLDERS)):
         return StoreError(
             f"{path}: found no {MARK}: the first run did not get as far as to complete the store",
             hint="see that there is room on the disk: the next `whence run` completes it",
         )
     return StoreError(f"{path}: found no {MARK}, expected a store", hint="a store is made by the first `whence run`")
+
+
+def _holds_runs(path: Path) -> bool:
+    """Whether a run, or an archive of some, lies where a store keeps them."""
+    try:
+        return any(re.match(r"\d{4}-\d{2}", name) for name in os.listdir(path / "runs"))
+    except OSError:
+        return False
 
 
 def _no_folder(path: Path) -> StoreError:
@@ -161,7 +178,7 @@ def find_store(start: Path) -> Path | None:
     """The store of this folder or the nearest one above it, as a path; nothing when there is none."""
     for folder in (start, *start.parents):
         candidate = folder / NAME
-        if (candidate / MARK).is_file() or candidate.is_file():
+        if (candidate / MARK).is_file() or candidate.is_file() or _holds_runs(candidate):
             return candidate
         # Inside the store itself.
         if folder.name == NAME and (folder / MARK).is_file():

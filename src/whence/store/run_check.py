@@ -20,7 +20,7 @@ from .journal import POINTS_SUFFIX, JournalText, read_journal
 from .kept import kept_objects
 from .late import beyond_seal
 from .points import faulty_lines
-from .run_files import RunFiles
+from .run_files import RunFiles, written_beside
 from .run_fold import read_journals
 from .run_list import open_run
 from .runs import LoadedRun, load_run, stranger_in
@@ -80,7 +80,11 @@ def _check_unsealed(check: Check, run: str, where: str, files: RunFiles) -> None
     names = files.names()
     journals = read_journals(files, names, None)
     if not any(text.lines for text in journals) and not any(text.faults for text in journals):
-        check.notes.append(f"{where}: a run that never came to be: its writer died before the first line")
+        if beside := written_beside(files):
+            what = f"found no whole line, expected run.created: {', '.join(beside)} beside it were written after it"
+            check.add(f"{where}/main.jsonl", what, [run])
+        else:
+            check.notes.append(f"{where}: a run that never came to be: its writer died before the first line")
         return
     if SEAL not in names:
         check.notes.append(f"{where}: {_why_unsealed(journals)}")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..system.files import TEMPORARY
+from ..system.files import TEMPORARY, read_regular
 
 
 class RunFiles(Protocol):
@@ -17,7 +17,7 @@ class RunFiles(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises OSError; FormatError for a damaged archive."""
+        """The bytes of a file. Raises OSError, also for what is no regular file; FormatError for a damaged archive."""
         ...
 
     def size(self, name: str) -> int:
@@ -40,13 +40,20 @@ class FolderFiles:
         return sorted(found + [f"acts/{name}" for name in listed(self._folder / "acts")])
 
     def read(self, name: str) -> bytes:
-        return (self._folder / name).read_bytes()
+        return read_regular(self._folder / name)
 
     def size(self, name: str) -> int:
         return (self._folder / name).stat().st_size
 
     def path(self, name: str) -> Path | None:
         return self._folder / name
+
+
+def written_beside(files: RunFiles) -> list[str]:
+    """What is in a run's files beside its first journal: a writer that died before its first line left nothing. (A
+    journal without a byte only claims a name.)"""
+    names = [name for name in files.names() if name != "main.jsonl" and not name.startswith("acts/")]
+    return [name for name in names if files.size(name)]
 
 
 class SpooledFiles:

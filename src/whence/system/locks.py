@@ -92,7 +92,8 @@ def _lies_at(folder: Path, fd: int) -> bool:
 
 def lock_state(path: Path | str) -> LockState:
     """Whether some process holds the writer's lock. Raises OSError when the file cannot be opened."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # A pipe that lies in its place is not waited for.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
