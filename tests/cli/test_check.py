@@ -131,7 +131,7 @@ def test_status_tells_what_policy_would_refuse(workplace: Workplace) -> None:
 
 def test_a_whole_store_is_sound(clean: Workplace) -> None:
     done = clean.whence("verify").ok()
-    assert done.err.endswith(": sound\n")
+    assert (done.out.endswith(": sound\n"), done.err) == (True, "")
     assert clean.whence("verify", "--json").ok().json()["damage"] == []
 
 

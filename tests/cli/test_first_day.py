@@ -341,7 +341,7 @@ def test_one_is_not_many_and_a_detail_is_shown(workplace: Workplace) -> None:
 
 def test_a_plan_to_restore_needs_no_folder(repository: Workplace) -> None:
     repository.record("true")
-    assert "the folder: would hold" in repository.whence("restore", "@", "--plan").ok().err
+    assert "the folder: would hold" in repository.whence("restore", "@", "--plan").ok().out
 
 
 def test_a_tag_that_is_not_there_cannot_be_removed(workplace: Workplace) -> None:

@@ -111,3 +111,33 @@ def test_a_command_without_its_dashes_is_told_where_they_go(words: str, workplac
     said, _, hinted = done.err.partition("hint: ")
     assert message in said and hint in hinted
     assert list(workplace.path.iterdir()) == []
+
+
+def test_a_control_character_in_the_name_of_a_command_is_escaped(workplace: Workplace) -> None:
+    done = workplace.whence("run", "--", "no\x1b[31msuch")
+    assert done.code == 127
+    assert "whence: no\\x1b[31msuch: command not found" in done.err and "\x1b" not in done.err
+
+
+def test_a_patch_is_json_where_json_is_asked_for(repository: Workplace) -> None:
+    repository.write("train.py", "print('changed')\n")
+    run = repository.record("true")["id"]
+    text = repository.whence("restore", "@", "--patch").ok().out
+    assert text.startswith("diff --git a/train.py b/train.py\n")
+    assert repository.whence("restore", "@", "--patch", "--json").ok().json() == {
+        "id": run,
+        "encoding": "utf-8",
+        "patch": text,
+    }
+
+
+def test_the_answer_of_each_command_is_on_standard_output(repository: Workplace) -> None:
+    repository.record("true")
+    answers = {
+        ("verify",): "1 run, ",
+        ("restore", "@", "--plan"): "the folder: would hold ",
+        ("bump", "minor", "--plan"): "would tag v0.1.0 at ",
+    }
+    for words, begin in answers.items():
+        done = repository.whence(*words).ok()
+        assert (done.out.startswith(begin), done.err) == (True, ""), words

@@ -358,4 +358,4 @@ def test_commands_that_write_say_what_and_where(repository: Workplace) -> None:
     assert repository.whence("tag", "@", "paper").ok().err == f"tagged {record['id']}\n"
     assert repository.whence("get", "@:out", dest).ok().err == f"{dest}: {sha256(b'x' + bytes([10]))}\n"
     restored = repository.path.parent / "restored"
-    assert str(restored) in repository.whence("restore", "@", restored).ok().err
+    assert str(restored) in repository.whence("restore", "@", restored).ok().out

@@ -75,7 +75,7 @@ def test_code_that_git_ignores_or_that_lies_elsewhere_is_kept_when_it_is_importe
     assert project.whence("cat", "@:outputs/x.py").ok().out == "width = 4\n"
     assert got(project, elsewhere) == got(project, "shared_code.py") == "shared = 5\n"
     project.whence("verify").ok()
-    told = project.whence("restore", "@", project.path.parent / "restored").ok().err
+    told = project.whence("restore", "@", project.path.parent / "restored").ok().out
     assert "ran too: outputs/x.py (not in the snapshot; kept)" in told
     assert f"ran too: {elsewhere} (outside of the code's folder; kept)" in told
     assert "whence get @:PATH DEST" in told
@@ -137,7 +137,7 @@ def test_a_file_that_is_edited_between_launch_and_import_is_named_as_uncertain(p
     assert got(project, "helper.py") == "x = 1\n"
     restored = project.path.parent / "restored"
     assert "ran too: helper.py (the snapshot has it as it was at the launch; kept; changed after the start" in (
-        project.whence("restore", "@", restored).ok().err
+        project.whence("restore", "@", restored).ok().out
     )
     assert (restored / "helper.py").read_text() == "x = 'launched'\n"
     audited = project.whence("audit", "@").out

@@ -39,14 +39,14 @@ def test_a_flag_wins_over_the_environment_over_the_file_over_the_default() -> No
             [],
             {},
             {"seal_within": -1},
-            "f.toml: seal_within = -1: expected seconds, a number that is not negative",
+            "f.toml: seal_within = -1: expected a time such as 90, 10 s, 2 min or 1 h",
             None,
         ),
         (
             [],
             {},
             {"seal_within": True},
-            "f.toml: seal_within = True: expected seconds, a number that is not negative",
+            "f.toml: seal_within = True: expected a time such as 90, 10 s, 2 min or 1 h",
             None,
         ),
         (
@@ -79,3 +79,17 @@ def test_every_key_is_described_and_its_default_is_readable() -> None:
         assert key.sentence.endswith(".")
         if key.kind not in ("fields", "text"):
             assert resolve(environ={}, file={name: key.default}).values[name] == key.default
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("60", 60), ("10 s", 10), ("60s", 60), ("2 min", 120), ("1h", 3600), ("500 ms", 0.5), ("1e2", 100), (1.5, 1.5)],
+)
+def test_a_time_is_read_with_its_unit_as_the_page_shows_it(text: str | float, seconds: float) -> None:
+    assert resolve(environ={}, file={"digest_before_start": text}).values["digest_before_start"] == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "10 parsecs", "nan", "inf", "-1 s", "min 2", [1], None])
+def test_what_is_no_time_is_refused(text: object) -> None:
+    with pytest.raises(UsageError, match="expected a time such as 90, 10 s, 2 min or 1 h"):
+        resolve(environ={}, file={"digest_before_start": text})

@@ -10,7 +10,7 @@ from ..store.layout import open_store
 from ..store.results import results_judge
 from ..wiring import load_policy, setting, store_path
 from .arguments import CommandParser
-from .output import json_document, say
+from .output import json_document, line
 
 
 def parser() -> CommandParser:
@@ -52,7 +52,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     done = "would tag" if options.plan else "tagged"
     remote = f"and pushed to {bumped.remote}" if bumped.remote else "not pushed: there is no remote"
-    say(f"{done} {bumped.tag} at {bumped.commit[:12]}" + (f" (after {bumped.previous})" if bumped.previous else ""))
+    line(f"{done} {bumped.tag} at {bumped.commit[:12]}" + (f" (after {bumped.previous})" if bumped.previous else ""))
     if not options.plan:
-        say(remote)
+        line(remote)
     return 0

@@ -9,7 +9,7 @@ from ..actions.restore import Restored, patch, restore
 from ..errors import UsageError
 from .arguments import REFERENCE, CommandParser, Place
 from .code_text import outside_text
-from .output import counted, json_document, printable, raw, say, size_text
+from .output import counted, json_document, line, printable, raw, size_text
 
 
 def parser() -> CommandParser:
@@ -36,7 +36,8 @@ def main(words: Sequence[str]) -> int:
     run = resolve_run(place.store, options.run)
     environ = place.setting.environ
     if options.patch:
-        raw(patch(place.store, run, environ))
+        found = patch(place.store, run, environ)
+        json_document(_patch_as_json(run, found)) if options.json else raw(found)
         return 0
     dest = None if options.dir is None else (place.setting.cwd / options.dir).resolve()
     restored = restore(place.store, run, dest, environ, plan=options.plan)
@@ -45,6 +46,14 @@ def main(words: Sequence[str]) -> int:
     else:
         _print(options.run, restored, plan=options.plan)
     return 0
+
+
+def _patch_as_json(run: str, found: bytes) -> dict[str, object]:
+    """The patch as text, or where its files hold bytes that are none, in Base64."""
+    try:
+        return {"id": run, "encoding": "utf-8", "patch": found.decode()}
+    except UnicodeDecodeError:
+        return {"id": run, "encoding": "base64", "patch": found}
 
 
 def _as_json(run: str, restored: Restored) -> dict[str, object]:
@@ -63,10 +72,10 @@ def _as_json(run: str, restored: Restored) -> dict[str, object]:
 def _print(run: str, restored: Restored, *, plan: bool) -> None:
     done = "would hold" if plan else "holds"
     files = counted(restored.files, "file", "files")
-    say(f"{restored.path or 'the folder'}: {done} {files}, tree {restored.tree}")
+    line(f"{printable(str(restored.path or 'the folder'))}: {done} {files}, tree {restored.tree}")
     for left in restored.left_out:
-        say(f"left out: {printable(left.path)} ({size_text(left.size)}): {left.because}")
+        line(f"left out: {printable(left.path)} ({size_text(left.size)}): {printable(left.because)}")
     for source in restored.outside:
-        say(f"ran too: {printable(source.path)} ({printable(outside_text(source))})")
+        line(f"ran too: {printable(source.path)} ({printable(outside_text(source))})")
     if any(source.kept for source in restored.outside):
-        say(f"what ran too and is kept: whence get {printable(run)}:PATH DEST")
+        line(f"what ran too and is kept: whence get {printable(run)}:PATH DEST")

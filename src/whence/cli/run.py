@@ -19,7 +19,7 @@ from ..rules.kinds import KINDS
 from ..rules.names import check_name
 from ..wiring import Setting, load_policy, setting, surroundings
 from .arguments import CommandParser
-from .output import command_text, complain, counted, seconds_text
+from .output import command_text, complain, counted, printable, seconds_text
 
 REFUSED = 125
 
@@ -186,6 +186,6 @@ def _tell(record: Record) -> None:
 def _say(message: str) -> None:
     """Past Python's buffers: what nobody takes must not come back at the end, as an exit code of ours."""
     try:
-        os.write(2, f"whence: {message}\n".encode(errors="backslashreplace"))
+        os.write(2, f"whence: {printable(message)}\n".encode(errors="backslashreplace"))
     except OSError:
         return  # Nobody listens any more; the run goes on.

@@ -8,7 +8,7 @@ from ..actions.references import resolve_run
 from ..actions.verify import verify
 from ..store.check import Report
 from .arguments import REFERENCE, CommandParser, Place
-from .output import counted, json_document, line, printable, say, styled
+from .output import counted, json_document, line, printable, styled
 
 
 def parser() -> CommandParser:
@@ -57,4 +57,4 @@ def _print(report: Report) -> None:
         line(f"note     {printable(note)}")
     runs = counted(report.runs, "run", "runs")
     counts = f"{runs}, {counted(report.objects, 'object', 'objects')}, {counted(report.acts, 'act', 'acts')}"
-    say(f"{counts}: {f'{len(report.damage)} damaged' if report.damage else 'sound'}")
+    line(f"{counts}: {f'{len(report.damage)} damaged' if report.damage else 'sound'}")

@@ -240,13 +240,19 @@ def _choice(key: Key, value: Any) -> str:
     return cast("str", value)
 
 
+_TIMES = {"": 1, "ms": 0.001, "s": 1, "min": 60, "h": 3600}
+
+
 def _seconds(_: Key, value: Any) -> float:
+    text = str(value).strip().lower()
+    digits = text.rstrip("mshin ")
+    unit = text[len(digits) :].strip()
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(digits) * _TIMES[unit]
+    except (KeyError, ValueError):
         number = -1.0
     if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise ValueError("seconds, a number that is not negative")
+        raise ValueError("a time such as 90, 10 s, 2 min or 1 h")
     return number
 
 
