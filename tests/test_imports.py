@@ -29,6 +29,7 @@ CASES = {
             "whence.cli.main",
             "whence.errors",
             "whence.system",
+            "whence.handlers",
             "whence.system.descriptors",
             "whence.version",
         ],

@@ -6,10 +6,11 @@ comes up inside whatever we were doing. It is the user's, and none of our `excep
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from types import CodeType, FrameType
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType, FrameType
+    from typing import Any
 
 _TAKES_MORE = 4
 """Of a code's flags: `*args`, which stands behind the arguments that have names."""
@@ -50,9 +51,12 @@ def _arguments(frame: FrameType) -> Iterator[object]:
 
 def _installed() -> Iterator[CodeType]:
     """The code of the handlers that are set now, within what wraps it."""
+    import signal  # where an exception came, not in every command
+
     for number in signal.valid_signals():
         handler: Any = signal.getsignal(number)
         for within in ("func", "__func__", "__wrapped__"):
             handler = getattr(handler, within, handler)
-        if isinstance(code := getattr(handler, "__code__", None), CodeType):
+        code = getattr(handler, "__code__", None)
+        if code is not None:
             yield code

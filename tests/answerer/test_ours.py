@@ -18,7 +18,7 @@ from whence.answerer.ours import BEGIN, END, PROCESS, Ours
 
 WAYS = ["seccomp", "strace", "python"]
 
-SOURCES = Path(ours.__file__).parent.parent / "system"
+SOURCES = Path(ours.__file__).parents[2]
 
 
 @pytest.fixture(params=WAYS)
@@ -33,7 +33,7 @@ def watched(request: pytest.FixtureRequest, observed: Observed) -> Observed:
 
 def read(watched: Observed, body: str) -> str:
     """The names of the files that were told to be opened, by a program that begins with our word for what is ours."""
-    program = f"import os, sys, threading\nsys.path.insert(0, {str(SOURCES)!r})\nimport apart as ours\n{body}"
+    program = f"import os, sys, threading\nsys.path.insert(0, {str(SOURCES)!r})\nfrom whence.system import apart as ours\n{body}"
     done = watched.run(sys.executable, "-c", program)
     assert (done.returncode, done.stderr) == (0, b"")
     inside = [

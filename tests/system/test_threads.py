@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from whence.recorder.observed import _Folding  # pyright: ignore[reportPrivateUsage]
+from whence.recorder.folding import Folding
 from whence.system.threads import begun
 
 
@@ -26,7 +26,7 @@ def test_a_thread_that_cannot_begin_is_nothing() -> None:
 @pytest.mark.usefixtures("no_room")
 def test_what_a_command_was_seen_to_do_is_folded_at_the_end_where_there_is_no_room_for_a_thread() -> None:
     folded: list[tuple[int, ...]] = []
-    folding = _Folding(folded.append)
+    folding = Folding(folded.append)
     folding.add([(1,), (2,)])
     folding.add([(3,)])
     assert folding.finish() == 0
