@@ -137,8 +137,7 @@ class Trace:
             return True
         if call.name in _EXECUTING and call.done:
             self._ours.discard(call.thread)
-        known = self._processes.get(call.thread)
-        return call.thread in self._ours or (known is not None and known.is_ours)
+        return call.thread in self._ours or self.process(call.thread).is_ours
 
     def _said(self, call: _Call, access: int) -> None:
         if access == calls.READ_WRITE:
@@ -188,14 +187,16 @@ class Trace:
         """What is known of a thread; of a new one, what whoever is just making one has."""
         known = self._processes.get(thread)
         if known is None:
-            known = self._processes[thread] = _Process(thread, self._begun_in(thread))
+            known = self._processes[thread] = self._new_process(thread)
         return known
 
-    def _begun_in(self, thread: int) -> bytes:
-        """A new process may be heard of before the call that made it ends."""
+    def _new_process(self, thread: int) -> _Process:
+        """It may be heard of before the call that made it ends: then it has what all have that are making one."""
         halves = [half.thread for half in self._halves.values() if half.name in _MAKERS]
-        makers = {self._processes[maker].folder for maker in halves if maker in self._processes}
-        return makers.pop() if len(makers) == 1 else (self._folder_of(thread) or self._folder)
+        makers = [self._processes[maker] for maker in halves if maker in self._processes]
+        folders = {maker.folder for maker in makers}
+        folder = folders.pop() if len(folders) == 1 else (self._folder_of(thread) or self._folder)
+        return _Process(thread, folder, is_ours=bool(makers) and all(maker.is_ours for maker in makers))
 
     def made(self, call: _Call) -> None:
         """A process or thread was made."""
