@@ -33,7 +33,8 @@ def watched(request: pytest.FixtureRequest, observed: Observed) -> Observed:
 
 def read(watched: Observed, body: str) -> str:
     """The names of the files that were told to be opened, by a program that begins with our word for what is ours."""
-    program = f"import os, sys, threading\nsys.path.insert(0, {str(SOURCES)!r})\nfrom whence.system import apart as ours\n{body}"
+    words = f"sys.path.insert(0, {str(SOURCES)!r})\nfrom whence.system import apart as ours\n"
+    program = f"import os, sys, threading\n{words}{body}"
     done = watched.run(sys.executable, "-c", program)
     assert (done.returncode, done.stderr) == (0, b"")
     inside = [
