@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 
 import pytest
+import stored
 from workplace import Workplace, wait_until
+
+from whence.store.layout import open_store
 
 MAKE = "import pathlib; pathlib.Path('out').mkdir(); pathlib.Path('out/made.bin').write_bytes(bytes(range(256)))"
 
@@ -45,6 +49,41 @@ def test_other_bytes_are_never_overwritten(made: Workplace) -> None:
     assert (made.path / "there.bin").read_text() == "mine"
     made.whence("get", "@:out/made.bin", "same.bin").ok()
     assert "already" in made.whence("get", "@:out/made.bin", "same.bin").ok().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["get", "@:out/made.bin", "-"],
+        ["get", "@:out", "-"],
+        ["cat", "@:environment"],
+        ["show", "--json"],
+        ["verify", "--json"],
+        ["audit", "--json"],
+    ],
+)
+def test_it_makes_no_difference_to_an_answer_whether_objects_lie_in_a_pack(
+    workplace: Workplace, words: list[str]
+) -> None:
+    workplace.whence("run", "--output", "out/made.bin", "--output", "out", "--", "python", "-c", MAKE).ok()
+    loose = workplace.run(["whence", *words])
+    usage = workplace.whence("du", "--json").ok().json()["runs"]
+    stored.pack_everything(open_store(workplace.store))
+    packed = workplace.run(["whence", *words])
+    assert without_time(packed.out) == without_time(loose.out) and packed.code == loose.code
+    assert workplace.whence("du", "--json").ok().json()["runs"] == usage
+
+
+def without_time(text: str) -> str:
+    return re.sub(r'"as_of":"[^"]*"', "", text)
+
+
+def test_a_folder_comes_back_from_a_pack(workplace: Workplace) -> None:
+    workplace.whence("run", "--output", "out", "--", "python", "-c", MAKE).ok()
+    stored.pack_everything(open_store(workplace.store))
+    (workplace.path / "out/made.bin").unlink()
+    workplace.whence("get", "@:out", "copy").ok()
+    assert (workplace.path / "copy/made.bin").read_bytes() == bytes(range(256))
 
 
 def test_a_damaged_object_is_not_handed_out(made: Workplace) -> None:

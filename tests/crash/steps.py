@@ -28,9 +28,12 @@ from whence.store.objects import put_bytes, sync_objects
 from whence.store.points import PointsWriter
 from whence.system.processes import identity
 
-CALLS = ("write", "open", "mkdir", "rename", "link", "unlink", "fsync", "chmod")
+CALLS = ("write", "open", "mkdir", "rename", "link", "symlink", "unlink", "rmdir", "fsync", "ftruncate", "chmod")
 
 _write, _open, _fsync = os.write, os.open, os.fsync
+
+Work = Callable[[Path, Callable[[str], None]], None]
+"""What is done in a folder; it calls back after each step that a reader must then see."""
 
 
 def record(folder: Path, done: Callable[[str], None]) -> None:
@@ -67,7 +70,7 @@ def record(folder: Path, done: Callable[[str], None]) -> None:
     done("act")
 
 
-def killed_after(number: int, folder: Path) -> None:
+def killed_after(number: int, folder: Path, work: Work) -> None:
     """Count the calls that change the disk, and die right after the one with this number."""
     left = number
     log = _open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -92,19 +95,19 @@ def killed_after(number: int, folder: Path) -> None:
 
     for name in CALLS:
         setattr(os, name, counted(name))
-    record(folder, lambda what: _write(log, json.dumps(["done", what]).encode() + b"\n") and None)
+    work(folder, lambda what: _write(log, json.dumps(["done", what]).encode() + b"\n") and None)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, work: Work = record) -> None:
     # Once without harm, so that no import of a killed one counts.
     (folder / "0").mkdir()
-    record(folder / "0", lambda what: None)
+    work(folder / "0", lambda what: None)
     for number in range(1, 10_000):
         place = folder / str(number)
         place.mkdir()
         child = os.fork()
         if child == 0:
-            killed_after(number, place)
+            killed_after(number, place, work)
             os._exit(0)
         if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
             return

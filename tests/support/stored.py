@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from whence.digests import digest_of
 from whence.ids import new_id
 from whence.records.encoding import encode, timestamp
 from whence.records.events import Event, NoteAdded, RunCreated, RunEnded, RunSealed, RunStarted
@@ -15,6 +16,7 @@ from whence.records.seal import Seal
 from whence.rules.fold import fold
 from whence.store.journal import JournalWriter
 from whence.store.layout import Store, create_store
+from whence.store.pack_writer import PackWriter
 from whence.store.points import PointsWriter
 from whence.store.run_files import FolderFiles
 from whence.store.run_fold import by_writer, read_journals, read_metrics
@@ -29,6 +31,23 @@ def a_store(path: Path) -> Store:
 
 def an_id(seconds: float | None = None) -> str:
     return new_id(int((time.time() if seconds is None else seconds) * 1000), os.urandom(10))
+
+
+def a_pack(store: Store, *contents: bytes) -> Path:
+    """A pack of these objects; where it lies."""
+    writer = PackWriter(store, an_id())
+    for data in contents:
+        writer.add(digest_of(data), data)
+    return writer.finish()
+
+
+def pack_everything(store: Store) -> Path:
+    """Put every object into one pack, and remove the files that they were."""
+    files = sorted(path for path in store.objects.rglob("*") if path.is_file())
+    pack = a_pack(store, *(file.read_bytes() for file in files))
+    for file in files:
+        file.unlink()
+    return pack
 
 
 def created(run: str, process: Process | None = None) -> RunCreated:

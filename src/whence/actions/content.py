@@ -14,7 +14,7 @@ from ..errors import StoreError, UnresolvedError, UsageError
 from ..records.record import Record
 from ..rules.expected import unseen_outputs
 from ..store.layout import Store
-from ..store.objects import has, object_path
+from ..store.objects import has, open_object
 from ..system.files import hash_file
 from .references import CANDIDATES, ContentReference, PartReference, PathReference, RunReference, resolve
 from .view import view_record
@@ -128,7 +128,7 @@ def _is_manifest(store: Store, digest: str) -> bool:
     """Whether the object is a folder's manifest, by its first line; the file may happen to look like one."""
     if not has(store, digest):
         return False
-    with object_path(store, digest).open("rb") as stream:
+    with open_object(store, digest) as stream:
         return stream.read(4) in (b'[\n["', b"[\n]\n")
 
 

@@ -8,7 +8,7 @@ agrees. `environ` is for git, which reads the snapshot.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from ..errors import StoreError, UnresolvedError, UsageError, WhenceError
 from ..records.data import ManifestEntry
 from ..records.encoding import decode
 from ..store.layout import Store
-from ..store.objects import damaged, has, object_path, read_object
+from ..store.objects import copy_object, has, read_object
 from ..store.trees import Trees
 from ..system.files import copy_new, hash_file, temporary_name, write_new
 from .content import Content, digest_of_path
@@ -74,10 +74,8 @@ def make_folder(path: Path) -> None:
 
 def _fetch_file(store: Store, content: Content, target: Path, environ: Mapping[str, str]) -> Written:
     try:
-        source, origin = _source(store, content)
-        _copy_verified(
-            source, target, content.digest, lambda found, size: _disagrees(store, content, source, found, size)
-        )
+        origin = _origin(store, content)
+        _copy_verified(store, content, origin, target)
     except UnresolvedError:
         data = _in_snapshot(store, content, environ)
         if data is None:
@@ -101,10 +99,12 @@ def read_content(store: Store, content: Content, environ: Mapping[str, str]) -> 
         return Bytes(read_object(store, content.digest))
     content = _found_again(store, content)
     try:
-        source, _ = _source(store, content)
-        data = source.read_bytes()
+        origin = _origin(store, content)
+        if origin is None:
+            return Bytes(read_object(store, content.digest))
+        data = origin.read_bytes()
         if digest_of(data) != content.digest:
-            raise _disagrees(store, content, source, digest_of(data), len(data))
+            raise _changed(origin, digest_of(data), content)
         return Bytes(data)
     except UnresolvedError:
         data = _in_snapshot(store, content, environ)
@@ -152,14 +152,14 @@ def _holds(path: Path, content: Content) -> bool:
         return False
 
 
-def _source(store: Store, content: Content) -> tuple[Path, Path | None]:
-    """The file to copy from; and again, if it is not the store's own."""
+def _origin(store: Store, content: Content) -> Path | None:
+    """The file to copy from; nothing when the store has the bytes itself. Raises UnresolvedError."""
     if has(store, content.digest):
-        return object_path(store, content.digest), None
+        return None
     if content.path is not None and content.path.is_file():
         if not os.access(content.path, os.R_OK):
             raise UnresolvedError(f"{content.path}: cannot be read, and the store holds no copy of {content.digest}")
-        return content.path, content.path
+        return content.path
     raise _no_copy(content)
 
 
@@ -169,12 +169,6 @@ def _no_copy(content: Content) -> UnresolvedError:
         f"{content.name}: the store holds no copy of {content.digest}{where}",
         hint=f"it was recorded by reference only (`keep_outputs`, `keep_inputs` and their limits){_in_code(content)}",
     )
-
-
-def _disagrees(store: Store, content: Content, source: Path, found: str, size: int) -> WhenceError:
-    if source != object_path(store, content.digest):
-        return _changed(source, found, content)
-    return damaged(store, content.digest, found, size)
 
 
 def _changed(path: Path, found: str, content: Content) -> UnresolvedError:
@@ -200,13 +194,16 @@ def _compare(content: Content, target: Path) -> Written:
     return Written(path=target, digest=content.digest, origin=None, already=True)
 
 
-def _copy_verified(source: Path, target: Path, digest: str, fault: Callable[[str, int], WhenceError]) -> None:
+def _copy_verified(store: Store, content: Content, origin: Path | None, target: Path) -> None:
     """Copy under a temporary name, and give it its own name only if the digest is the right one."""
     temporary = Path(temporary_name(target.parent))
     try:
-        found, size = copy_new(source, temporary, mode=0o666)
-        if found != digest:
-            raise fault(found, size)
+        if origin is None:
+            copy_object(store, content.digest, temporary, mode=0o666)
+        else:
+            found, _ = copy_new(origin, temporary, mode=0o666)
+            if found != content.digest:
+                raise _changed(origin, found, content)
         _claim(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -288,6 +285,5 @@ def _fetch_entry(store: Store, entry: ManifestEntry, target: Path, origin: Path 
         target.symlink_to(_link_target(store, entry.path, entry.digest, origin))
         return
     part = Content(name=entry.path, digest=entry.digest, path=origin)
-    source, _ = _source(store, part)
-    _copy_verified(source, target, entry.digest, lambda found, size: _disagrees(store, part, source, found, size))
+    _copy_verified(store, part, _origin(store, part), target)
     target.chmod(entry.mode & 0o777)

@@ -13,7 +13,7 @@ from ..errors import FormatError
 from ..records.record import Record
 from ..store.kept import kept_objects
 from ..store.layout import Store
-from ..store.objects import object_path
+from ..store.objects import object_size
 from ..store.run_list import open_run, run_ids
 from ..store.runs import load_run
 
@@ -58,7 +58,7 @@ def measure(store: Store) -> Usage:
     holders = Counter(digest for digests in kept.values() for digest in digests)
     return Usage(
         runs=tuple(_usage(store, run, record, kept[run], holders) for run, record in records.items()),
-        objects=_tree(store.path / "objects"),
+        objects=_tree(store.path / "objects") + _tree(store.packs),
         code=_tree(store.code_git),
         acts=_tree(store.acts),
         cache=_tree(store.cache),
@@ -74,7 +74,7 @@ def _record(store: Store, run: str) -> Record | None:
 
 
 def _usage(store: Store, run: str, record: Record | None, kept: Iterable[str], holders: Mapping[str, int]) -> RunUsage:
-    sizes = {digest: _size(object_path(store, digest)) for digest in kept}
+    sizes = {digest: object_size(store, digest) or 0 for digest in kept}
     return RunUsage(
         run=run,
         name=record.name if record else None,
@@ -101,13 +101,6 @@ def _part(name: str) -> str:
     if name.endswith(".jsonl"):
         return "journals"
     return "output" if name == "output.log" else "other"
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _tree(folder: Path) -> int:

@@ -19,6 +19,7 @@ from ..digests import digest_of, sha256
 from ..handlers import let_pass
 from ..records.data import Stat
 from ..records.encoding import encode
+from ..rules.manifests import BEGIN, BETWEEN, EMPTY, END, shown_mode
 from ..system.files import hash_file, open_regular, stat_identity
 
 T = TypeVar("T")
@@ -188,13 +189,13 @@ class _Lines:
     def manifest(self) -> bytes:
         """In the canonical form; what it has is given up."""
         if not self._lines:
-            return b"[\n]\n"
+            return EMPTY
         self._lines.sort()
         lines = [line for _, line in self._lines]
         self._lines.clear()
-        lines[0] = b"[\n" + lines[0]
-        lines[-1] += b"\n]\n"
-        return b",\n".join(lines)
+        lines[0] = BEGIN + lines[0]
+        lines[-1] += END
+        return BETWEEN.join(lines)
 
 
 def measure_folder(path: str, cache: Cache, *, follow: bool = False) -> Steps[Measured]:
@@ -247,7 +248,7 @@ def _line_of(path: str, relative: str, part: str, cache: Cache) -> Steps[_Line]:
         digest, size = cache.find(part, stat), stat.st_size
         if digest is None:
             digest, size = yield from _file_of_folder(path, stat, part, cache, follow=True)
-        return relative, "file", _mode(stat), size, digest
+        return relative, "file", shown_mode(stat.st_mode), size, digest
     except OSError as error:
         let_pass(error)
         return relative, "unread", 0o644, 0, None
@@ -289,7 +290,7 @@ def _line_at_once(entry: os.DirEntry[str], relative: str, part: str, cache: Cach
         stat = entry.stat(follow_symlinks=False)
         if modes.S_ISREG(stat.st_mode):
             digest = cache.find(part, stat)
-            return None if digest is None else (relative, "file", _mode(stat), stat.st_size, digest)
+            return None if digest is None else (relative, "file", shown_mode(stat.st_mode), stat.st_size, digest)
         if modes.S_ISLNK(stat.st_mode):
             target = os.fsencode(os.readlink(entry.path))
             return relative, "link", 0o777, len(target), digest_of(target)
@@ -308,11 +309,7 @@ def _line_of_unread(entry: os.DirEntry[str], relative: str, part: str, cache: Ca
         # Not readable for this account, or gone meanwhile.
         return relative, "unread", 0o644, 0, None
     yield
-    return relative, "file", _mode(stat), size, digest
-
-
-def _mode(stat: os.stat_result) -> int:
-    return 0o755 if stat.st_mode & 0o100 else 0o644
+    return relative, "file", shown_mode(stat.st_mode), size, digest
 
 
 def _file_of_folder(

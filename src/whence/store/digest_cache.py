@@ -163,9 +163,14 @@ def _ctime(key: bytes) -> int:
     return _BEGAN.unpack_from(key, _KEY.size - 8)[0]
 
 
-def _pack(rows: dict[bytes, bytes]) -> bytes:
-    body = b"".join([key + found[:_DIGEST] for key, found in rows.items()])
-    return _MAGIC + sha256(body).digest() + body
+def _pack(rows: dict[bytes, bytes]) -> bytearray:
+    """Grown in place: as a list of rows it would take three times the memory, and there may be very many."""
+    packed = bytearray(_HEAD)
+    for key, found in rows.items():
+        packed += key
+        packed += found[:_DIGEST]
+    packed[:_HEAD] = _MAGIC + sha256(memoryview(packed)[_HEAD:]).digest()
+    return packed
 
 
 def _unpack(packed: bytes) -> dict[bytes, bytes]:

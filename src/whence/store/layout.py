@@ -22,7 +22,9 @@ NAME = ".whence"
 """The usual name of a store's folder."""
 
 _FOLDERS = ("runs", "acts", "objects/sha256", "cache")
-_OURS = frozenset({"store.json", ".git", ".gitignore", "runs", "acts", "objects", "code.git", "cache"})
+_OURS = frozenset(
+    {"store.json", ".git", ".gitignore", "runs", "acts", "objects", "packs", "datasets", "code.git", "cache"}
+)
 
 
 class Store(msgspec.Struct, frozen=True):
@@ -42,8 +44,16 @@ class Store(msgspec.Struct, frozen=True):
         return self.path / "acts"
 
     @property
+    def datasets(self) -> Path:
+        return self.path / "datasets"
+
+    @property
     def objects(self) -> Path:
         return self.path / "objects" / "sha256"
+
+    @property
+    def packs(self) -> Path:
+        return self.path / "packs"
 
     @property
     def code_git(self) -> Path:

@@ -1,4 +1,4 @@
-"""Content by digest: read-only files under `objects/sha256/ab/cdef…`, verified after they were written.
+"""Content by digest: read-only files under `objects/sha256/ab/cdef…`, or many small ones in packs (`packs`).
 
 An object is a copy (or a reflink) and never a link to a user's file: a program that runs as root writes through a
 read-only file, and what the store holds must not change with it.
@@ -6,17 +6,21 @@ read-only file, and what the store holds must not change with it.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
 from ..digests import digest_of, is_digest
 from ..errors import FormatError, UnresolvedError
-from ..system.files import copy_new, hash_file, make_folders, sync_folder, temporary_name, write_all
+from ..system.files import copy_new, fill_new, hash_file, make_folders, open_regular, sync_folder, temporary_name
 from .layout import Store
+
+if TYPE_CHECKING:
+    from .packs import Packed
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,15 +31,24 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def object_path(store: Store, digest: str) -> Path:
-    """Where the object lies, whether or not it is there. Raises ValueError for what is no digest."""
+    """Where the object lies if it is a file of its own, whether or not it is there. Raises ValueError for no digest."""
     if not is_digest(digest):
         raise ValueError(f"{digest!r} is no digest")
     return store.objects / digest[7:9] / digest[9:]
 
 
 def has(store: Store, digest: str) -> bool:
-    """Whether there is a file for the object; `read_object` says whether it is sound."""
-    return object_path(store, digest).is_file()
+    """Whether the store holds the object; `read_object` says whether it is sound."""
+    return object_size(store, digest) is not None
+
+
+def object_size(store: Store, digest: str) -> int | None:
+    """Bytes of the object; nothing when the store does not hold it."""
+    try:
+        return os.stat(object_path(store, digest)).st_size
+    except FileNotFoundError:
+        packed = _find_packed(store, digest)
+        return None if packed is None else packed.size
 
 
 def put_bytes(store: Store, data: bytes) -> str:
@@ -43,7 +56,7 @@ def put_bytes(store: Store, data: bytes) -> str:
     digest = digest_of(data)
     if not _is_there(store, digest, len(data)):
         temporary = temporary_name(store.objects)
-        _fill(temporary, data)
+        fill_new(temporary, data, mode=0o444)
         _verify(temporary, digest)
         _place(store, temporary, digest)
     return digest
@@ -68,7 +81,12 @@ def sync_objects(store: Store, digests: Iterable[str]) -> None:
     folders: set[Path] = {store.objects}
     for digest in digests:
         path = object_path(store, digest)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if _find_packed(store, digest) is None:
+                raise
+            continue  # A pack has its name only when it is on the disk.
         try:
             os.fsync(fd)
         finally:
@@ -83,11 +101,14 @@ def open_object(store: Store, digest: str) -> BinaryIO:
     try:
         return object_path(store, digest).open("rb")
     except FileNotFoundError:
-        raise _missing(store, digest) from None
+        data = _read_packed(store, digest)
+        if data is None:
+            raise _missing(store, digest) from None
+        return io.BytesIO(data)
 
 
 def read_object(store: Store, digest: str) -> bytes:
-    """The object's bytes, verified. Raises FormatError for an object that was cut or changed."""
+    """The object's bytes, verified. Raises UnresolvedError, and FormatError for an object that was cut or changed."""
     with open_object(store, digest) as stream:
         data = stream.read()
     found = digest_of(data)
@@ -96,12 +117,34 @@ def read_object(store: Store, digest: str) -> bytes:
     return data
 
 
+def copy_object(store: Store, digest: str, dest: Path | str, *, mode: int = 0o444) -> None:
+    """Write the object to a new file, verified. Leaves nothing behind when it raises: as `read_object`, or OSError."""
+    try:
+        source = open_regular(object_path(store, digest))
+    except FileNotFoundError:
+        fill_new(dest, read_object(store, digest), mode=mode)
+        return
+    try:
+        found, size = copy_new(source, dest, mode=mode)
+    finally:
+        os.close(source)
+    if found != digest:
+        os.unlink(dest)
+        raise damaged(store, digest, found, size)
+
+
 def damaged(store: Store, digest: str, found: str, size: int) -> FormatError:
     """The error for an object whose bytes are not those of its name."""
     return FormatError(
-        f"{object_path(store, digest)}: found {found} ({size} bytes), expected {digest}",
+        f"{_place_of(store, digest)}: found {found} ({size} bytes), expected {digest}",
         hint="the object was cut or changed; put a sound copy of the file in its place",
     )
+
+
+def _place_of(store: Store, digest: str) -> str:
+    path = object_path(store, digest)
+    packed = None if path.exists() else _find_packed(store, digest)
+    return f"{path}" if packed is None else f"{packed.path}: {path.relative_to(store.objects.parent)}"
 
 
 def _missing(store: Store, digest: str) -> UnresolvedError:
@@ -111,23 +154,26 @@ def _missing(store: Store, digest: str) -> UnresolvedError:
     )
 
 
+def _find_packed(store: Store, digest: str) -> Packed | None:
+    # How packs are read costs a launch two milliseconds to load, and a store without data sets has none.
+    if not os.path.isdir(store.packs):
+        return None
+    from .packs import packs_of
+
+    return packs_of(store).find(digest)
+
+
+def _read_packed(store: Store, digest: str) -> bytes | None:
+    if not os.path.isdir(store.packs):
+        return None
+    from .packs import packs_of
+
+    return packs_of(store).read(digest)
+
+
 def _is_there(store: Store, digest: str, size: int) -> bool:
     """Whether a sound-looking object is in place; one of another length is written anew."""
-    try:
-        return os.stat(object_path(store, digest)).st_size == size
-    except FileNotFoundError:
-        return False
-
-
-def _fill(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    try:
-        write_all(fd, data)
-    except OSError:
-        os.unlink(path)
-        raise
-    finally:
-        os.close(fd)
+    return object_size(store, digest) == size
 
 
 def _verify(path: str, digest: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from ..errors import FormatError
+from ..errors import FormatError, UnresolvedError
 from ..records.encoding import decode
 from ..records.environment import Package, Software
 from ..records.record import Record
@@ -15,7 +15,7 @@ from ..records.seal import Seal
 from ..rules.fold import Folded, Stated, fold
 from .journal import POINTS_SUFFIX, SUFFIX, JournalText, journal_order, read_journal, writer_of
 from .layout import Store
-from .objects import object_path
+from .objects import open_object
 from .points import summarise
 from .run_files import RunFiles
 
@@ -88,7 +88,7 @@ def _with_packages(store: Store, record: Record) -> Record:
 def read_software(store: Store, fingerprint: str) -> list[Package]:
     """The packages of an environment; none when the object is not there or not sound, which `verify` says."""
     try:
-        data = object_path(store, fingerprint).read_bytes()
-        return decode(data, Software, where=fingerprint).packages
-    except (OSError, ValueError, FormatError):
+        with open_object(store, fingerprint) as stream:
+            return decode(stream.read(), Software, where=fingerprint).packages
+    except (OSError, ValueError, FormatError, UnresolvedError):
         return []

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat as modes
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -72,22 +73,42 @@ def write_new(path: Path | str, data: bytes, *, mode: int = 0o666, sync: bool = 
     return True
 
 
+def claim_folder(folder: Path | str, name: str, data: bytes) -> bool:
+    """Put a folder in place that holds one file, unless there is one with anything in it: of many exactly one gets
+    True, and nobody sees the folder without the file. Raises OSError and leaves nothing behind."""
+    temporary = temporary_name(os.path.dirname(folder))
+    make_folders(temporary)
+    try:
+        fill_new(os.path.join(temporary, name), data, sync=True)
+        sync_folder(temporary)
+        os.rename(temporary, folder)
+    except OSError as error:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(temporary, name))
+        os.rmdir(temporary)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            return False
+        raise
+    sync_folder(os.path.dirname(folder))
+    return True
+
+
 def _write_temporary(path: Path | str, data: bytes, mode: int, sync: bool) -> str:
     temporary = temporary_name(os.path.dirname(path))
-    _fill(temporary, data, mode, sync)
+    fill_new(temporary, data, mode=mode, sync=sync)
     return temporary
 
 
 def _write_exclusive(path: Path | str, data: bytes, mode: int, sync: bool) -> bool:
     try:
-        _fill(path, data, mode, sync)
+        fill_new(path, data, mode=mode, sync=sync)
     except FileExistsError:
         return False
     return True
 
 
-def _fill(path: Path | str, data: bytes, mode: int, sync: bool) -> None:
-    """Create the file with these bytes, or leave none."""
+def fill_new(path: Path | str, data: bytes, *, mode: int = 0o666, sync: bool = False) -> None:
+    """Create the file with these bytes, or leave none: for a name that nobody looks at yet. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         write_all(fd, data)
@@ -250,34 +271,46 @@ def hash_descriptor(fd: int, expected: int = _CHUNK, limit: int | None = None) -
     return "sha256:" + running.hexdigest(), size
 
 
-def copy_new(source: int | Path | str, dest: Path | str, *, mode: int = 0o444) -> tuple[str, int]:
+def copy_new(
+    source: int | Path | str, dest: Path | str, *, mode: int = 0o444, read_back: bool = True, sync: bool = False
+) -> tuple[str, int]:
     """Copy a file to a new name and read the copy back; its digest and size. Leaves nothing behind when it fails.
 
     Shares blocks where the file system can (reflink), which needs one read; else the bytes are hashed while they are
-    copied and the copy is hashed again, at twice the cost of SHA-256. The second read mostly comes from the page
-    cache: it shows a fault of copying, not one of the disk.
+    copied and, with `read_back`, the copy is hashed again, at twice the cost of SHA-256. The second read mostly comes
+    from the page cache: it shows a fault of copying, not one of the disk. Holes of a sparse file stay holes.
     """
     opened = source if isinstance(source, int) else open_regular(source)
     try:
-        return _copy(opened, dest, mode)
+        return _copy(opened, dest, mode, read_back, sync)
     finally:
         if not isinstance(source, int):
             os.close(opened)
 
 
-def _copy(source: int, dest: Path | str, mode: int) -> tuple[str, int]:
+def _copy(source: int, dest: Path | str, mode: int, read_back: bool, sync: bool) -> tuple[str, int]:
     fd = os.open(dest, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        copied = None if _reflink(source, fd) else _pump(source, fd)
-        os.lseek(fd, 0, os.SEEK_SET)
-        stored = hash_descriptor(fd)
-        if copied not in (None, stored):
-            raise OSError(errno.EIO, "the copy reads back other bytes than were written", os.fspath(dest))
+        stored = copy_into(source, fd, read_back=read_back)
+        if sync:
+            os.fsync(fd)
     except OSError:
         os.unlink(dest)
         raise
     finally:
         os.close(fd)
+    return stored
+
+
+def copy_into(source: int, dest: int, *, read_back: bool = True) -> tuple[str, int]:
+    """The same into an empty file that is open for reading and writing. Raises OSError and leaves it as it is then."""
+    copied = None if _reflink(source, dest) else _pump(source, dest)
+    if copied is not None and not read_back:
+        return copied
+    os.lseek(dest, 0, os.SEEK_SET)
+    stored = hash_descriptor(dest)
+    if copied not in (None, stored):
+        raise OSError(errno.EIO, "the copy reads back other bytes than were written")
     return stored
 
 
@@ -291,11 +324,18 @@ def _reflink(source: int, dest: int) -> bool:
 
 
 def _pump(source: int, dest: int) -> tuple[str, int]:
-    running, size = sha256(more=os.fstat(source).st_size), 0
+    stat = os.fstat(source)
+    running, size = sha256(more=stat.st_size), 0
+    sparse = stat.st_blocks * 512 < stat.st_size
     view = memoryview(bytearray(_CHUNK))
     os.lseek(source, 0, os.SEEK_SET)
     while count := os.readv(source, [view]):
         running.update(view[:count])
-        write_all(dest, view[:count])
+        if sparse and not view[:count].tobytes().strip(b"\0"):
+            os.lseek(dest, count, os.SEEK_CUR)
+        else:
+            write_all(dest, view[:count])
         size += count
+    if sparse:
+        os.ftruncate(dest, size)
     return "sha256:" + running.hexdigest(), size

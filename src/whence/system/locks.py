@@ -41,15 +41,30 @@ def lock_exclusive(fd: int) -> bool:
 
 
 @contextmanager
-def held(folder: Path) -> Generator[None]:
-    """Wait for a folder's own lock and hold it; go on without one where locks do not work."""
+def held(folder: Path, *, seconds: float | None = None) -> Generator[bool]:
+    """Wait for a folder's own lock and hold it; go on without one (false) where locks do not work.
+
+    Raises TimeoutError when it was not to be had in so many seconds.
+    """
     with _opened(folder) as fd:
+        yield _wait(fd, folder, seconds)
+
+
+def _wait(fd: int, folder: Path, seconds: float | None) -> bool:
+    until = None if seconds is None else time.monotonic() + seconds
+    while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if until is None else fcntl.LOCK_NB))
+        except BlockingIOError:
+            if until is not None and time.monotonic() >= until:
+                raise TimeoutError(errno.ETIMEDOUT, "another process holds its lock", os.fspath(folder)) from None
+            time.sleep(0.02)
         except OSError as error:
             if error.errno not in _REFUSED:
                 raise
-        yield
+            return False
+        else:
+            return True
 
 
 @contextmanager

@@ -1,0 +1,159 @@
+"""Keeping very many objects at once: small ones in packs, large ones as files of their own, each only once.
+
+Nothing of it is needed before `finish` has returned: until then what was kept is neither all on the disk nor all to be
+found. What the store refuses is a StoreError, so that it is not taken for a fault of the source.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from ..errors import StoreError
+from ..ids import new_id
+from ..system.files import copy_new, make_folders, sync_folder, temporary_name
+from .layout import Store
+from .objects import has, object_path, put_bytes, sync_objects
+from .pack_writer import PackWriter
+from .packs import packs_of
+
+SMALL = 256 << 10
+"""Bytes: objects up to this size are packed."""
+
+LARGEST_PACK = 256 << 20
+"""Bytes: a pack that is larger is followed by another."""
+
+MOST_MEMBERS = 32_768
+"""So many objects make a pack full, too: its writer remembers where each lies."""
+
+FEWEST = 8
+"""Fewer objects than this are no pack: each pack is one more place to look for every object."""
+
+
+MOST_KNOWN = 500_000
+"""Packed objects: where there are no more, all are known by heart, which makes looking for one twenty times faster."""
+
+
+class Bulk:
+    """Objects that are being kept. Call `finish` at the end, or `discard`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._packs = packs_of(store)
+        self._packs.look()
+        self._packed = self._packs.digests(MOST_KNOWN)
+        self._objects = os.fspath(store.objects)
+        self._pack: PackWriter | None = None
+        self._shards: set[str] = set()
+        """Folders of large objects that are not flushed yet."""
+        self.objects = 0
+        """How many the store did not hold before."""
+        self.size = 0
+        """Bytes of these."""
+
+    def holds(self, digest: str, size: int) -> bool:
+        """Whether the store has the object already, or will have it. What others packed meanwhile is not seen."""
+        if size > SMALL:
+            return has(self._store, digest)
+        packed = bytes.fromhex(digest[7:]) in self._packed if self._packed is not None else self._packs.holds(digest)
+        if packed or (self._pack is not None and digest in self._pack):
+            return True
+        return os.path.isfile(f"{self._objects}/{digest[7:9]}/{digest[9:]}")
+
+    def put(self, digest: str, data: bytes) -> None:
+        """Keep a small object, whose digest was just taken of these bytes. Raises StoreError."""
+        if self.holds(digest, len(data)):
+            return
+        pack = self._pack
+        with self._storing():
+            if pack is None:
+                pack = self._pack = PackWriter(self._store, new_id(time.time_ns() // 1_000_000, os.urandom(10)))
+            pack.add(digest, data)
+            self._count(len(data))
+            if pack.size > LARGEST_PACK or len(pack) >= MOST_MEMBERS:
+                self._close_pack()
+
+    def copy(self, source: int) -> LargeCopy:
+        """Copy a large file that is open, and digest it while it is copied. Raises OSError."""
+        temporary = temporary_name(self._store.objects)
+        digest, size = copy_new(source, temporary, read_back=False, sync=True)
+        return LargeCopy(temporary, digest, size)
+
+    def place(self, copied: LargeCopy) -> None:
+        """Keep what was copied. Raises StoreError."""
+        with self._storing():
+            path = object_path(self._store, copied.digest)
+            if has(self._store, copied.digest):
+                copied.discard()
+                return
+            try:
+                make_folders(path.parent, within=self._store.path)
+                os.rename(copied.temporary, path)
+            except OSError:
+                copied.discard()
+                raise
+            self._shards.add(os.fspath(path.parent))
+            self._count(copied.size)
+
+    def finish(self) -> None:
+        """Flush everything to the disk. Raises StoreError."""
+        with self._storing():
+            self._close_pack()
+            for folder in self._shards:
+                sync_folder(folder)
+            if self._shards:
+                sync_folder(self._store.objects)
+            self._shards.clear()
+
+    def discard(self) -> None:
+        """Leave nothing half-written. Objects that are whole stay: they are what their names say."""
+        if self._pack is not None:
+            self._pack.discard()
+            self._pack = None
+
+    def _count(self, size: int) -> None:
+        self.objects += 1
+        self.size += size
+
+    def _close_pack(self) -> None:
+        pack = self._pack
+        if pack is None:
+            return
+        if len(pack) >= FEWEST:
+            pack.finish()
+            self._packs.look()
+            self._packed = self._packs.digests(MOST_KNOWN)
+        else:
+            digests = [put_bytes(self._store, data) for data in pack.contents()]
+            pack.discard()
+            sync_objects(self._store, digests)
+        self._pack = None
+
+    @contextmanager
+    def _storing(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.discard()
+            raise unwritable(self._store, error) from error
+
+
+class LargeCopy:
+    """A copy under a temporary name."""
+
+    def __init__(self, temporary: str, digest: str, size: int) -> None:
+        self.temporary = temporary
+        self.digest = digest
+        self.size = size
+
+    def discard(self) -> None:
+        os.unlink(self.temporary)
+
+
+def unwritable(store: Store, error: OSError) -> StoreError:
+    """The error for a store that takes no more."""
+    return StoreError(
+        f"{store.path}: cannot be written: {error.strerror or error}", hint="see that there is room, and permission"
+    )
