@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from workplace import WHENCE, Workplace
 
-from whence.cli.main import COMMANDS
+from whence.cli.main import COMMANDS, GROUPS, VERBS, every_command
 
 UNUSED = ("msgspec", "argparse", "rich", "json", "subprocess", "dataclasses", "typing_extensions")
 
 
 def test_help_names_every_command_variable_and_exit_code(workplace: Workplace) -> None:
     said = workplace.whence("--help").ok().out
-    for word in (*COMMANDS, "WHENCE_STORE", "WHENCE_DEBUG", "NO_COLOR", "exit codes: 0"):
+    for word in (*COMMANDS, *GROUPS, "WHENCE_STORE", "WHENCE_DEBUG", "NO_COLOR", "exit codes: 0"):
         assert word in said
     assert workplace.whence().ok().out == said
     assert workplace.whence("help").ok().out == said
@@ -35,24 +35,35 @@ def _paths() -> list[str]:
 
 
 @pytest.mark.scenario("P1")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", every_command())
 def test_help_of_a_command_has_examples_and_writes_nothing(command: str, workplace: Workplace) -> None:
-    said = workplace.whence(command, "--help").ok().out
+    said = workplace.whence(*command.split(), "--help").ok().out
     assert f"whence {command}" in said
     assert "examples:" in said
     assert list(workplace.path.iterdir()) == []
 
 
 @pytest.mark.scenario("P5")
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("run", "schema")])
+@pytest.mark.parametrize("command", [c for c in every_command() if c not in ("run", "schema")])
 def test_every_command_can_answer_in_json(command: str, workplace: Workplace) -> None:
-    assert "--json" in workplace.whence(command, "--help").ok().out
+    assert "--json" in workplace.whence(*command.split(), "--help").ok().out
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_lists_its_verbs(group: str, workplace: Workplace) -> None:
+    said = workplace.whence(group, "--help").ok().out
+    for verb in VERBS[group]:
+        assert f"\n  {verb} " in said
+    assert workplace.whence(group).ok().out == said
+    assert workplace.whence(group, "help").ok().out == said
 
 
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
         (["lgo"], "did you mean `whence log`?"),
+        (["data", "lgo"], "did you mean `whence data log`?"),
+        (["data", "python"], "`whence data --help` lists the verbs"),
         (["python"], "`whence --help` lists the commands; to record it: `whence run -- python …`"),
         (["--jsn"], "options stand after the command; `whence --help` lists the commands"),
     ],
@@ -174,7 +185,7 @@ SHELLS = {"bash": ["bash", "-n"], "zsh": ["bash", "-n"]}
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_knows_every_command_and_option(shell: str, workplace: Workplace) -> None:
     script = workplace.whence("completion", shell).ok().out
-    for word in (*COMMANDS, "record-json", "follow"):
+    for word in (*COMMANDS, *GROUPS, *VERBS["data"], "record-json", "follow"):
         assert word in script
     if shell in SHELLS:
         workplace.run(SHELLS[shell], input=script).ok()

@@ -8,11 +8,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from workplace import Workplace, wait_until
 
-from whence.cli.main import COMMANDS
+from whence.cli.main import every_command
 
 Effect = Callable[[Workplace], None]
 
@@ -33,8 +34,8 @@ def shows(*options: str) -> Callable[[Effect], Effect]:
 
 
 def options() -> Iterator[str]:
-    for command in COMMANDS:
-        parser: argparse.ArgumentParser = import_module(f"whence.cli.{command}").parser()
+    for command in every_command():
+        parser: argparse.ArgumentParser = import_module(f"whence.cli.{command.replace(' ', '.')}").parser()
         for action in parser._actions:  # argparse has no public list
             if action.option_strings and action.dest != "help":
                 yield f"{command} {next(word for word in action.option_strings if word.startswith('--'))}"
@@ -42,8 +43,8 @@ def options() -> Iterator[str]:
 
 def short_forms() -> dict[str, str]:
     found: dict[str, str] = {}
-    for command in COMMANDS:
-        for action in import_module(f"whence.cli.{command}").parser()._actions:
+    for command in every_command():
+        for action in import_module(f"whence.cli.{command.replace(' ', '.')}").parser()._actions:
             for word in action.option_strings:
                 if not word.startswith("--") and action.dest != "help":
                     found[f"{command} {word}"] = action.option_strings[0]
@@ -66,6 +67,16 @@ JSON = {
     "doctor": ["doctor"],
     "schema": ["schema", "seal"],
     "bump": ["bump", "patch", "--plan"],
+    "data create": ["data", "create", "other", "data.csv"],
+    "data add": ["data", "add", "letters", "data.csv"],
+    "data remove": ["data", "remove", "letters", "a.txt"],
+    "data release": ["data", "release", "patch", "letters"],
+    "data list": ["data", "list"],
+    "data log": ["data", "log", "letters"],
+    "data show": ["data", "show", "letters"],
+    "data diff": ["data", "diff", "letters@0.1.0", "letters@0.1.0.post1.dev1"],
+    "data status": ["data", "status", "letters", "letters"],
+    "data get": ["data", "get", "letters", "../letters-again"],
 }
 
 
@@ -95,6 +106,8 @@ def test_an_option_does_what_its_help_says(option: str, place: Workplace) -> Non
 @pytest.mark.scenario("P5", "P7")
 @pytest.mark.parametrize("command", JSON)
 def test_json_is_what_is_printed_when_it_is_asked_for(command: str, place: Workplace) -> None:
+    if command.startswith("data "):
+        _letters(place)
     if command == "stop":
         _sleeping(place, "touch ready; exec sleep 600")
     done = place.whence(*JSON[command], "--json")
@@ -194,6 +207,88 @@ def _(place: Workplace) -> None:
 def _(place: Workplace) -> None:
     place.whence("run", "--dry-run", "--", "touch", "here").ok()
     assert (place.path / "here").exists() and len(place.run_folders()) == 1
+
+
+# whence data
+
+
+def _letters(place: Workplace) -> None:
+    """A dataset with a release and a change."""
+    place.write("letters/a.txt", "a")
+    place.write("letters/sub/b.txt", "b")
+    place.whence("data", "create", "letters", "letters").ok()
+    place.write("letters/c.txt", "c")
+    place.whence("data", "add", "letters", "letters").ok()
+
+
+def _version(place: Workplace, *words: str) -> Any:
+    return place.whence("data", *words, "--json").ok().json()
+
+
+def _paths(place: Workplace, version: str) -> list[str]:
+    return [entry["path"] for entry in _version(place, "show", version, "--files")["entries"]]
+
+
+@shows("data show --files")
+def _(place: Workplace) -> None:
+    _letters(place)
+    assert _paths(place, "letters") == ["a.txt", "sub/b.txt"]
+    assert "entries" not in _version(place, "show", "letters")
+    assert "sub/b.txt" in place.whence("data", "show", "letters", "--files").ok().out
+
+
+@shows("data create --as", "data add --as")
+def _(place: Workplace) -> None:
+    place.whence("data", "create", "one", "data.csv", "--as", "raw").ok()
+    assert _paths(place, "one") == ["raw/data.csv"]
+    place.whence("data", "add", "one", "settings.json", "--as", "meta/deep").ok()
+    assert _paths(place, "one@0.1.0.post1.dev1") == ["meta/deep/settings.json", "raw/data.csv"]
+    assert place.whence("data", "add", "one", "settings.json", "--as", "../out").code == 2
+
+
+@shows("data create --reference", "data add --reference")
+def _(place: Workplace) -> None:
+    place.whence("data", "create", "one", "data.csv", "--reference").ok()
+    place.whence("data", "add", "one", "settings.json", "--reference").ok()
+    assert _version(place, "show", "one")["here"]["files"] == 0
+    refused = place.whence("data", "get", "one", "../one")
+    assert (refused.code, "data.csv" in refused.err) == (3, True)
+
+
+@shows(
+    *(f"data {verb} --because" for verb in ("create", "add", "remove", "release")),
+    *(f"data {verb} --description" for verb in ("create", "add", "remove", "release")),
+)
+def _(place: Workplace) -> None:
+    steps = (
+        ("create", "one", "data.csv", "settings.json"),
+        ("add", "one", "train.py"),
+        ("remove", "one", "train.py"),
+        ("release", "patch", "one"),
+    )
+    place.write("other.csv", "2")
+    for number, (verb, *words) in enumerate(steps):
+        if verb == "release":
+            place.whence("data", "add", "one", "other.csv").ok()
+        made = _version(place, verb, *words, "--because", f"reason {number}", "--description", f"text {number}")
+        shown = _version(place, "show", f"one@{made['version']}")
+        assert (shown["why"], shown["description"]) == (f"reason {number}", f"text {number}")
+
+
+@shows("data get --verify", "data get --replace", "data get --link")
+def _(place: Workplace) -> None:
+    _letters(place)
+    target = place.path.parent / "target"
+    place.whence("data", "get", "letters", str(target)).ok()
+    (target / "a.txt").write_text("x")
+    refused = place.whence("data", "get", "letters", str(target))
+    assert (refused.code, "a.txt" in refused.err) == (1, True)
+    (target / "a.txt").write_text("b")  # The store holds these bytes, so that nothing is lost.
+    assert _version(place, "get", "letters", str(target), "--replace")["written"] == 1
+    assert (target / "a.txt").read_text() == "a"
+    assert _version(place, "get", "letters", str(target), "--verify")["written"] == 0
+    linked = _version(place, "get", "letters", str(place.path.parent / "linked"), "--link")
+    assert (linked["written"], (place.path.parent / "linked/a.txt").stat().st_mode & 0o222) == (2, 0)
 
 
 # Looking
@@ -350,5 +445,5 @@ def test_every_option_is_on_the_page_of_commands() -> None:
     page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
     sections = {part.partition("\n")[0]: part for part in page.split("## whence ")}
     for option in options():
-        command, _, word = option.partition(" ")
+        command, _, word = option.rpartition(" ")
         assert f"`{word}" in sections[command] or command == "completion", option

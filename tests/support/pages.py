@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from whence.cli.main import COMMANDS, VARIABLES
+from whence.cli.main import VARIABLES, every_command
 from whence.rules.classes import TABLE, Row
 from whence.rules.policy import KEYS, Key
 
@@ -85,7 +85,7 @@ record, or code 125 with the refusal as the run's record.
 
 
 def commands_page() -> str:
-    sections = [_command(name, line) for name, line in COMMANDS.items()]
+    sections = [_command(name, line) for name, line in every_command().items()]
     rows = "\n".join(f"| `{name}` | {line} |" for name, line in VARIABLES.items())
     variables = f"## Environment variables\n\n| variable | meaning |\n|---|---|\n{rows}\n"
     head = MARK.format(source="the commands' parsers") + COMMANDS_HEAD
@@ -93,7 +93,7 @@ def commands_page() -> str:
 
 
 def _command(name: str, line: str) -> str:
-    parser: argparse.ArgumentParser = import_module(f"whence.cli.{name}").parser()
+    parser: argparse.ArgumentParser = import_module(f"whence.cli.{name.replace(' ', '.')}").parser()
     rows = [_option(action) for action in parser._actions if action.help != argparse.SUPPRESS and action.dest != "help"]
     table = "\n".join(["| | |", "|---|---|", *rows]) if rows else "It takes no arguments."
     description = (parser.description or line).strip()

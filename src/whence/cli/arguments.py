@@ -10,8 +10,8 @@ from ..errors import UsageError
 from ..rules.policy import Policy
 from ..store.archives import unreadable_archives
 from ..store.layout import Store
-from ..wiring import Setting, existing_store, load_policy, setting, store_policy
-from .output import columns_asked, complain, width
+from ..wiring import Setting, announce, existing_store, load_policy, setting, store_for_run, store_policy
+from .output import columns_asked, complain, say, width
 
 REFERENCE = "an id, a unique part (4 characters or more) of the end that `log` shows, a name, @ or @~N"
 
@@ -75,14 +75,20 @@ def seconds(text: str) -> float:
 
 
 class Place:
-    """The setting of this process and the store that it is in, which must be there."""
+    """The setting of this process and the store that it is in, which must be there, unless `makes` says otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, makes: bool = False) -> None:
         self.setting: Setting = setting()
         self._told: set[str] = set()
-        self.store: Store = existing_store(self.setting, store_policy(self.setting, wrong=self._wrong))
+        where = store_policy(self.setting, wrong=self._wrong)
+        self.store: Store = self._made(where) if makes else existing_store(self.setting, where)
         for fault in unreadable_archives(self.store):
             complain(f"runs were skipped: {fault}", "`whence verify` names all that is damaged")
+
+    def _made(self, where: Policy) -> Store:
+        store, made = store_for_run(self.setting, where)
+        announce(store, made, say)
+        return store
 
     @property
     def policy(self) -> Policy:

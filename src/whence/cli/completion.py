@@ -23,7 +23,7 @@ from ..rules.policy import KEYS
 from ..store.run_list import run_ids
 from .arguments import CommandParser, Place
 from .log import STATUSES
-from .main import COMMANDS
+from .main import COMMANDS, GROUPS, VERBS
 from .output import json_document, line
 from .stop import SIGNALS
 
@@ -110,8 +110,17 @@ def _is_plain(word: str) -> bool:
 
 
 def _options() -> dict[str, list[str]]:
-    """Each command's options, from its own parser."""
-    return {name: import_module(f".{name}", __package__).parser().long_options() for name in COMMANDS}
+    """Each command's options, from its own parser; of a group its verbs, and the options of all of them."""
+    options = {name: _parser(name).long_options() for name in COMMANDS}
+    for group, verbs in VERBS.items():
+        of_verbs = (word for verb in verbs for word in _parser(f"{group}.{verb}").long_options())
+        options[group] = [*verbs, *sorted(set(of_verbs))]
+    return options
+
+
+def _parser(name: str) -> CommandParser:
+    parser: CommandParser = import_module(f".{name}", __package__).parser()
+    return parser
 
 
 def _bash(options: Mapping[str, Sequence[str]]) -> str:
@@ -127,7 +136,7 @@ def _bash(options: Mapping[str, Sequence[str]]) -> str:
 {values}
   esac
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "{" ".join(COMMANDS)} --help --version" -- "$current"))
+    COMPREPLY=($(compgen -W "{" ".join(COMMANDS | GROUPS)} --help --version" -- "$current"))
     return
   fi
   # The word as it was typed: bash takes @ and : for its ends, and replaces only what is behind the last one.
@@ -161,10 +170,11 @@ def _zsh(options: Mapping[str, Sequence[str]]) -> str:
 
 def _fish(options: Mapping[str, Sequence[str]]) -> str:
     lines = ["complete -c whence -n __fish_use_subcommand -f"]
-    for name, about in COMMANDS.items():
+    for name, about in (COMMANDS | GROUPS).items():
         sentence = about.replace("'", "\\'")
         lines.append(f"complete -c whence -n __fish_use_subcommand -a {name} -d '{sentence}'")
-        lines += [f"complete -c whence -n '__fish_seen_subcommand_from {name}' -l {word[2:]}" for word in options[name]]
+        seen = f"complete -c whence -n '__fish_seen_subcommand_from {name}'"
+        lines += [f"{seen} -l {word[2:]}" if word.startswith("--") else f"{seen} -a {word}" for word in options[name]]
     for option, words in VALUES.items():
         lines.append(f"complete -c whence -l {option[2:]} -x -a '{' '.join(words)}'")
     seen = f"__fish_seen_subcommand_from {' '.join(WITH_RUNS)}"

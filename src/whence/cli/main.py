@@ -46,6 +46,24 @@ COMMANDS: dict[str, str] = {
 }
 """Every command with the line that help prints, in the order of a working day. Its module has the same name."""
 
+GROUPS: dict[str, str] = {"data": "datasets and their versions: create, add, release, get …"}
+"""Commands of several verbs, each of which is a module in the folder of that name."""
+
+VERBS: dict[str, dict[str, str]] = {
+    "data": {
+        "create": "make a dataset; its first version is a release",
+        "add": "add files: a developing version",
+        "remove": "take files out: a developing version",
+        "release": "make the newest version a release",
+        "list": "the datasets",
+        "log": "the versions of one, with who made them and why",
+        "show": "one version, and how much of it is here",
+        "diff": "what two versions have otherwise",
+        "status": "what a folder has otherwise than a version",
+        "get": "write a version into a folder, verified",
+    },
+}
+
 VARIABLES: dict[str, str] = {
     "WHENCE_STORE": "the store's folder, instead of the nearest .whence",
     "WHENCE_POLICY_<KEY>": "a policy key, for instance WHENCE_POLICY_DIRTY=refuse",
@@ -104,8 +122,44 @@ def _dispatch(words: list[str]) -> int:
             return 0
         case _ if command in COMMANDS:
             return _load(command).main(rest)
+        case _ if command in GROUPS:
+            return _dispatch_verb(command, rest)
         case _:
             return _unknown(command)
+
+
+def _dispatch_verb(group: str, words: list[str]) -> int:
+    verb, rest = (words[0], words[1:]) if words else ("--help", [])
+    match verb:
+        case "--help" | "-h":
+            print(usage_of(group))
+            return 0
+        case "help":
+            return _dispatch_verb(group, [rest[0], "--help"] if rest else ["--help"])
+        case _ if verb in VERBS[group]:
+            return _load(f"{group}.{verb}").main(rest)
+        case _:
+            return _unknown(verb, group)
+
+
+def usage_of(group: str) -> str:
+    """What `whence GROUP --help` prints."""
+    return "\n".join(
+        (
+            f"usage: whence {group} VERB [ARGUMENTS]",
+            "",
+            GROUPS[group],
+            "",
+            f"verbs (whence {group} VERB --help has examples):",
+            *(f"  {name:<12}{line}" for name, line in VERBS[group].items()),
+        )
+    )
+
+
+def every_command() -> dict[str, str]:
+    """Every command with its line, those of several verbs as `data create`."""
+    verbs = {f"{group} {verb}": line for group in GROUPS for verb, line in VERBS[group].items()}
+    return COMMANDS | verbs
 
 
 def _load(command: str) -> ModuleType:
@@ -136,7 +190,7 @@ def usage() -> str:
             "  whence show @                               the latest record",
             "",
             "commands (whence COMMAND --help has examples):",
-            *(f"  {name:<12}{line}" for name, line in COMMANDS.items()),
+            *(f"  {name:<12}{line}" for name, line in (COMMANDS | GROUPS).items()),
             "",
             "a run is named by its id, a unique part of at least four characters of the end that `log` shows,",
             "its name, @ (the latest), @~2 (two before), or @NAME (the latest of that name)",
@@ -155,23 +209,26 @@ def _columns(rows: dict[str, str]) -> list[str]:
     return [f"  {name:<40}{line}" for name, line in rows.items()]
 
 
-def _unknown(command: str) -> int:
+def _unknown(command: str, group: str | None = None) -> int:
     from difflib import get_close_matches
 
-    near = get_close_matches(command, COMMANDS, n=1)
-    _say("option" if command.startswith("-") else "command", command, near[0] if near else None)
+    near = get_close_matches(command, VERBS[group] if group else COMMANDS | GROUPS, n=1)
+    _say("option" if command.startswith("-") else "command", command, near[0] if near else None, group)
     return 2
 
 
-def _say(what: Literal["option", "command"], word: str, near: str | None) -> None:
+def _say(what: Literal["option", "command"], word: str, near: str | None, group: str | None) -> None:
     from .output import complain
 
+    start = f"whence {group}" if group else "whence"
     if near:
-        hint = f"did you mean `whence {near}`?"
-    elif what == "command":
+        hint = f"did you mean `{start} {near}`?"
+    elif what == "command" and not group:
         hint = f"`whence --help` lists the commands; to record it: `whence run -- {word} …`"
+    elif what == "command":
+        hint = f"`{start} --help` lists the verbs"
     else:
-        hint = "options stand after the command; `whence --help` lists the commands"
+        hint = f"options stand after the command; `{start} --help` lists the commands"
     complain(f"unknown {what} {word!r}", hint)
 
 

@@ -15,10 +15,11 @@ class Actor(Struct, frozen=True, kw_only=True):
 
 
 class Subject(Struct, frozen=True, kw_only=True):
-    """What it is about; `seal` is the digest of the run's seal at that time, if it had one."""
+    """What it is about, by identifier; `seal` is the digest of the run's seal at that time, if it had one."""
 
     run: str | None = None
     artifact: str | None = None
+    dataset: str | None = None
     seal: str | None = None
 
 
@@ -28,7 +29,8 @@ class Act(Struct, frozen=True, kw_only=True):
     schema: Literal["whence-act/1"] = "whence-act/1"
     id: str
     kind: str
-    """`note` {text}, `tag` {set: {key: value}, unset: [key]}, `digest` {artifacts: [{name, digest, size}]}."""
+    """`note` {text}, `tag` {set: {key: value}, unset: [key]}, `digest` {artifacts: [{name, digest, size}]},
+    `dataset` (`records.dataset.Step`)."""
     at: str
     subject: Subject
     by: Actor

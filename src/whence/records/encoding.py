@@ -81,6 +81,14 @@ def decode(line: bytes, kind: type[T], *, where: str = "") -> T:
         return _decode_surrogates(line, kind, where, error)
 
 
+def convert(value: Any, kind: type[T], *, where: str = "") -> T:
+    """The struct that plain values make. Raises FormatError with the dotted path."""
+    try:
+        return msgspec.convert(value, type=kind)
+    except msgspec.ValidationError as error:
+        raise _fault(where, error) from error
+
+
 def _decode_surrogates(line: bytes, kind: type[T], where: str, first: msgspec.DecodeError) -> T:
     """What msgspec refuses and the format allows: lone surrogates. Anything else is a fault."""
     try:

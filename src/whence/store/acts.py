@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..digests import digest_of
@@ -31,24 +32,25 @@ def write_act(store: Store, act: Act) -> str:
 
 
 def _link(path: Path, run: Path, data: bytes) -> None:
-    """Let a copied run folder carry the act; a run in an archive, or of an account that shuts us out, has none."""
-    if not run.is_dir():
-        return
+    """Let a copied run folder carry the act; a run in an archive has none."""
+    if run.is_dir():
+        link_or_copy(path, run / "acts", data)
+
+
+def link_or_copy(path: Path, folder: Path, data: bytes) -> None:
+    """Let the act stand in a second folder, too, if that can be had: readers go by the first."""
     try:
-        make_folders(run / "acts")
-        os.link(path, run / "acts" / path.name)
+        make_folders(folder)
+        os.link(path, folder / path.name)
     except FileExistsError:
         return
     except OSError:
-        _copy(run / "acts" / path.name, data)
+        _copy(folder / path.name, data)
 
 
 def _copy(path: Path, data: bytes) -> None:
-    try:
+    with suppress(OSError):
         write_new(path, data)
-    except OSError:
-        # `acts/` has it, which is what readers go by.
-        return
 
 
 def acts_about(store: Store, run_id: str, faults: list[str] | None = None) -> list[tuple[str, Act]]:

@@ -20,6 +20,7 @@ from .archives import archive_files, archived_runs
 from .checking import Check
 from .code_check import check_code
 from .damage import Damage
+from .dataset_check import check_datasets
 from .layout import MARK, Store
 from .object_check import check_objects
 from .run_check import check_run
@@ -57,6 +58,8 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
             check.add(f"runs/{day_of(run)}/{run}", f"cannot be read: {error}", [run])
     check_objects(check, everything=runs is None)
     check_acts(check, None if runs is None else set(runs))
+    if runs is None:
+        check_datasets(check)
     if environ is not None:
         check.damage += check_code(store, environ, check.codes, everything=runs is None)
     return Report(

@@ -1,0 +1,79 @@
+"""Changes of a dataset's content, as functions of a manifest: they are asked again where another change came first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from ..errors import UnresolvedError, UsageError
+from ..records.data import ManifestEntry
+from ..rules.contents import Manifest, in_order, with_entries, without_entries
+from ..rules.folders import at_and_above
+from ..store.adding import add
+from ..store.layout import Store
+from ..store.manifests import read_manifest
+from .dataset_steps import Edit
+
+
+def gather(
+    store: Store, cwd: Path, paths: Sequence[str], *, below: str | None = None, keep: bool = True
+) -> list[ManifestEntry]:
+    """The entries of files and folders, whose bytes are in the store then, unless not to `keep` them is asked for.
+
+    Of one folder alone the content is taken; several paths keep their names. `below` is the folder in the dataset that
+    they go to. Raises SourceError, StoreError, UsageError.
+    """
+    found: dict[str, ManifestEntry] = {}
+    for path in paths:
+        source = cwd / path
+        name = "" if not source.is_dir() or len(paths) == 1 else source.resolve().name
+        for entry in read_manifest(store, add(store, source, keep=keep).manifest):
+            placed = "/".join(filter(None, (_folder(below), name, entry.path)))
+            if placed in found:
+                raise UsageError(
+                    f"{path}: found a second file for {placed}", hint="take one at a time, with --as FOLDER"
+                )
+            found[placed] = msgspec.structs.replace(entry, path=placed)
+    return in_order(found.values())
+
+
+def _folder(below: str | None) -> str:
+    parts = (below or "").strip("/").split("/")
+    if any(part in (".", "..") for part in parts):
+        raise UsageError(f"--as {below}: expected a folder in the dataset", hint="for instance --as train/images")
+    return "/".join(part for part in parts if part)
+
+
+def look(store: Store, folder: Path) -> list[ManifestEntry]:
+    """The entries of a folder, of which nothing but the manifest is kept. Raises SourceError."""
+    return read_manifest(store, add(store, folder, keep=False).manifest)
+
+
+def addition(entries: Sequence[ManifestEntry]) -> Edit:
+    """These entries, in place of what has their paths."""
+    return lambda manifest: with_entries(manifest, entries)
+
+
+def removal(name: str, patterns: Sequence[str]) -> Edit:
+    """Without what the patterns mean: a path, a folder, or a glob, in which `*` also takes `/`.
+
+    The edit raises UnresolvedError for a pattern that means nothing: a file that was not removed is not removed twice.
+    """
+
+    def edit(manifest: Manifest) -> list[ManifestEntry]:
+        for pattern in patterns:
+            if not any(_means(pattern, entry.path) for entry in manifest):
+                raise UnresolvedError(
+                    f"{name}: found nothing that {pattern!r} means", hint="`data show --files` lists all"
+                )
+        return without_entries(manifest, lambda path: any(_means(pattern, path) for pattern in patterns))
+
+    return edit
+
+
+def _means(pattern: str, path: str) -> bool:
+    wanted = pattern.rstrip("/")
+    return any(above == wanted or fnmatchcase(above, wanted) for above in at_and_above(path))

@@ -1,0 +1,214 @@
+"""Steps of a dataset: made, changed, released. Each is an act that claims its number; nothing is ever overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from ..errors import StoreError, UnresolvedError, UsageError
+from ..ids import new_id
+from ..records.act import Act, Subject
+from ..records.data import ManifestEntry
+from ..records.dataset import Operation, Step
+from ..records.encoding import timestamp
+from ..rules.contents import Manifest, counts, difference
+from ..rules.dataset_names import check_dataset_name
+from ..rules.history import History, Made, producers_since_release
+from ..rules.versions import FIRST, Level, Version, after_change, after_release
+from ..store.datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
+from ..store.layout import Store
+from ..store.manifests import put_manifest, read_manifest
+from .annotate import Speaker
+
+Edit = Callable[[Manifest], list[ManifestEntry]]
+"""What a change makes of a manifest; it is asked again where another change came first."""
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said with a step."""
+
+    why: str | None = None
+    description: str | None = None
+    run: str | None = None
+    """The run that makes the step."""
+    parameters: dict[str, Any] = {}
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that was made, and the version that it came of."""
+
+    history: History
+    made: Made
+    base: Version | None
+
+
+def check_new_name(store: Store, name: str) -> None:
+    """Before anything is read. Raises UsageError for what is no name, or one that is taken; StoreError."""
+    _must_be_writable(store)
+    check_dataset_name(name)
+    _refuse_taken(store, name)
+
+
+def create(
+    store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker, *, operation: Operation = "create"
+) -> Taken:
+    """Make a dataset; its first version is a release. Raises UsageError for a name that is taken or none."""
+    check_new_name(store, name)
+    now = speaker.clock()
+    identifier = new_id(now // 1_000_000, speaker.random(10))
+    whole = counts(manifest)
+    step = Step(
+        number=0,
+        operation=operation,
+        name=name,
+        version=str(FIRST),
+        manifest=put_manifest(store, manifest),
+        files=whole.files,
+        size=whole.size,
+        added=whole.files,
+        description=said.description,
+        run=said.run,
+        producers=[said.run] if said.run else [],
+        parameters=said.parameters,
+    )
+    if not claim_first_step(store, _act(identifier, step, [], said, speaker), step):
+        _refuse_taken(store, name)
+    return _taken(store, identifier, FIRST, None)
+
+
+def change(
+    store: Store, identifier: str, operation: Operation, edit: Edit, said: Said, speaker: Speaker
+) -> Taken | None:
+    """Make a developing version; nothing when the edit changes nothing. Raises UnresolvedError for two heads."""
+    _must_be_writable(store)
+    tried: str | None = None
+    while True:
+        history = _history(store, identifier)
+        head = history.head
+        if head.stated.digest == tried:
+            raise _blocked(store, history)
+        tried = head.stated.digest
+        before = read_manifest(store, head.manifest)
+        after = edit(before)
+        differs = difference(before, after)
+        if differs.same:
+            return None
+        whole = counts(after)
+        step = Step(
+            number=head.stated.step.number + 1,
+            operation=operation,
+            name=history.name,
+            version=str(after_change(head.version)),
+            base=str(head.version),
+            manifest=put_manifest(store, after),
+            files=whole.files,
+            size=whole.size,
+            added=len(differs.added),
+            changed=len(differs.changed),
+            removed=len(differs.removed),
+            description=said.description,
+            run=said.run,
+            parameters=said.parameters,
+        )
+        if claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
+            return _taken(store, identifier, after_change(head.version), head.version)
+
+
+def release(store: Store, identifier: str, level: Level, said: Said, speaker: Speaker) -> Taken:
+    """Make the newest version a release. Raises UsageError when there is nothing to release, or another was faster."""
+    _must_be_writable(store)
+    history = _history(store, identifier)
+    head = history.head
+    _refuse_nothing(history, head)
+    version = after_release(head.version, level)
+    step = msgspec.structs.replace(
+        head.stated.step,
+        number=head.stated.step.number + 1,
+        operation="release",
+        version=str(version),
+        base=str(head.version),
+        added=0,
+        changed=0,
+        removed=0,
+        description=said.description,
+        run=said.run,
+        producers=producers_since_release(history),
+        parameters={},
+    )
+    if not claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
+        raise _overtaken(_history(store, identifier), head)
+    return _taken(store, identifier, version, head.version)
+
+
+def _refuse_nothing(history: History, head: Made) -> None:
+    current = history.current
+    if head.version == current.version:
+        raise UsageError(
+            f"{history.name}: there is nothing to release: {head.version} is the newest version",
+            hint=f"`whence data add {history.name} PATH` or `remove` changes it first",
+        )
+    if head.manifest == current.manifest:
+        raise UsageError(
+            f"{history.name}: there is nothing to release: {head.version} has the content of {current.version}",
+            hint=f"`whence data diff {history.name}@{current.version} {history.name}@{head.version}` shows nothing",
+        )
+
+
+def _overtaken(history: History, head: Made) -> UsageError:
+    newest = history.head
+    by, at = newest.stated.by, newest.stated.at[:19]
+    made = f"{by.name or by.user or 'somebody'} made {newest.version} of it at {at}"
+    return UsageError(
+        f"{history.name}: {head.version} was not released: {made}",
+        hint=f"`whence data log {history.name}` shows it",
+    )
+
+
+def _blocked(store: Store, history: History) -> StoreError:
+    """The next step is there and is not read: something of it is damaged."""
+    faults: list[str] = []
+    load_history(store, history.id, faults)
+    what = faults[0] if faults else "a step that cannot be read is in the way"
+    return StoreError(f"{history.name}: {what}", hint="`whence verify` names all that is damaged")
+
+
+def _refuse_taken(store: Store, name: str) -> None:
+    ids = ids_of_name(store, name)
+    if ids:
+        raise UsageError(
+            f"dataset {name}: there is one already, {ids[0]}",
+            hint=f"`whence data add {name} PATH` adds to it; another one takes another name",
+        )
+
+
+def _must_be_writable(store: Store) -> None:
+    if not store.writable:
+        raise StoreError(f"{store.path}: may be read, not written", hint="copy the store, or ask its owner")
+
+
+def _history(store: Store, identifier: str) -> History:
+    history = load_history(store, identifier)
+    if history is None:
+        raise UnresolvedError(f"no dataset {identifier} in {store.path}")
+    return history
+
+
+def _act(identifier: str, step: Step, prior: Sequence[str], said: Said, speaker: Speaker) -> Act:
+    now = speaker.clock()
+    return Act(
+        id=new_id(now // 1_000_000, speaker.random(10)),
+        kind=KIND,
+        at=timestamp(now),
+        subject=Subject(dataset=identifier),
+        by=speaker.by,
+        why=said.why,
+        prior=list(prior),
+        body=msgspec.to_builtins(step),
+    )
+
+
+def _taken(store: Store, identifier: str, version: Version, base: Version | None) -> Taken:
+    history = _history(store, identifier)
+    return Taken(history=history, made=history.get(version), base=base)

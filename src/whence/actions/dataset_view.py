@@ -1,0 +1,199 @@
+"""Datasets as they are shown: one on a line, its history, one version with what of it is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from ..errors import FormatError, UnresolvedError
+from ..records.act import Actor
+from ..records.data import ManifestEntry
+from ..records.dataset import Operation
+from ..rules.contents import Difference
+from ..rules.history import History, Made
+from ..store.datasets import dataset_ids, load_history
+from ..store.layout import Store
+from ..store.manifests import read_manifest
+from ..store.objects import has
+from .dataset_references import Found
+
+
+class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset on one line."""
+
+    id: str
+    name: str
+    version: str
+    """The current release."""
+    newest: str
+    files: int
+    size: int
+    created: str
+    changed: str
+    description: str | None
+    heads: int
+    """More than 1 where stores were merged in which it went on apart."""
+
+
+class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A version and the step that made it."""
+
+    id: str
+    name: str
+    version: str
+    released: bool
+    operation: Operation
+    manifest: str
+    files: int
+    size: int
+    base: str | None
+    added: int
+    changed: int
+    removed: int
+    at: str
+    by: Actor
+    why: str | None
+    run: str | None
+    producers: list[str]
+    parameters: dict[str, Any]
+    act: str
+
+
+class Here(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a version's bytes the store holds."""
+
+    files: int
+    size: int
+    because: str | None = None
+    """Why that cannot be told."""
+
+
+class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """All that there is to say of a version."""
+
+    description: str | None
+    version: VersionLine
+    here: Here
+
+
+def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
+    """A line for each dataset, by name; `faults` is told of steps that cannot be read."""
+    histories = [load_history(store, identifier, faults) for identifier in dataset_ids(store)]
+    for history in sorted((one for one in histories if one is not None), key=lambda one: (one.name, one.id)):
+        yield dataset_line(history)
+
+
+def dataset_line(history: History) -> DatasetLine:
+    newest = history.versions[-1]
+    step = newest.stated.step
+    return DatasetLine(
+        id=history.id,
+        name=history.name,
+        version=str(max(made.version for made in history.versions if not made.version.developing)),
+        newest=str(newest.version),
+        files=step.files,
+        size=step.size,
+        created=history.created,
+        changed=newest.stated.at,
+        description=history.description,
+        heads=len(history.heads),
+    )
+
+
+def version_lines(history: History) -> Iterator[VersionLine]:
+    """Every version, ascending."""
+    return (version_line(history, made) for made in history.versions)
+
+
+def version_line(history: History, made: Made) -> VersionLine:
+    stated = made.stated
+    step = stated.step
+    return VersionLine(
+        id=history.id,
+        name=history.name,
+        version=step.version,
+        released=not made.version.developing,
+        operation=step.operation,
+        manifest=step.manifest,
+        files=step.files,
+        size=step.size,
+        base=step.base,
+        added=step.added,
+        changed=step.changed,
+        removed=step.removed,
+        at=stated.at,
+        by=stated.by,
+        why=stated.why,
+        run=step.run,
+        producers=step.producers,
+        parameters=step.parameters,
+        act=stated.act,
+    )
+
+
+def version_page(store: Store, found: Found) -> VersionPage:
+    return VersionPage(
+        description=found.history.description,
+        version=version_line(found.history, found.made),
+        here=_here(store, found.made),
+    )
+
+
+def _here(store: Store, made: Made) -> Here:
+    try:
+        manifest = read_manifest(store, made.manifest)
+    except (UnresolvedError, FormatError) as error:
+        return Here(files=0, size=0, because=error.message)
+    held = [entry for entry in manifest if entry.digest is not None and has(store, entry.digest)]
+    return Here(files=len(held), size=sum(entry.size for entry in held if entry.kind == "file"))
+
+
+def manifest_of(store: Store, found: Found) -> list[ManifestEntry]:
+    """The entries of a version. Raises UnresolvedError, FormatError."""
+    return read_manifest(store, found.made.manifest)
+
+
+class FileLine(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of a manifest, by names."""
+
+    path: str
+    kind: str
+    mode: int
+    size: int
+    digest: str | None
+
+
+def file_lines(manifest: Iterable[ManifestEntry]) -> Iterator[FileLine]:
+    return (FileLine(**msgspec.structs.asdict(entry)) for entry in manifest)
+
+
+class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
+    path: str
+    before: str | None
+    after: str | None
+
+
+class DifferenceShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two contents, path by path."""
+
+    first: str
+    second: str
+    same: bool
+    added: list[str]
+    changed: list[ChangedFile]
+    removed: list[str]
+
+
+def difference_shown(first: str, second: str, differs: Difference) -> DifferenceShown:
+    return DifferenceShown(
+        first=first,
+        second=second,
+        same=differs.same,
+        added=[entry.path for entry in differs.added],
+        changed=[
+            ChangedFile(path=after.path, before=before.digest, after=after.digest) for before, after in differs.changed
+        ],
+        removed=[entry.path for entry in differs.removed],
+    )

@@ -1,0 +1,1 @@
+"""`whence data`: datasets and their versions, one verb a module."""

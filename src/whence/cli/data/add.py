@@ -1,0 +1,39 @@
+"""`whence data add`: add files to a dataset, or replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...actions.dataset_changes import addition, gather
+from ...actions.dataset_references import find_dataset
+from ...actions.dataset_steps import change
+from ..arguments import CommandParser, Place
+from ..speaking import speaker
+from .words import DATASET, add_reasons, add_sources, said, tell
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "data add",
+        "Add files to a dataset, or put them in place of those of their names. That makes a developing version; every"
+        " version before stays what it was. What the dataset holds already is neither read nor copied again.",
+        examples=(
+            "whence data add cifar data/cifar --because '200 more pictures'",
+            "whence data add cifar labels.csv --as meta",
+        ),
+    )
+    parser.add_argument("dataset", metavar="NAME", help=DATASET)
+    add_sources(parser)
+    add_reasons(parser)
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_intermixed_args(list(words))
+    place = Place()
+    history = find_dataset(place.store, options.dataset)
+    entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
+    reasons = said(place, options.because, options.description)
+    taken = change(place.store, history.id, "add", addition(entries), reasons, speaker(place.setting))
+    tell(history, taken, as_json=options.json)
+    return 0

@@ -1,0 +1,58 @@
+"""`whence data get`: write a version into a folder, verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...actions.dataset_references import find_version
+from ...store.materialize import Wish, materialize
+from ..arguments import CommandParser, Place
+from ..output import json_document, say
+from .words import VERSION, amount
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "data get",
+        "Make a folder exactly what a version holds. Every file appears whole and is verified; what is there and right"
+        " stays, and nothing that the store does not hold is lost. Can be called again after a kill.",
+        examples=("whence data get cifar@2.1.0 data/cifar", "whence data get cifar@2.1.0 data/cifar --verify"),
+    )
+    parser.add_argument("version", metavar="NAME[@VERSION]", help=VERSION)
+    parser.add_argument("folder", metavar="DIR", help="the folder; made if it is not there")
+    parser.add_argument("--verify", action="store_true", help="read every file that is there, not only its times")
+    parser.add_argument(
+        "--replace", action="store_true", help="let go of files that are in the way, where the store holds them, too"
+    )
+    parser.add_argument(
+        "--link", action="store_true", help="read-only links to the store where that can be, instead of copies"
+    )
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    place = Place()
+    found = find_version(place.store, options.version)
+    if found.floating:
+        say(f"{options.version}: no version was named; {found.made.version} is the current release")
+    wish = Wish(verify=options.verify, replace=options.replace, link=options.link)
+    done = materialize(place.store, found.made.manifest, place.setting.cwd / options.folder, wish)
+    if options.json:
+        json_document(
+            {
+                "id": found.history.id,
+                "name": found.history.name,
+                "version": str(found.made.version),
+                "manifest": done.manifest,
+                "path": str(done.path),
+                "files": done.files,
+                "size": done.size,
+                "written": done.written,
+                "removed": done.removed,
+            }
+        )
+    else:
+        removed = f"; {done.removed} removed" if done.removed else ""
+        say(f"{options.folder}: {found}, {amount(done.files, done.size)}, {done.written} written{removed}")
+    return 0

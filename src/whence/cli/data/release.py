@@ -1,0 +1,38 @@
+"""`whence data release`: make the newest version of a dataset a release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...actions.dataset_references import find_dataset
+from ...actions.dataset_steps import release
+from ..arguments import CommandParser, Place
+from ..speaking import speaker
+from .words import DATASET, add_reasons, said, tell
+
+LEVELS = ("patch", "minor", "major")
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "data release",
+        "Make the newest version of a dataset a release. A release never changes; of two at once one is made.",
+        examples=(
+            "whence data release patch cifar --because 'three wrong labels corrected'",
+            "whence data release major cifar",
+        ),
+    )
+    parser.add_argument("level", choices=LEVELS, help="which number moves: 2.1.0 becomes 2.1.1, 2.2.0 or 3.0.0")
+    parser.add_argument("dataset", metavar="NAME", help=DATASET)
+    add_reasons(parser)
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    place = Place()
+    history = find_dataset(place.store, options.dataset)
+    reasons = said(place, options.because, options.description)
+    taken = release(place.store, history.id, options.level, reasons, speaker(place.setting))
+    tell(history, taken, as_json=options.json)
+    return 0

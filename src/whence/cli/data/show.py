@@ -1,0 +1,70 @@
+"""`whence data show`: one version of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import structs
+
+from ...actions.dataset_references import find_version
+from ...actions.dataset_view import VersionPage, file_lines, manifest_of, version_page
+from ...records.data import ManifestEntry
+from ..arguments import CommandParser, Place
+from ..output import json_document, line, printable, size_text, time_text
+from .words import VERSION, amount
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "data show",
+        "Show a version of a dataset: its identity, who made it and why, and how much of its bytes is in this store.",
+        examples=("whence data show cifar", "whence data show cifar@2.1.0 --files", "whence data show cifar --json"),
+    )
+    parser.add_argument("version", metavar="NAME[@VERSION]", help=VERSION)
+    parser.add_argument("--files", action="store_true", help="list its files, with digests")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    store = Place().store
+    found = find_version(store, options.version)
+    page = version_page(store, found)
+    entries = manifest_of(store, found) if options.files else None
+    if options.json:
+        json_document(_as_json(page, entries))
+        return 0
+    for text in _lines(page):
+        line(text)
+    for entry in entries or []:
+        line(f"  {entry.digest or '-':<71}  {size_text(entry.size):>9}  {printable(entry.path)}")
+    return 0
+
+
+def _as_json(page: VersionPage, entries: list[ManifestEntry] | None) -> dict[str, object]:
+    shown: dict[str, object] = structs.asdict(page.version)
+    shown |= {"description": page.description, "here": page.here}
+    return shown if entries is None else {**shown, "entries": list(file_lines(entries))}
+
+
+def _lines(page: VersionPage) -> Iterator[str]:
+    version = page.version
+    yield f"dataset   {version.name} ({version.id})"
+    if page.description:
+        yield f"          {printable(page.description)}"
+    yield f"version   {version.version}, {'a release' if version.released else 'developing: no release holds it'}"
+    yield f"manifest  {version.manifest}"
+    yield f"content   {amount(version.files, version.size)}"
+    yield f"here      {amount(page.here.files, page.here.size)}{_after(': ', page.here.because)}"
+    who = version.by.name or version.by.user or "somebody"
+    yield f"made      {time_text(version.at)} by {printable(who)}: {version.operation}{_after(' of ', version.base)}"
+    if version.why:
+        yield f"because   {printable(version.why)}"
+    for run in dict.fromkeys([*filter(None, [version.run]), *version.producers]):
+        yield f"run       {run}"
+    for key, value in version.parameters.items():
+        yield f"given     {printable(f'{key} = {value}')}"
+
+
+def _after(before: str, text: str | None) -> str:
+    return f"{before}{printable(text)}" if text else ""

@@ -1,0 +1,57 @@
+"""What the verbs share: how versions are named and told."""
+
+from __future__ import annotations
+
+from ...actions.dataset_steps import Said, Taken
+from ...actions.dataset_view import dataset_line, version_line
+from ...rules.history import History
+from ...wiring import secrets_of
+from ..arguments import CommandParser, Place
+from ..output import counted, json_document, say, size_text
+
+DATASET = "a dataset, by its name or id"
+
+VERSION = "a version, NAME@2.1.0; without a version the current release"
+
+
+def add_sources(parser: CommandParser) -> None:
+    """The options that say what is taken."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file or folder")
+    parser.add_argument("--as", dest="below", metavar="FOLDER", help="where it goes in the dataset; without: the top")
+    parser.add_argument(
+        "--reference", action="store_true", help="note the digests only; the bytes stay where they are, and only there"
+    )
+
+
+def add_reasons(parser: CommandParser) -> None:
+    """The options that say why, and what the dataset is."""
+    parser.add_argument("--because", metavar="TEXT", help="why, in a sentence; stays with the version")
+    parser.add_argument("--description", metavar="TEXT", help="what the dataset is, from now on")
+
+
+def said(place: Place, because: str | None, description: str | None) -> Said:
+    """What is said with a step; what looks like a secret in it is masked, as in a record."""
+    secrets = secrets_of(place.setting, place.policy)
+    why, about = (None if text is None else secrets.mask_text(text) for text in (because, description))
+    return Said(why=why, description=about)
+
+
+def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:
+    """The version that was made, on stdout, or in a sentence on stderr; or that none was, as nothing changes."""
+    if taken is None:
+        if as_json:
+            json_document(dataset_line(history))
+        else:
+            say(f"{history.name}@{history.head.version}: nothing changes, so no version was made")
+    elif as_json:
+        json_document(version_line(taken.history, taken.made))
+    else:
+        step = taken.made.stated.step
+        changes = ((step.added, "added"), (step.changed, "changed"), (step.removed, "removed"))
+        counts = ", ".join(f"{count} {word}" for count, word in changes if count)
+        say(f"{step.name}@{step.version}: {amount(step.files, step.size)}{f' ({counts})' if counts else ''}")
+
+
+def amount(files: int, size: int) -> str:
+    """`12 files, 3.4 MiB`."""
+    return f"{counted(files, 'file', 'files')}, {size_text(size)}"

@@ -1,0 +1,38 @@
+"""Datasets: what an act of kind `dataset` says (docs/format.md, section 10)."""
+
+from typing import Any, Literal
+
+from .base import Struct
+
+Operation = Literal["create", "add", "remove", "release", "derive", "import"]
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One step in the history of a dataset: the body of its act. It makes exactly one version."""
+
+    number: int
+    """0 for the first."""
+    operation: Operation
+    name: str
+    """The dataset's name."""
+    version: str
+    """What it made: a release after `create`, `release` and `import`, else a developing version."""
+    base: str | None = None
+    """The version that it was made from."""
+    manifest: str
+    """Digest of the version's manifest: its content identity."""
+    files: int
+    size: int
+    """Bytes of all its files."""
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    """Files that `base` did not have, had with other bytes, and had."""
+    description: str | None = None
+    """What the dataset is; takes the place of what was said before."""
+    run: str | None = None
+    """The run that made it."""
+    producers: list[str] = []
+    """Of a release: the runs that made the changes which it releases, oldest first."""
+    parameters: dict[str, Any] = {}
+    """Of what was derived: the operation with all that decides its result."""

@@ -1,0 +1,107 @@
+"""Versions of datasets: `2.1.0` is a release, `2.1.0.post1.dev3` the third change after it that is not released yet.
+
+The form is that of PEP 440, of which only these two shapes are taken, each in one spelling, so that a version is read
+back as it was written. Versions sort by time: a developing one comes after the release that it follows, and before any
+later release.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from ..errors import UsageError
+
+Level = Literal["patch", "minor", "major"]
+
+EXAMPLE = "for instance 2.1.0, or 2.1.0.post1.dev3 for one that is not released"
+
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_ABOVE_ZERO = "([1-9][0-9]{0,8})"
+_FORM = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.post{_ABOVE_ZERO}\.dev{_ABOVE_ZERO})?", re.ASCII)
+
+
+class Version(msgspec.Struct, frozen=True, order=True):
+    """One version; `str` gives its text."""
+
+    major: int
+    minor: int
+    patch: int
+    post: int = 0
+    dev: int = 0
+
+    def __str__(self) -> str:
+        release = f"{self.major}.{self.minor}.{self.patch}"
+        return f"{release}.post{self.post}.dev{self.dev}" if self.developing else release
+
+    @property
+    def developing(self) -> bool:
+        """Whether it is a change that no release holds yet."""
+        return self.dev > 0
+
+    @property
+    def anchor(self) -> Version:
+        """The release that a developing version follows; a release is its own."""
+        return Version(self.major, self.minor, self.patch)
+
+
+FIRST = Version(0, 1, 0)
+"""What a new dataset is."""
+
+
+def read_version(given: object) -> Version:
+    """The version that a text, a list or tuple of three whole numbers, or a version is. Raises UsageError."""
+    match given:
+        case Version():
+            return given
+        case str():
+            return _of_text(given)
+        case list() | tuple():
+            return _of_numbers(cast("Sequence[object]", given))
+        case _:
+            raise _wrong(given)
+
+
+def _of_text(text: str) -> Version:
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise _wrong(text)
+    return Version(*(int(number or 0) for number in match.groups()))
+
+
+def _of_numbers(numbers: Sequence[object]) -> Version:
+    # `True` is a whole number for Python, and none for a person.
+    if len(numbers) != 3 or any(type(number) is not int or not 0 <= number < 10**9 for number in numbers):
+        raise _wrong(list(numbers))
+    return Version(*cast("Sequence[Any]", numbers))
+
+
+def _wrong(given: object) -> UsageError:
+    return UsageError(f"version {given!r}: expected three numbers, {EXAMPLE}", hint=_hint(given))
+
+
+def _hint(given: object) -> str:
+    if given in (None, "latest", "current", ""):
+        return "leave the version out to take the current release; the record then says which it was"
+    if isinstance(given, str) and _FORM.fullmatch(given.strip().removeprefix("v")):
+        return f"did you mean {given.strip().removeprefix('v')}?"
+    return "`whence data log NAME` lists the versions"
+
+
+def after_change(head: Version) -> Version:
+    """The developing version that a change of `head` makes."""
+    return msgspec.structs.replace(head, post=head.post or 1, dev=head.dev + 1)
+
+
+def after_release(head: Version, level: Level) -> Version:
+    """The release that comes of `head`."""
+    match level:
+        case "patch":
+            return Version(head.major, head.minor, head.patch + 1)
+        case "minor":
+            return Version(head.major, head.minor + 1, 0)
+        case "major":
+            return Version(head.major + 1, 0, 0)

@@ -1,0 +1,44 @@
+"""Checks datasets: every step as it was made, and what each version names."""
+
+from __future__ import annotations
+
+from ..errors import FormatError, UnresolvedError
+from ..rules.history import Made
+from .checking import Check
+from .datasets import dataset_ids, load_history
+from .manifests import read_manifest
+from .objects import has
+
+
+def check_datasets(check: Check) -> None:
+    """The steps of every dataset, and the manifest of each version. Bytes that are not here may lie where they were
+    added from (`--reference`): these are noted. Objects that are here are held against their digests elsewhere."""
+    for identifier in dataset_ids(check.store):
+        faults: list[str] = []
+        history = load_history(check.store, identifier, faults)
+        for fault in faults:
+            where, _, what = fault.removeprefix(f"{check.store.path}/").partition(": ")
+            check.add(where, what)
+        if history is None:
+            check.add(f"datasets/{identifier}", "found no first step, expected the one that made the dataset")
+            continue
+        for made in history.versions:
+            _check_version(check, f"{history.name}@{made.version}", made)
+
+
+def _check_version(check: Check, name: str, made: Made) -> None:
+    try:
+        manifest = read_manifest(check.store, made.manifest)
+    except UnresolvedError:
+        check.add(f"objects of {name}", f"not there, expected its manifest {made.manifest}")
+        return
+    except FormatError as error:
+        check.add(f"manifest of {name}", error.message)
+        return
+    absent = [entry.path for entry in manifest if entry.digest is not None and not has(check.store, entry.digest)]
+    if absent:
+        check.notes.append(f"{name}: {_some(absent)} not in the store: added by reference, or removed")
+
+
+def _some(paths: list[str]) -> str:
+    return f"{paths[0]} and {len(paths) - 1} more files are" if len(paths) > 1 else f"{paths[0]} is"

@@ -1,0 +1,126 @@
+"""Datasets in the store: who has a name, and the steps of each (docs/format.md, section 10).
+
+Whoever makes a step claims its number, and whoever makes a dataset its name, by putting a folder in place that has
+the act in it: of several at once exactly one succeeds, and there is no moment at which a claim says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..digests import digest_of
+from ..errors import FormatError
+from ..ids import day_of, is_id
+from ..records.act import Act
+from ..records.checked import encode_checked, is_sound
+from ..records.dataset import Step
+from ..records.encoding import convert
+from ..rules.history import History, Stated, fold_history
+from ..system.files import TEMPORARY, claim_folder, make_folders
+from .acts import SUFFIX, is_act, link_or_copy, read_act
+from .layout import Store
+
+KIND = "dataset"
+"""The kind of an act that is a step."""
+
+
+def names_folder(store: Store) -> Path:
+    return store.datasets / "names"
+
+
+def steps_folder(store: Store, identifier: str) -> Path:
+    return store.datasets / identifier / "steps"
+
+
+def claim_first_step(store: Store, act: Act, step: Step) -> bool:
+    """Make the dataset, unless its name is taken. Raises OSError."""
+    data = encode_checked(act)
+    claim = names_folder(store) / step.name
+    make_folders(claim.parent)
+    if not claim_folder(claim, f"{act.subject.dataset}{SUFFIX}", data):
+        return False
+    first = steps_folder(store, str(act.subject.dataset)) / "0"
+    make_folders(first.parent)
+    claim_folder(first, act.id + SUFFIX, data)
+    link_or_copy(first / (act.id + SUFFIX), store.acts / day_of(act.id), data)
+    return True
+
+
+def claim_step(store: Store, act: Act, step: Step) -> bool:
+    """Make the step, unless there is one of its number already. Raises OSError."""
+    data = encode_checked(act)
+    claim = steps_folder(store, str(act.subject.dataset)) / str(step.number)
+    make_folders(claim.parent)
+    if not claim_folder(claim, act.id + SUFFIX, data):
+        return False
+    link_or_copy(claim / (act.id + SUFFIX), store.acts / day_of(act.id), data)
+    return True
+
+
+def dataset_names(store: Store) -> list[str]:
+    """Every name, sorted."""
+    return sorted(_listed(names_folder(store)))
+
+
+def ids_of_name(store: Store, name: str) -> list[str]:
+    """The datasets of a name: one, or several where stores were merged; none for an unknown name."""
+    found = _listed(names_folder(store) / name) if "/" not in name and name not in ("", ".", "..") else []
+    return sorted(file.removesuffix(SUFFIX) for file in found if is_act(file))
+
+
+def dataset_ids(store: Store) -> list[str]:
+    """Every dataset, the oldest first."""
+    named = {identifier for name in dataset_names(store) for identifier in ids_of_name(store, name)}
+    return sorted(named | {name for name in _listed(store.datasets) if is_id(name)})
+
+
+def load_history(store: Store, identifier: str, faults: list[str] | None = None) -> History | None:
+    """The history of a dataset; nothing where its first step is not there. `faults` is told of steps that cannot be
+    read, or are not as they were made; they do not count."""
+    said = faults if faults is not None else []
+    steps = {stated.act: stated for path in step_files(store, identifier) for stated in _read(path, identifier, said)}
+    return fold_history(identifier, steps.values())
+
+
+def step_files(store: Store, identifier: str) -> Iterator[Path]:
+    """The file of every step. Who was cut off when the dataset was made has left the first under its name alone."""
+    folder = steps_folder(store, identifier)
+    numbers = _listed(folder)
+    if "0" not in numbers:
+        born = (names_folder(store) / name / f"{identifier}{SUFFIX}" for name in dataset_names(store))
+        yield from (path for path in born if path.exists())
+    for number in numbers:
+        yield from (folder / number / file for file in sorted(_listed(folder / number)) if is_act(file))
+
+
+def _read(path: Path, identifier: str, faults: list[str]) -> Iterator[Stated]:
+    try:
+        data = path.read_bytes()
+        if not is_sound(data):
+            faults.append(f"{path}: found {digest_of(data)}, which does not hold its own check, expected a step")
+            return
+        act = read_act(data, str(path))
+        step = convert(act.body, Step, where=str(path))
+    except OSError as error:
+        faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
+        return
+    except FormatError as error:
+        faults.append(error.message)
+        return
+    if act.kind != KIND or act.subject.dataset != identifier:
+        faults.append(
+            f"{path}: found an act of kind {act.kind} about {act.subject.dataset}, expected a step of {identifier}"
+        )
+        return
+    yield Stated(
+        digest=digest_of(data), act=act.id, at=act.at, by=act.by, why=act.why, prior=tuple(act.prior), step=step
+    )
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(TEMPORARY)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

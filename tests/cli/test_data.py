@@ -1,0 +1,154 @@
+"""Datasets from the command line: each release the same bytes for ever, whatever happens to the dataset later."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workplace import Workplace
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def shown(place: Workplace, version: str) -> Any:
+    return place.whence("data", "show", version, "--json").ok().json()
+
+
+@pytest.fixture
+def cifar(workplace: Workplace) -> Workplace:
+    """A dataset `cifar` of a folder with five files, released as 0.1.0."""
+    for number in range(5):
+        workplace.write(f"cifar/class{number % 2}/{number}.png", f"picture {number}")
+    workplace.whence("data", "create", "cifar", "cifar", "--description", "ten classes").ok()
+    return workplace
+
+
+@pytest.mark.scenario("D1", "D8", "D13", "U1")
+def test_a_new_dataset_is_released_with_who_made_it_and_when(cifar: Workplace) -> None:
+    (only,) = cifar.whence("data", "log", "cifar", "--json").ok().json_lines()
+    assert (only["version"], only["released"], only["files"], only["operation"]) == ("0.1.0", True, 5, "create")
+    assert only["by"]["user"] and only["at"].endswith("Z")
+    (listed,) = cifar.whence("data", "list", "--json").ok().json_lines()
+    assert (listed["name"], listed["version"], listed["description"]) == ("cifar", "0.1.0", "ten classes")
+
+
+@pytest.mark.scenario("S7", "C1", "D12")
+def test_a_release_gives_the_same_bytes_whatever_happened_to_the_dataset_since(cifar: Workplace) -> None:
+    before, manifest = files(cifar.path / "cifar"), shown(cifar, "cifar@0.1.0")["manifest"]
+    for number in (5, 6, 7):
+        cifar.write(f"cifar/class0/{number}.png", "added")
+    cifar.write("cifar/class0/0.png", "replaced")
+    cifar.whence("data", "add", "cifar", "cifar").ok()
+    cifar.whence("data", "remove", "cifar", "class1/1.png", "class1/3.png").ok()
+    cifar.whence("data", "release", "major", "cifar").ok()
+    shutil.rmtree(cifar.path / "cifar")
+    shutil.rmtree(cifar.path / ".whence/cache")
+    cifar.whence("data", "get", "cifar@0.1.0", "again").ok()
+    assert files(cifar.path / "again") == before
+    assert shown(cifar, "cifar@0.1.0")["manifest"] == manifest
+    cifar.whence("data", "get", "cifar", "now").ok()
+    assert sorted(files(cifar.path / "now")) == [f"class0/{number}.png" for number in (0, 2, 4, 5, 6, 7)]
+
+
+@pytest.mark.scenario("D2", "D3", "D4")
+def test_versions_stand_in_their_order_and_nothing_new_makes_none(cifar: Workplace) -> None:
+    assert "nothing changes" in cifar.whence("data", "add", "cifar", "cifar").ok().err
+    refused = cifar.whence("data", "release", "patch", "cifar")
+    assert (refused.code, refused.err.splitlines()[0]) == (
+        2,
+        "whence: cifar: there is nothing to release: 0.1.0 is the newest version",
+    )
+    cifar.write("cifar/new.png", "new")
+    cifar.whence("data", "add", "cifar", "cifar").ok()
+    cifar.whence("data", "release", "minor", "cifar").ok()
+    cifar.whence("data", "remove", "cifar", "class*").ok()
+    log = cifar.whence("data", "log", "cifar", "--json").ok().json_lines()
+    assert [one["version"] for one in log] == ["0.1.0", "0.1.0.post1.dev1", "0.2.0", "0.2.0.post1.dev1"]
+    assert [one["released"] for one in log] == [True, False, True, False]
+
+
+@pytest.mark.scenario("D9", "D10")
+def test_differences_see_every_kind_of_change_and_are_the_same_the_other_way_round(cifar: Workplace) -> None:
+    cifar.write("cifar/new.png", "new")
+    cifar.write("cifar/class0/0.png", "PICTURE 0")
+    (cifar.path / "cifar/class0/2.png").chmod(0o755)
+    (cifar.path / "cifar/class1/1.png").unlink()
+    seen = cifar.whence("data", "status", "cifar", "cifar", "--json")
+    assert (seen.code, seen.json()["removed"]) == (1, ["class1/1.png"])
+    cifar.whence("data", "add", "cifar", "cifar").ok()
+    cifar.whence("data", "remove", "cifar", "class1/1.png").ok()
+    newest = "cifar@0.1.0.post1.dev2"
+    there = cifar.whence("data", "diff", "cifar@0.1.0", newest, "--json")
+    back = cifar.whence("data", "diff", newest, "cifar@0.1.0", "--json").json()
+    assert (there.code, there.json()["added"], there.json()["removed"]) == (1, ["new.png"], ["class1/1.png"])
+    assert [one["path"] for one in there.json()["changed"]] == ["class0/0.png", "class0/2.png"]
+    assert (back["added"], back["removed"]) == (["class1/1.png"], ["new.png"])
+    same = cifar.whence("data", "diff", newest, newest, "--json").ok().json()
+    assert same["same"] and not same["added"]
+    unknown = cifar.whence("data", "diff", "cifar@0.1.0", "cifar@9.0.0")
+    assert (unknown.code, "has no version 9.0.0" in unknown.err) == (3, True)
+
+
+@pytest.mark.scenario("D7")
+def test_of_two_releases_at_once_one_is_made_and_the_other_is_told(cifar: Workplace) -> None:
+    cifar.write("cifar/new.png", "new")
+    cifar.whence("data", "add", "cifar", "cifar").ok()
+    both = [
+        cifar.start_whence("data", "release", level, "cifar", stderr=subprocess.PIPE) for level in ("patch", "major")
+    ]
+    codes = sorted((process.wait(), process.communicate()[1]) for process in both)
+    assert [code for code, _ in codes] == [0, 2]
+    assert b"was not released: " in codes[1][1] or b"there is nothing to release" in codes[1][1]
+    log = cifar.whence("data", "log", "cifar", "--json").ok().json_lines()
+    assert len([one for one in log if one["released"]]) == 2
+
+
+BAD = {
+    "a name with a slash": (["data", "create", "a/b", "cifar"], 2, "dataset 'a/b': found '/' in it"),
+    "a name that is taken": (["data", "create", "cifar", "cifar"], 2, "dataset cifar: there is one already"),
+    "a source that is not there": (["data", "create", "b", "nope"], 1, "nope"),
+    "no such dataset": (["data", "log", "cifra"], 3, "no dataset cifra"),
+    "no version at all": (["data", "show", "cifar@latest"], 2, "version 'latest': expected three numbers"),
+    "a version where a dataset is meant": (["data", "log", "cifar@0.1.0"], 2, "expected a dataset, found a version"),
+    "nothing that is meant": (["data", "remove", "cifar", "nope"], 3, "found nothing that 'nope' means"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_is_named_and_nothing_is_made(case: str, cifar: Workplace) -> None:
+    words, code, message = BAD[case]
+    before = cifar.whence("data", "log", "cifar", "--json").ok().out
+    done = cifar.whence(*words)
+    assert (done.code, message in done.err, "Traceback" in done.err) == (code, True, False), done.err
+    assert cifar.whence("data", "log", "cifar", "--json").ok().out == before
+    assert len(cifar.whence("data", "list", "--json").ok().json_lines()) == 1
+
+
+@pytest.mark.scenario("X3")
+def test_the_store_holds_no_link_to_what_was_added(cifar: Workplace) -> None:
+    cifar.write("cifar/class0/0.png", "written in place")
+    cifar.whence("data", "get", "cifar", "again").ok()
+    assert (cifar.path / "again/class0/0.png").read_text() == "picture 0"
+    assert cifar.whence("verify").ok().code == 0
+
+
+@pytest.mark.scenario("D12")
+@pytest.mark.parametrize("what", ["step", "manifest"])
+def test_a_version_that_was_edited_by_hand_is_named(what: str, cifar: Workplace) -> None:
+    assert cifar.whence("verify").ok().code == 0
+    manifest = shown(cifar, "cifar")["manifest"].removeprefix("sha256:")
+    (step,) = cifar.store.glob("datasets/*/steps/0/*.json")
+    edits = {
+        "step": (step, b'"create"', b'"import"'),
+        "manifest": (cifar.store / "objects/sha256" / manifest[:2] / manifest[2:], b"0.png", b"O.png"),
+    }
+    path, before, after = edits[what]
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(before, after))
+    done = cifar.whence("verify")
+    assert (done.code, path.name in done.out) == (1, True)
