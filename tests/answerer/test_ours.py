@@ -95,9 +95,8 @@ def test_a_program_that_is_ours_is_not_told_with_all_that_comes_of_it(watched: O
     assert programs.count("cat") == 2
 
 
+@pytest.mark.parametrize("watched", ["seccomp", "strace"], indirect=True)
 def test_a_program_that_another_thread_executes_meanwhile_is_not_ours(watched: Observed) -> None:
-    if watched.environ["OBSERVE"] == "python":
-        pytest.skip("it sees no other program")
     cat = "threading.Thread(target=os.execv, args=['/bin/cat', ['cat', 'a']])"
     assert read(watched, f"with ours.apart:\n it = {cat}; it.start(); it.join()") == "a"
     assert [one for one in watched.seen if (one.op, one.path) == ("execute", b"/bin/cat")]

@@ -63,7 +63,7 @@ def test_a_run_that_ended_can_be_annotated_whatever_is_wrong_in_the_policy(workp
         done = workplace.whence(*words).ok()
         assert "whence.toml: unknown policy key 'dirtyy'; it does not count here" in done.err
         assert "hint: did you mean 'dirty'?" in done.err
-        assert "seal_within = 'soon': expected seconds" in done.err
+        assert "seal_within = 'soon': expected a time such as 90, 10 s, 2 min or 1 h" in done.err
     workplace.python("-c", f"import whence; whence.open().run('{run}').note('and so on')").ok()
     record = workplace.show(run)
     assert [note["text"][:18] for note in record["notes"]] == ["hush=<secret keyed", "and so on"]

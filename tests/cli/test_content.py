@@ -294,4 +294,4 @@ def test_a_part_that_is_json_is_no_text_in_json(made: Workplace) -> None:
 
 def test_the_folder_of_a_restored_tree_is_named_plainly(made: Workplace) -> None:
     done = made.whence("restore", "@", "../x/../as-it-ran").ok()
-    assert done.err.startswith(f"{made.path.parent / 'as-it-ran'}: holds ")
+    assert done.out.startswith(f"{made.path.parent / 'as-it-ran'}: holds ")

@@ -64,4 +64,4 @@ def test_very_many_files_that_are_read_and_removed_are_one_entry_with_what_was_k
     assert [line.count(".csv") for line in manifest.splitlines()[1:-1]] == [1] * 150
     details = {anomaly["what"]: anomaly["detail"] for anomaly in record["anomalies"]}
     (changed,) = (detail for what, detail in details.items() if what.startswith("source files changed"))
-    assert (len(changed), changed[-1]) == (101, "200 more")
+    assert (len(changed), changed[-1]) == (101, "50 more")

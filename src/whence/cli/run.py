@@ -186,6 +186,7 @@ def _tell(record: Record) -> None:
 def _say(message: str) -> None:
     """Past Python's buffers: what nobody takes must not come back at the end, as an exit code of ours."""
     try:
-        os.write(2, f"whence: {printable(message)}\n".encode(errors="backslashreplace"))
+        lines = "\n".join(map(printable, message.split("\n")))  # A hint stands on a line of its own.
+        os.write(2, f"whence: {lines}\n".encode(errors="backslashreplace"))
     except OSError:
         return  # Nobody listens any more; the run goes on.
