@@ -28,8 +28,8 @@ class Refusal(msgspec.Struct, frozen=True):
     def said(self, name: str) -> str:
         """For a person, with what to do on a line of its own."""
         hint = f"\nhint: {self.hint}" if self.hint else ""
-        shown = name if name and name.isprintable() else repr(name)
-        return f"{shown}: {self.because}{hint}"
+        shown = name.replace("\n", "\\n")  # A name makes no line of its own.
+        return f"{shown or repr(shown)}: {self.because}{hint}"
 
 
 def refusal(number: int, name: str, environ: Mapping[str, str]) -> Refusal:
