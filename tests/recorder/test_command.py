@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slow_start import SLOW_START
 from workplace import LIMIT, wait_until
 
 from whence.recorder.relay import CHUNK
@@ -98,20 +99,6 @@ def test_a_signal_right_before_the_command_is_there_is_a_signal_to_the_command(
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
     ended = supervised.event("run.ended")
     assert (ended["signal"], ended["exit_code"]) == (name, None)
-
-
-SLOW_START = """
-import sys
-from whence.recorder import parent
-sys.path.insert(0, {support!r})
-import supervise
-start = parent._start
-def starts_late(*given):
-    open({gate!r}).read()
-    return start(*given)
-parent._start = starts_late
-sys.exit(supervise.main())
-"""
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

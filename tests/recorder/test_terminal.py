@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slow_start import SLOW_START
 from workplace import LIMIT, wait_until
 
 PY = sys.executable
@@ -134,20 +135,6 @@ def test_control_c_interrupts_and_the_shell_knows(shell: Shell, ours: Callable[[
     assert b"next" not in shell.seen
     ended = supervised.awaited("run.ended")
     assert (ended["status"], ended["signal"]) == ("interrupted", "SIGINT")
-
-
-SLOW_START = """
-import sys
-from whence.recorder import parent
-sys.path.insert(0, {support!r})
-import supervise
-start = parent._start
-def starts_late(*given):
-    open({gate!r}).read()
-    return start(*given)
-parent._start = starts_late
-sys.exit(supervise.main())
-"""
 
 
 @pytest.fixture
