@@ -16,7 +16,7 @@ from .capture.block_entry import block_entry
 from .capture.configuration import hydra_state
 from .capture.running import Running
 from .errors import WhenceError
-from .recorder.asking import Paths, config_of, fields_of, params_of, paths_of, policy_of, tags_of, text_of
+from .recorder.asking import Paths, config_of, fields_of, params_of, paths_of, pins_of, policy_of, tags_of, text_of
 from .recorder.attach import Outer, find_outer
 from .recorder.blocks import Asked, begin
 from .recorder.handle import DryRun, Run
@@ -28,7 +28,7 @@ from .rules.names import check_name
 from .store.layout import Store
 from .system.apart import apart
 from .system.held_signals import held
-from .wiring import find_spools, load_policy, setting, surroundings
+from .wiring import existing_store, find_spools, load_policy, setting, surroundings
 
 
 def start(
@@ -42,6 +42,7 @@ def start(
     params: Mapping[str, Any] | Sequence[str] | None = None,
     config_files: Paths = (),
     inputs: Paths = (),
+    data: Mapping[str, str] | Sequence[str] = (),
     outputs: Paths = (),
     nested: bool = False,
     policy: Mapping[str, Any] | Sequence[str] = (),
@@ -55,7 +56,7 @@ def start(
     of ours raises.
     """
     if dry_run:
-        return DryRun()
+        return DryRun(_existing_store)
     with held, apart:
         where = setting()
         request = Request(
@@ -72,6 +73,7 @@ def start(
             params=params_of(params),
             config=config_of(config),
             inputs=paths_of("inputs", inputs),
+            data=pins_of(data),
             outputs=paths_of("outputs", outputs),
             hydra=hydra_state(sys.modules),
             running=_running(),
@@ -85,6 +87,11 @@ def start(
             surroundings=lambda: surroundings(where, chosen, say=_say),
         )
         return begin(world)
+
+
+def _existing_store() -> Store:
+    where = setting()
+    return existing_store(where, load_policy(where))
 
 
 def _running() -> Running:

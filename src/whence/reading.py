@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from .actions.annotate import Speaker
 from .actions.store_view import StoreView
 from .errors import UsageError
 from .recorder.warned import warn_once
 from .store.layout import open_store
+from .store.speaker import Speaker
 from .wiring import actor, existing_store, load_policy, secrets_of, setting, store_policy
 
 

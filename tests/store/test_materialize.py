@@ -26,7 +26,7 @@ from whence.store import materialize as module
 from whence.store.adding import add
 from whence.store.bulk import SMALL
 from whence.store.layout import Store
-from whence.store.materialize import OccupiedError, Wish, materialize
+from whence.store.materialize import BusyError, OccupiedError, Wish, materialize
 from whence.store.objects import object_path, put_bytes
 from whence.system.files import TEMPORARY
 from whence.system.locks import held
@@ -477,7 +477,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_process_is_waited_for_as_long_as_was_said(store: Store, manifest: str, target: Path) -> None:
     target.mkdir(parents=True)
-    with held(target), pytest.raises(OccupiedError) as raised:
+    with held(target), pytest.raises(BusyError) as raised:
         materialize(store, manifest, target, Wish(seconds=0.1))
     assert raised.value.message == f"{target}: another process is filling it, waited 0.1 s"
     assert materialize(store, manifest, target, Wish(seconds=0.1)).written == 36

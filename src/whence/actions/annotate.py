@@ -5,29 +5,19 @@ What looks like a secret in them is masked, as in a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from ..errors import StoreError, UsageError
 from ..ids import new_id
-from ..records.act import Act, Actor, Subject
+from ..records.act import Act, Subject
 from ..records.encoding import timestamp
 from ..rules.secrets import Secrets
 from ..store.acts import acts_about, write_act
 from ..store.layout import Store
 from ..store.runs import load_run
+from ..store.speaker import Speaker
 from .view import view_record
-
-
-class Speaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Who speaks, and what an act takes from the world."""
-
-    by: Actor
-    clock: Callable[[], int]
-    """Unix nanoseconds."""
-    random: Callable[[int], bytes]
 
 
 def add_note(store: Store, run_id: str, text: str, *, secrets: Secrets, speaker: Speaker) -> Act:

@@ -17,8 +17,9 @@ from ..records.seal import Seal
 from ..store.layout import Store
 from ..store.run_list import run_ids
 from ..store.runs import load_run
+from ..store.speaker import Speaker
 from ..system.files import hash_file, stat_identity
-from .annotate import Speaker, state_digests
+from .annotate import state_digests
 from .view import view_record
 
 

@@ -13,11 +13,11 @@ from ..records.data import ManifestEntry
 from ..records.dataset import Operation
 from ..rules.contents import Difference
 from ..rules.history import History, Made
+from ..store.dataset_references import Found
 from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has
-from .dataset_references import Found
 
 
 class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from ..recorder.boot_folder import BootFolder, Hearing, make_boot_folder
 from ..recorder.closing import abandon, attempt, finish
 from ..recorder.command import die_of, run_command
 from ..recorder.following import Following
-from ..recorder.launch import Launch, capture, capture_beside, create, join, refuse
+from ..recorder.launch import Launch, capture, capture_beside, create, join, raise_together, refuse
 from ..recorder.observing import VARIABLE as VARIABLE_OF_WATCH
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
@@ -36,7 +36,9 @@ from ..records.events import RunEnded
 from ..records.record import Record
 from ..records.seal import ClosedBy
 from ..rules.fold import MAIN
+from ..rules.pins import Pin, variable, with_places
 from ..store.closing import close_lost_run
+from ..store.layout import Store
 from ..store.runs import load_run
 from ..store.seal import RECORD, SEAL
 from ..system.held_signals import Signalled, held, number_of
@@ -139,7 +141,7 @@ def _start(launch: Launch, report: Path | None, told: Told | None, watching: Out
         run_command,
         recording,
         launch.request.argv,
-        environ={**environ, VARIABLE: named(recording.id, around.store.path)},
+        environ={**environ, **launch.variables, VARIABLE: named(recording.id, around.store.path)},
         log=recording.folder / ("output.log" if recording.writer == MAIN else f"{recording.writer}.output.log"),
         output_log_limit=around.policy.output_log_limit,
         finish=lambda hurried: _finish(launch, beside, hurried),
@@ -216,8 +218,21 @@ def _record(launch: Launch) -> Record:
     return load_run(launch.around.store, launch.recording.id).record
 
 
-def dry_run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Become the command: nothing of ours is left, and nothing is recorded. Returns only when it cannot be executed."""
+def dry_run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    data: Sequence[Pin] = (),
+    find_store: Callable[[], Store] | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> int:
+    """Become the command: nothing of ours is left, and nothing is recorded. Returns only when it cannot be executed.
+
+    Data that are pinned are laid out, in the store's cache. Raises RefusedError.
+    """
+    if data and find_store is not None:
+        folders = _laid_out(find_store(), data, say)
+        argv = with_places(argv, folders)
+        environ = {**environ, **{variable(name): folder for name, folder in folders.items()}}
     program = find_program(argv[0], environ)
     if program is None:
         there = "/" in argv[0] and os.path.exists(argv[0])
@@ -228,6 +243,20 @@ def dry_run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         os.execve(program, [os.fsencode(word) for word in argv], dict(environ))
     except OSError as error:
         return _refuse(error.errno or errno.EACCES, argv[0], environ)
+
+
+def _laid_out(store: Store, data: Sequence[Pin], say: Callable[[str], None]) -> dict[str, str]:
+    """The folder of each. Raises RefusedError."""
+    from ..recorder.pins import find_pins, refusal  # only where data are pinned
+
+    pinned, refusals = find_pins(store, data)
+    for one in () if refusals else pinned:
+        try:
+            one.lay_out(store, say)
+        except WhenceError as error:
+            refusals.append(refusal(one.pin, error))
+    raise_together(refusals)
+    return {one.pin.name: os.fspath(one.folder) for one in pinned}
 
 
 def _refuse(number: int, name: str, environ: Mapping[str, str]) -> int:

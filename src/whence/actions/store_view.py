@@ -11,7 +11,8 @@ from ..rules.matching import look_up
 from ..rules.query import All, parse
 from ..rules.secrets import Secrets
 from ..store.layout import Store
-from .annotate import Speaker, add_note, set_tags
+from ..store.speaker import Speaker
+from .annotate import add_note, set_tags
 from .content import find_content
 from .fetching import fetch
 from .listing import Choice, as_builtins, records

@@ -17,7 +17,8 @@ from ..records.record import Record
 from ..rules.fields import allowed
 from ..rules.kinds import KINDS
 from ..rules.names import check_name
-from ..wiring import Setting, load_policy, setting, surroundings
+from ..rules.pins import Pin, check_places, read_pins
+from ..wiring import Setting, existing_store, load_policy, setting, surroundings
 from .arguments import CommandParser
 from .output import command_text, complain, counted, printable, seconds_text
 
@@ -31,6 +32,11 @@ _REPEATED = (
     ("--field", "K=V", "a field of the project, checked if policy declares any under [fields]"),
     ("--config", "FILE", "a configuration file to keep and parse: json, yaml, toml or ini"),
     ("--param", "K=V", "a configuration value, nested by dots"),
+    (
+        "--data",
+        "[NAME=]DS[@V]",
+        "a version of a dataset: its folder is in WHENCE_DATA_NAME and for {data.NAME}",
+    ),
     ("--input", "P", "a file, folder, glob or URL that is read"),
     ("--output", "[KIND:]P", f"a file, folder or glob that is written; KIND: {', '.join(KINDS)}"),
     ("--policy", "K=V", "a policy key for this run"),
@@ -46,6 +52,7 @@ def parser() -> CommandParser:
         examples=(
             "whence run -- python train.py --lr 0.1",
             "whence run --name warmup-off --tag kind=ablation --input data/train.csv --output model.pt -- ./train.sh",
+            "whence run --data train=cifar@2.1.0 -- python train.py --data {data.train}",
             "whence run --config config.yaml --param optim.lr=0.1 -- python train.py",
             "whence run --policy dirty=refuse -- make results",
         ),
@@ -90,7 +97,15 @@ def main(words: Sequence[str]) -> int:
 def _dry_run(options: argparse.Namespace, command: list[str], where: Setting) -> int:
     if options.record_json is not None:
         complain(f"--record-json {options.record_json}: not written: a dry run records nothing")
-    return dry_run(command, where.environ)
+    pins = _pinned(options, command)
+    return dry_run(command, where.environ, pins, lambda: existing_store(where, load_policy(where)), _say)
+
+
+def _pinned(options: argparse.Namespace, command: Sequence[str]) -> list[Pin]:
+    """The data that are pinned. Raises UsageError, also for a place in the command that none of them takes."""
+    pins = read_pins(options.data)
+    check_places(command, pins)
+    return pins
 
 
 def _options(words: list[str], command: list[str] | None) -> argparse.Namespace:
@@ -136,6 +151,7 @@ def _record(options: argparse.Namespace, command: list[str], where: Setting) -> 
         config_files=options.config,
         params=_params(options.param),
         inputs=options.input,
+        data=_pinned(options, command),
         outputs=options.output,
         code_url=options.code_url,
         code_commit=options.code_commit,

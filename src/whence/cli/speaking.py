@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from ..actions.annotate import Speaker
 from ..records.act import Act
+from ..store.speaker import Speaker
 from ..wiring import Setting, actor
 from .output import json_document, say
 

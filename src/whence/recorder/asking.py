@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..capture.configuration import parameter
 from ..errors import UsageError
+from ..rules.pins import Pin, read_pins
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -49,6 +50,13 @@ def fields_of(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise _mistake("fields", value, "a mapping")
     return dict(cast("Mapping[str, Any]", value or {}))
+
+
+def pins_of(value: Any) -> list[Pin]:
+    """A mapping of names to `DATASET@VERSION`, or words as of `--data`. Raises TypeError, UsageError."""
+    if isinstance(value, Mapping):
+        return read_pins([f"{name}={item}" for name, item in cast("Mapping[Any, Any]", value).items()])
+    return read_pins(_words("data", value, "a mapping, or words as of --data"))
 
 
 def paths_of(what: str, value: Any) -> list[str]:

@@ -177,5 +177,7 @@ def _tell(run: Run, request: Request) -> None:
         run.field(name, value)
     for path in request.inputs:
         run.input(path)
+    for pin in request.data:
+        run.data(pin.name, pin.reference)
     for path in request.outputs:
         session.expect(path)

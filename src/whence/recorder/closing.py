@@ -6,6 +6,7 @@ on. Only when no seal can be set does the run stay open; any later process then 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -179,9 +180,15 @@ def _inputs(launch: Launch, enough: Callable[[], bool]) -> None:
         if one.pending and one.advance(enough):
             launch.keep_input(one)
             launch.recording.state(one.digested("end"))
-        path = one.found.absolute
-        opened = launch.observed.was_opened(path) if launch.observed is not None and path is not None else None
+        opened = _was_opened(launch, one.found.absolute)
         launch.recording.state(replace(one.check("end", enough), opened=opened))
+    for pinned in launch.pins:
+        opened = _was_opened(launch, os.fspath(pinned.folder))
+        launch.recording.state(pinned.check(launch.around.store, "end", opened))
+
+
+def _was_opened(launch: Launch, path: str | None) -> bool | None:
+    return launch.observed.was_opened(path) if launch.observed is not None and path is not None else None
 
 
 def _sources(launch: Launch) -> None:

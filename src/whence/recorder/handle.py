@@ -21,14 +21,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from ..errors import WhenceError
+from ..errors import StoreError, WhenceError
 from ..handlers import let_pass
 from ..records import events
 from ..records.data import ArtifactKind
 from ..records.run import Error, Resources
 from ..rules.kinds import artifact_kind
+from ..rules.pins import reference_of
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
+from ..store.layout import Store
 from ..system.apart import apart
 from ..system.turns import in_midst
 from . import closing
@@ -129,6 +131,31 @@ class Run:
     def input(self, path: str | os.PathLike[str], name: str | None = None) -> None:
         """Say that a file, folder, glob or URL is read. What is not there is recorded as missing; nothing raises."""
         self._say("an input", lambda session: session.input(os.fspath(path), name))
+
+    def data(
+        self,
+        name: str,
+        dataset: str | None = None,
+        version: object = None,
+        *,
+        materialize: bool = True,
+        timeout: float | None = None,
+    ) -> Path:
+        """Pin a version of a dataset; the folder that holds its files, read-only and shared with other runs.
+
+        `version` is a text, a list or tuple of three numbers, or a version; without one it is the current release, and
+        that is what is recorded. Without `dataset` it is what `whence run --data` or an earlier call pinned under the
+        name. With `materialize=False` no bytes move and the folder may not be there; a later call without it makes it.
+        `timeout` is how many seconds another process that fills the folder is waited for.
+
+        Unlike the others this raises, as there is nothing to go on with: UsageError, UnresolvedError for what there is
+        not, StoreError for what cannot be read or written, RefusedError by policy. The record has it, too.
+        """
+        session = self._session_here()
+        if session is None:
+            raise StoreError(f"run {self.id}: this process cannot write to it", hint="see what was said before")
+        reference = reference_of(name, dataset, version)
+        return session.data(name, reference, materialize=materialize, seconds=timeout)
 
     def output(self, path: str | os.PathLike[str], name: str | None = None, kind: str | None = None) -> None:
         """Say that a file, folder or glob is written: by now, or until the end.
@@ -269,7 +296,8 @@ _CALLS = {
 class DryRun(Run):
     """Takes everything that a run takes, and records nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_store: Callable[[], Store]) -> None:
+        self._find_store = find_store
         self._entered = False
         self._ended = False
 
@@ -288,6 +316,20 @@ class DryRun(Run):
 
     def _say(self, what: str, act: Callable[[Session], None]) -> None:
         return
+
+    def data(
+        self,
+        name: str,
+        dataset: str | None = None,
+        version: object = None,
+        *,
+        materialize: bool = True,
+        timeout: float | None = None,
+    ) -> Path:
+        """The folder, as in a run; laid out in the store's cache."""
+        from .pinning import found_now  # likewise
+
+        return found_now(self._find_store(), name, reference_of(name, dataset, version), materialize, timeout)
 
     def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
         """Nothing to end."""

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -28,7 +28,7 @@ from ..capture.inputs import InputDigest, declare, digest_all
 from ..capture.outputs import Expected, OutputDigest
 from ..capture.packages import Edited
 from ..capture.places import Mounts
-from ..errors import RefusedError, StoreError, UsageError
+from ..errors import RefusedError, StoreError, UsageError, WhenceError
 from ..ids import new_id
 from ..records import events
 from ..records.base import Missing
@@ -41,6 +41,7 @@ from ..rules.boot_environment import without_boot
 from ..rules.container import masked, of_image
 from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
+from ..rules.pins import variable, with_places
 from ..rules.plain import to_plain
 from ..rules.snapshot import Plan, without
 from ..store.collection import Terms, terms_of
@@ -55,6 +56,9 @@ from . import attach, recording
 from .keeping import Keeping
 from .recording import Recording
 from .request import Request, Surroundings
+
+if TYPE_CHECKING:
+    from .pins import Pinned
 
 NO_OUTPUT = "not captured: recorded from inside Python; `whence run` captures output"
 """Why a block has no output log: what its process prints goes where it went before the block began."""
@@ -89,6 +93,7 @@ class Launch(msgspec.Struct, kw_only=True):
     snapshot: Snapshot | None = None
     code: Code | None = None
     inputs: list[InputDigest] = []
+    pins: list[Pinned] = []
     outputs: list[Expected] = []
     """What was declared to be written."""
     stated: list[OutputDigest] = []
@@ -115,6 +120,11 @@ class Launch(msgspec.Struct, kw_only=True):
     @property
     def cwd(self) -> Path:
         return self.around.cwd
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells the command where the data lie that it pins."""
+        return {variable(one.pin.name): os.fspath(one.folder) for one in self.pins}
 
     def keep_input(self, one: Kept) -> None:
         """Copy an input that is digested, where policy asks for it."""
@@ -165,8 +175,9 @@ def capture(launch: Launch) -> None:
     _expect_outputs(launch)
     _attempt(launch, "code", lambda: _code(launch))
     _attempt(launch, "environment", lambda: _environment(launch))
+    refusals = _pins(launch)
     _attempt(launch, "config", lambda: _config(launch))
-    _inputs(launch)
+    _inputs(launch, refusals)
     _ask_policy(launch)
     if launch.request.mode == "block":
         launch.recording.state(events.OutputCaptured(output=Output(when="launch", because=NO_OUTPUT)))
@@ -175,7 +186,7 @@ def capture(launch: Launch) -> None:
 def capture_beside(launch: Launch) -> None:
     """What a rank adds to what rank 0 captured: its own inputs and outputs. Raises RefusedError."""
     _expect_outputs(launch)
-    _inputs(launch)
+    _inputs(launch, _pins(launch))
 
 
 def _expect_outputs(launch: Launch) -> None:
@@ -374,9 +385,34 @@ def _config_files(launch: Launch) -> list[ReadConfig]:
     return named + [read_config_file(path, cwd=cwd, secrets=secrets, merge=False) for path in request.hydra.files]
 
 
-def _inputs(launch: Launch) -> None:
-    """Every declared input is found, or refused; as many as there is time for are digested, of a refused run none."""
-    refusals: list[RefusedError] = []
+def _pins(launch: Launch) -> list[RefusedError]:
+    """Lay out the data that are pinned, and say in the command where they lie; why that cannot be, for each."""
+    request, around = launch.request, launch.around
+    if not request.data:
+        return []
+    from .pins import double, find_pins, refusal  # with all that reads datasets, where some are pinned
+
+    launch.pins, refusals = find_pins(around.store, request.data)
+    for number, one in enumerate(launch.pins):
+        if (said := double(one, launch.pins[:number])) is not None:
+            around.say(f"warning: data {one}: {said}")
+    for one in () if refusals else launch.pins:
+        try:
+            one.lay_out(around.store, around.say, between=held.check)
+        except WhenceError as error:
+            refusals.append(refusal(one.pin, error))
+    for one in launch.pins:
+        launch.recording.state(events.InputPinned(input=one.input("launch")))
+    folders = {one.pin.name: os.fspath(one.folder) for one in launch.pins}
+    launch.request = replace(request, argv=with_places(request.argv, folders))
+    return refusals
+
+
+def _inputs(launch: Launch, refusals: list[RefusedError]) -> None:
+    """Every declared input is found, or refused; as many as there is time for are digested, of a refused run none.
+
+    `refusals` are those that are there already: all reasons are said together.
+    """
     for spec in launch.request.inputs:
         held.check()
         try:
@@ -394,7 +430,7 @@ def _inputs(launch: Launch) -> None:
         held.check()
         launch.keep_input(one)
         launch.recording.state(events.InputDeclared(input=one.input))
-    _raise_together(refusals)
+    raise_together(refusals)
 
 
 def _declared(launch: Launch, spec: str) -> list[InputDigest]:
@@ -410,16 +446,17 @@ def _ask_policy(launch: Launch) -> None:
     """Warn or refuse, for each key whose case is there. Raises RefusedError."""
     policy = launch.around.policy
     refusals: list[RefusedError] = []
-    for case in policy_cases(launch.code, launch.request.fields, policy):
+    unpinned = [one for one in launch.pins if one.found.floating]
+    for case in policy_cases(launch.code, launch.request.fields, policy, unpinned):
         answer = policy.values[case.key]
         if answer == "refuse":
             refusals.append(RefusedError(f"policy {case.key} = refuse: {case.message}", hint=case.cure))
         if answer == "warn":
             launch.around.say(f"warning: {case.message} ({case.cure})")
-    _raise_together(refusals)
+    raise_together(refusals)
 
 
-def _raise_together(refusals: Sequence[RefusedError]) -> None:
+def raise_together(refusals: Sequence[RefusedError]) -> None:
     """All reasons in one refusal, in their order: a user mends them at once. Nothing when there is none."""
     if refusals:
         hints = dict.fromkeys(refusal.hint for refusal in refusals if refusal.hint)

@@ -112,8 +112,9 @@ class Observed:
         self._digests.interrupt()
 
     def declared(self) -> Collection[str]:
-        """Where the inputs lie that were declared, links followed."""
-        return {os.path.realpath(one.found.absolute) for one in self.launch.inputs if one.found.absolute}
+        """Where the inputs lie that were declared or pinned, links followed."""
+        declared = (one.found.absolute for one in self.launch.inputs if one.found.absolute)
+        return {os.path.realpath(path) for path in (*declared, *_pinned(self.launch))}
 
     def gap(self, what: str) -> None:
         """Something that was not seen, in words for a person."""
@@ -239,6 +240,10 @@ def _real_folder(folder: bytes) -> bytes:
         return folder
 
 
+def _pinned(launch: Launch) -> tuple[str, ...]:
+    return tuple(os.path.realpath(one.folder) for one in launch.pins)
+
+
 def _place(launch: Launch) -> Place:
     around, policy = launch.around, launch.around.policy
     root = launch.snapshot.root if launch.snapshot else launch.code.root if launch.code else None
@@ -247,6 +252,7 @@ def _place(launch: Launch) -> Place:
         home=os.fspath(around.home) if around.home else None,
         libraries=launch.libraries,
         own=(os.fspath(around.store.path), *launch.ours, *(one.path for one in launch.printed if one.size)),
+        pinned=_pinned(launch),
         inputs=policy.inputs,
         outputs=policy.outputs,
         ignore=policy.ignore,

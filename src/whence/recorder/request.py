@@ -12,6 +12,7 @@ from ..capture.configuration import NO_HYDRA, HydraState
 from ..capture.running import Running
 from ..records.code import Entry
 from ..records.run import Difference, Rank
+from ..rules.pins import Pin
 from ..rules.policy import Policy
 from ..rules.secrets import Secrets
 from ..store.layout import Store
@@ -57,6 +58,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     config: Any = None
     """An object that holds configuration: dict, dataclass, namespace, …"""
     inputs: list[str] = []
+    data: list[Pin] = []
     outputs: list[str] = []
     code_url: str | None = None
     code_commit: str | None = None

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,11 +33,15 @@ from .outcome import Ending
 from .recording import Recording
 from .sources import Sources
 
+if TYPE_CHECKING:
+    from .pins import Pinned
+
 
 class Owed(msgspec.Struct, kw_only=True):
     """What a guest has named and will look at again at its end."""
 
     inputs: list[InputDigest] = []
+    pins: list[Pinned] = []
     outputs: list[Expected] = []
     stated: list[OutputDigest] = []
 
@@ -78,7 +82,9 @@ class Session:
         """Whether a guest has said how its process, or its last block, ended."""
         self.cwd = cwd
         self.pid = os.getpid()
-        self.given = Given(recording, launched or Owed(), secrets=secrets, cwd=cwd)
+        owed = launched or Owed()
+        self.given = Given(recording, owed, secrets=secrets, cwd=cwd)
+        self._pins = owed.pins
         self._turns = Turns[Callable[[], None]](_do_all, rank=0)
         """Over what is not one write: `given`, and a session's end."""
 
@@ -127,6 +133,13 @@ class Session:
         if because is not None:
             self.recording.warn(f"warning: input {path}", because)
 
+    def data(self, name: str, reference: str | None, *, materialize: bool, seconds: float | None) -> Path:
+        """Pin data, or find what was pinned; the folder. Raises WhenceError, and states why."""
+        from .pinning import pin_now  # with all that reads datasets, where some are pinned
+
+        with apart:
+            return pin_now(self.recording, self._pins, name, reference, materialize=materialize, seconds=seconds)
+
     def output(self, path: str, name: str | None, kind: ArtifactKind | None) -> None:
         """Name an output."""
         self._turns.take(lambda: self.given.output(path, name, kind))
@@ -137,7 +150,13 @@ class Session:
 
     def settle(self, enough: Callable[[], bool]) -> None:
         """What a guest owes at its end."""
-        self._turns.take(lambda: self.given.settle(enough))
+        self._turns.take(lambda: self._settle(enough))
+
+    def _settle(self, enough: Callable[[], bool]) -> None:
+        self.given.settle(enough)
+        for pinned in self._pins:
+            self.recording.state(pinned.check(self.recording.store, "end", None))
+        self._pins.clear()
 
     def state_process_end(self, ending: Ending) -> None:
         """A guest's process, or its last block, is over."""

@@ -115,7 +115,7 @@ class Settling:
             self._sort_library(use, path)
         if found not in ("library", "system", "cache", "device", "ignored"):
             self._uses.setdefault(found, {})[path] = use
-            if use.read and self._launch.inputs:
+            if use.read and (self._launch.inputs or self._launch.pins):
                 self._opened.add(path)
 
     def _sort_library(self, use: FileUse, path: str) -> None:

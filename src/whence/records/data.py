@@ -58,7 +58,14 @@ class Input(Struct, frozen=True, kw_only=True):
     kept: bool = False
     stat: Stat | None = None
     dataset: str | None = None
+    """Of what is pinned: the name of the dataset."""
+    dataset_id: str | None = None
+    """Its identifier: after stores were merged two may have one name."""
     version: str | None = None
+    floating: bool = False
+    """No version was named: it is the release that was the current one then."""
+    materialized: bool | None = None
+    """Of what is pinned: whether its files were laid out for the run."""
     identifier: Identifier | None = None
     location: Location | None = None
     changed: Literal["no", "yes", "unknown"] = "unknown"

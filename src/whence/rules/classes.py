@@ -156,6 +156,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """The environment's own folders: of the interpreter, and of the installation under a virtual environment."""
     own: tuple[str, ...] = ()
     """The store and what else is ours: never recorded."""
+    pinned: tuple[str, ...] = ()
+    """Folders of pinned data: they are data wherever they lie."""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -190,6 +192,7 @@ class Classes:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._own = tuple(map(_open_ended, place.own))
+        self._pinned = tuple(map(_open_ended, place.pinned))
         self._rows: dict[str, tuple[Row, ...]] = {}
         self._reaches = [(row, _Reach(row, place)) for row in TABLE]
         self._names = {row.what: _Names(row.called) for row in TABLE if row.called}
@@ -211,6 +214,8 @@ class Classes:
     def _said(self, path: str) -> FileClass | None:
         """What policy says."""
         place = self._place
+        if _open_ended(path).startswith(self._pinned):
+            return "data"
         if _open_ended(path).startswith(self._own):
             return "ignored"
         if self._matches(path, (*place.inputs, *place.outputs)):

@@ -267,6 +267,11 @@ def _config_changed(draft: _Draft, writer: str, stated: Stated) -> None:
 def _input(draft: _Draft, _: str, stated: Stated) -> None:
     entry = cast("events.InputDeclared", stated.event).input
     known = draft.inputs.get((entry.name, entry.path))
+    if known is not None and known.how == entry.how == "pinned":
+        draft.inputs[entry.name, entry.path] = msgspec.structs.replace(
+            known, materialized=known.materialized or entry.materialized
+        )
+        return
     if known is None or known.digest is None or (known.how == "observed" != entry.how):
         # The first use counts: a script that names what was declared at launch adds nothing. What was said counts more
         # than what was merely seen.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,8 +23,11 @@ class Case(msgspec.Struct, frozen=True):
 _UNKNOWN = "git cannot compare the working folder with its commit, so it counts as dirty"
 
 
-def policy_cases(code: Code | None, fields: Mapping[str, Any], policy: Policy) -> Iterator[Case]:
-    """The cases that are there, in the order of the policy's keys."""
+def policy_cases(
+    code: Code | None, fields: Mapping[str, Any], policy: Policy, unpinned: Sequence[object] = ()
+) -> Iterator[Case]:
+    """The cases that are there, in the order of the policy's keys. `unpinned`: `NAME=DATASET@VERSION` of each pin that
+    named no version, with the one that was found."""
     if code is not None and code.dirty is None and code.vcs == "git":
         yield Case("dirty", _UNKNOWN, "mend the repository (git status says what is wrong); or dirty = allow")
     if code is not None and code.dirty:
@@ -36,6 +39,13 @@ def policy_cases(code: Code | None, fields: Mapping[str, Any], policy: Policy) -
         yield Case("missing_fields", message, f"give {'it' if len(missing) == 1 else 'them'} with {cure}")
     if code is None or code.tree is None:
         yield Case("missing_code", "the code could not be captured", "`whence show` says why, under what is missing")
+    yield from map(unpinned_case, unpinned)
+
+
+def unpinned_case(pin: object) -> Case:
+    """Of data of which no version was named; `pin` says which was found."""
+    message = f"data {pin}: no version was named, so another run may get another one; this is the current release"
+    return Case("unpinned_data", message, f"name it: --data {pin}")
 
 
 def _dirty(code: Code) -> str:

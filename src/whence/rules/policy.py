@@ -57,6 +57,13 @@ KEYS: dict[str, Key] = {
             sentence="A snapshot that could not be taken whole.",
         ),
         Key(
+            name="unpinned_data",
+            kind="choice",
+            choices=ANSWERS,
+            default="warn",
+            sentence="Data that are pinned without a version: the current release is taken.",
+        ),
+        Key(
             name="digest_before_start",
             kind="seconds",
             default=10.0,

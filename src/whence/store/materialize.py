@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -40,7 +40,11 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EA
 
 
 class OccupiedError(WhenceError):
-    """Something is in the folder that would be lost, or somebody else is at it."""
+    """Something is in the folder that would be lost."""
+
+
+class BusyError(WhenceError):
+    """Another process fills the folder, and did not get done in the time that it was waited for."""
 
 
 class Materialized(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,15 +73,19 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     root writes through them into the store: each use must look at them again (`verify`)."""
     origin: Path | None = None
     """The folder whose files take the place of objects that the store does not hold."""
+    read_only: bool = False
+    """Make no file writable: whoever uses the folder shares it with others."""
     seconds: float | None = None
     """How long another process that fills the folder is waited for; nothing is for ever."""
+    between: Callable[[], None] = lambda: None
+    """Called again and again: what it raises ends the call, after which another goes on where it stopped."""
 
 
 def materialize(store: Store, manifest: str, target: Path, wish: Wish | None = None) -> Materialized:
     """Make the folder, which need not be there, what the manifest says.
 
     Raises FormatError for a manifest that must not be followed and for a damaged object, UnresolvedError for objects
-    that are missing, OccupiedError, and StoreError for what cannot be written.
+    that are missing, OccupiedError, BusyError, and StoreError for what cannot be written.
     """
     return _Materializing(store, manifest, target, wish or Wish()).run()
 
@@ -111,10 +119,10 @@ class _Materializing:
     @contextmanager
     def _locked(self) -> Generator[bool]:
         try:
-            with held(self._target, seconds=self._wish.seconds) as alone:
+            with held(self._target, seconds=self._wish.seconds, between=self._wish.between) as alone:
                 yield alone
         except TimeoutError:
-            raise OccupiedError(
+            raise BusyError(
                 f"{self._target}: another process is filling it, waited {self._wish.seconds:g} s",
                 hint="wait for it, or name another folder",
             ) from None
@@ -178,6 +186,7 @@ class _Materializing:
         folders = _Folders(root)
         try:
             for entry in entries:
+                self._wish.between()
                 head, _, name = entry.path.rpartition("/")
                 if entry.kind == "folder":
                     folders.enter(entry.path)
@@ -194,7 +203,7 @@ class _Materializing:
             if entry.kind == "link":
                 os.symlink(os.fsdecode(self._sources.link_text(entry)), temporary, dir_fd=fd)
             elif not (self._wish.link and self._sources.link(entry, fd, temporary, self._cache)):
-                self._sources.copy(entry, fd, temporary, read_only=self._wish.link)
+                self._sources.copy(entry, fd, temporary, read_only=self._wish.link or self._wish.read_only)
             self._claim(fd, temporary, name, entry, replace)
         except BaseException:
             _unlink_if_there(fd, temporary)

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -41,20 +41,22 @@ def lock_exclusive(fd: int) -> bool:
 
 
 @contextmanager
-def held(folder: Path, *, seconds: float | None = None) -> Generator[bool]:
+def held(folder: Path, *, seconds: float | None = None, between: Callable[[], None] = lambda: None) -> Generator[bool]:
     """Wait for a folder's own lock and hold it; go on without one (false) where locks do not work.
 
-    Raises TimeoutError when it was not to be had in so many seconds.
+    `between` is called while it is waited for, and may raise. Raises TimeoutError when the lock was not to be had in so
+    many seconds.
     """
     with _opened(folder) as fd:
-        yield _wait(fd, folder, seconds)
+        yield _wait(fd, folder, seconds, between)
 
 
-def _wait(fd: int, folder: Path, seconds: float | None) -> bool:
+def _wait(fd: int, folder: Path, seconds: float | None, between: Callable[[], None]) -> bool:
     until = None if seconds is None else time.monotonic() + seconds
     while True:
+        between()
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if until is None else fcntl.LOCK_NB))
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if until is not None and time.monotonic() >= until:
                 raise TimeoutError(errno.ETIMEDOUT, "another process holds its lock", os.fspath(folder)) from None

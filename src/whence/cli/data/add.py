@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...actions.dataset_changes import addition, gather
-from ...actions.dataset_references import find_dataset
-from ...actions.dataset_steps import change
+from ...store.dataset_changes import addition, gather
+from ...store.dataset_references import find_dataset
+from ...store.dataset_steps import change
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .words import DATASET, add_reasons, add_sources, said, tell

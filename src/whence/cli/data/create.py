@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...actions.dataset_changes import gather
-from ...actions.dataset_steps import check_new_name, create
+from ...store.dataset_changes import gather
+from ...store.dataset_steps import check_new_name, create
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .words import add_reasons, add_sources, said, tell

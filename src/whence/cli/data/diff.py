@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...actions.dataset_references import find_version
 from ...actions.dataset_view import difference_shown, manifest_of
 from ...records.data import ManifestEntry
 from ...rules.contents import Difference, difference
+from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, say, size_text
 from .words import VERSION

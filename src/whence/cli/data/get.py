@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...actions.dataset_references import find_version
+from ...store.dataset_references import find_version
 from ...store.materialize import Wish, materialize
 from ..arguments import CommandParser, Place
 from ..output import json_document, say

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...actions.dataset_references import find_dataset
 from ...actions.dataset_view import VersionLine, version_lines
 from ...ids import short
+from ...store.dataset_references import find_dataset
 from ..arguments import CommandParser, Place
 from ..output import json_line, line, printable, size_text, table, time_text
 from .words import DATASET

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
-from ...actions.dataset_references import find_version
 from ...actions.dataset_view import VersionPage, file_lines, manifest_of, version_page
 from ...records.data import ManifestEntry
+from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, size_text, time_text
 from .words import VERSION, amount

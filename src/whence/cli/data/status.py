@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...actions.dataset_changes import look
-from ...actions.dataset_references import find_version
 from ...actions.dataset_view import difference_shown, manifest_of
 from ...rules.contents import difference
+from ...store.dataset_changes import look
+from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, say
 from .diff import difference_lines, summary_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...actions.dataset_steps import Said, Taken
 from ...actions.dataset_view import dataset_line, version_line
 from ...rules.history import History
+from ...store.dataset_steps import Said, Taken
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say, size_text

@@ -14,8 +14,8 @@ from ..errors import UnresolvedError, UsageError
 from ..ids import is_id, short
 from ..rules.history import History, Made
 from ..rules.versions import Version, read_version
-from ..store.datasets import dataset_names, ids_of_name, load_history
-from ..store.layout import Store
+from .datasets import dataset_names, ids_of_name, load_history
+from .layout import Store
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

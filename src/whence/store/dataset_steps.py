@@ -17,10 +17,10 @@ from ..rules.contents import Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
-from ..store.datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
-from ..store.layout import Store
-from ..store.manifests import put_manifest, read_manifest
-from .annotate import Speaker
+from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
+from .layout import Store
+from .manifests import put_manifest, read_manifest
+from .speaker import Speaker
 
 Edit = Callable[[Manifest], list[ManifestEntry]]
 """What a change makes of a manifest; it is asked again where another change came first."""

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 import stored
 
-from whence.actions.annotate import Speaker
-from whence.actions.dataset_changes import addition, removal
-from whence.actions.dataset_references import find_dataset, find_version
-from whence.actions.dataset_steps import Said, Taken, change, create, release
 from whence.digests import digest_of
 from whence.errors import UnresolvedError, UsageError, WhenceError
 from whence.records.act import Actor
 from whence.records.data import ManifestEntry
 from whence.rules.versions import Level
 from whence.store.acts import act_files
+from whence.store.dataset_changes import addition, removal
+from whence.store.dataset_references import find_dataset, find_version
+from whence.store.dataset_steps import Said, Taken, change, create, release
 from whence.store.datasets import load_history, steps_folder
 from whence.store.layout import Store, open_store
 from whence.store.manifests import read_manifest
+from whence.store.speaker import Speaker
 
 SAID = Said(why="a test")
 
@@ -172,9 +172,9 @@ def test_a_name_is_taken_once(store: Store) -> None:
 BEGIN = """
 import os, sys, time
 from pathlib import Path
-from whence.actions.annotate import Speaker
-from whence.actions.dataset_changes import addition
-from whence.actions.dataset_steps import Said, change, create, release
+from whence.store.speaker import Speaker
+from whence.store.dataset_changes import addition
+from whence.store.dataset_steps import Said, change, create, release
 from whence.errors import WhenceError
 from whence.records.act import Actor
 from whence.records.data import ManifestEntry

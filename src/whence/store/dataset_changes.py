@@ -12,10 +12,10 @@ from ..errors import UnresolvedError, UsageError
 from ..records.data import ManifestEntry
 from ..rules.contents import Manifest, in_order, with_entries, without_entries
 from ..rules.folders import at_and_above
-from ..store.adding import add
-from ..store.layout import Store
-from ..store.manifests import read_manifest
+from .adding import add
 from .dataset_steps import Edit
+from .layout import Store
+from .manifests import read_manifest
 
 
 def gather(

@@ -1,0 +1,126 @@
+"""Data that a run pins: found by version, laid out in a folder before the start, looked at again at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ..errors import RefusedError, UnresolvedError, WhenceError
+from ..handlers import let_pass
+from ..records.base import When
+from ..records.data import Input
+from ..records.events import InputChecked
+from ..rules.pins import Pin
+from ..store.dataset_references import Found, find_version
+from ..store.laid_out import changed_there, data_folder, lay_out
+from ..store.layout import Store
+
+NAMED = 3
+"""Changed files that are named; the rest is counted."""
+
+
+class Pinned(msgspec.Struct, kw_only=True):
+    """A pin whose version was found."""
+
+    pin: Pin
+    found: Found
+    folder: Path
+    """Where its files lie, or would."""
+    materialized: bool = False
+
+    def __str__(self) -> str:
+        return str(self.found) if self.pin.name == self.found.history.name else f"{self.pin.name}={self.found}"
+
+    def lay_out(
+        self,
+        store: Store,
+        say: Callable[[str], None],
+        *,
+        between: Callable[[], None] = lambda: None,
+        seconds: float | None = None,
+    ) -> None:
+        """Have the files there. Raises what `materialize` raises."""
+        self.folder = lay_out(store, self.found.made.manifest, say=say, seconds=seconds, between=between)
+        self.materialized = True
+
+    def input(self, when: When) -> Input:
+        step = self.found.made.stated.step
+        return Input(
+            when=when,
+            name=self.pin.name,
+            path=os.fspath(self.folder),
+            kind="folder",
+            digest=step.manifest,
+            size=step.size,
+            files=step.files,
+            how="pinned",
+            dataset=self.found.history.name,
+            dataset_id=self.found.history.id,
+            version=step.version,
+            floating=self.found.floating,
+            materialized=self.materialized,
+            kept=True,
+        )
+
+    def check(self, store: Store, when: When, opened: bool | None) -> InputChecked:
+        """Whether the folder still holds what the version does."""
+        step = self.found.made.stated.step
+
+        def checked(changed: Literal["no", "yes", "unknown"], because: str | None) -> InputChecked:
+            return InputChecked(
+                when=when, name=self.pin.name, path=os.fspath(self.folder), opened=opened,
+                changed=changed, because=because, digest_after=step.manifest if changed == "no" else None,
+            )  # fmt: skip
+
+        if not self.materialized:
+            return checked("no", None)
+        try:
+            wrong = changed_there(store, step.manifest, self.folder)
+        except FileNotFoundError:
+            return checked("yes", "the folder is gone")
+        except (OSError, WhenceError) as error:
+            let_pass(error)
+            return checked("unknown", f"it could not be looked at again: {error}")
+        if not wrong:
+            return checked("no", None)
+        more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        return checked("yes", f"not as the version has it at the end: {', '.join(map(repr, wrong[:NAMED]))}{more}")
+
+
+def find_pins(store: Store, pins: Sequence[Pin]) -> tuple[list[Pinned], list[RefusedError]]:
+    """Those whose version there is, and a refusal for each other one."""
+    found: list[Pinned] = []
+    refused: list[RefusedError] = []
+    for pin in pins:
+        try:
+            found.append(find_pin(store, pin))
+        except WhenceError as error:
+            refused.append(refusal(pin, error))
+    return found, refused
+
+
+def find_pin(store: Store, pin: Pin) -> Pinned:
+    """Raises UsageError, UnresolvedError."""
+    version = find_version(store, pin.reference)
+    return Pinned(pin=pin, found=version, folder=data_folder(store, version.made.manifest))
+
+
+def refusal(pin: Pin, error: WhenceError) -> RefusedError:
+    """What is wrong with a pin, as the reason not to start; what it could have meant is named."""
+    candidates = error.candidates if isinstance(error, UnresolvedError) else ()
+    listed = f"; found {', '.join(candidates)}" if candidates else ""
+    return RefusedError(f"data {pin}: {error.message}{listed}", hint=error.hint)
+
+
+def double(one: Pinned, others: Iterable[Pinned]) -> str | None:
+    """What to say of a dataset that is pinned already."""
+    for other in others:
+        if other.found.history.id == one.found.history.id:
+            same = other.found.made.version == one.found.made.version
+            what = "the same version" if same else f"another version, {other.found.made.version},"
+            return f"{other.pin.name} is {what} of this dataset; both are pinned"
+    return None

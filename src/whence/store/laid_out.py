@@ -1,0 +1,65 @@
+"""Datasets laid out for runs: one folder for each content, in the store's cache, that all runs share.
+
+Its files are read-only, and it is held against the manifest at each use. A folder that somebody has changed is left as
+it is, for whoever did that, and another one takes its place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from .digest_cache import DigestCache
+from .layout import Store
+from .manifests import read_manifest
+from .materialize import OccupiedError, Wish, materialize
+from .target import Look, digests_there
+
+MOST = 9
+"""Folders of one content; whoever changes them all is told to stop it."""
+
+
+def data_folder(store: Store, manifest: str) -> Path:
+    """Where a content is laid out at first."""
+    return store.cache / "data" / manifest.removeprefix("sha256:")
+
+
+def lay_out(
+    store: Store,
+    manifest: str,
+    *,
+    say: Callable[[str], None],
+    seconds: float | None = None,
+    verify: bool = False,
+    between: Callable[[], None] = lambda: None,
+) -> Path:
+    """A folder that holds what the manifest says. `say` is told of folders that were changed.
+
+    Raises what `materialize` raises.
+    """
+    wish = Wish(read_only=True, verify=verify, seconds=seconds, between=between)
+    first = data_folder(store, manifest)
+    folders = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, MOST + 1))]
+    for folder in folders:
+        try:
+            return materialize(store, manifest, folder, wish).path
+        except OccupiedError as error:
+            if folder is folders[-1]:
+                raise
+            say(f"warning: {error.message}; it is not used any more: remove it when nobody needs what was changed")
+    raise AssertionError
+
+
+def changed_there(store: Store, manifest: str, folder: Path) -> list[str]:
+    """Paths in a folder that are not as the manifest says. Raises OSError, UnresolvedError, FormatError."""
+    entries = read_manifest(store, manifest)
+    cache = DigestCache(store.cache)
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = Look(root, entries, digests_there(cache, os.path.realpath(folder), verify=False)).look(None)
+    finally:
+        os.close(root)
+    cache.save()
+    wrong = {item.path for item in found.in_the_way} | {entry.path for entry in found.modes}
+    return sorted(wrong | {entry.path for entry in entries if entry.path not in found.sound})
