@@ -44,6 +44,25 @@ def test_sixty_four_processes_that_meet_no_store_make_one(tmp_path: Path) -> Non
     assert not list(path.rglob(".tmp-*"))
 
 
+@pytest.mark.scenario("X9")
+def test_a_store_that_another_completes_and_uses_right_after_it_was_looked_at_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, listed = tmp_path / ".whence", os.listdir
+    path.mkdir()
+    made: list[Store] = []
+
+    def overtaken(folder: Path) -> list[str]:
+        monkeypatch.setattr(os, "listdir", listed)
+        names = listed(folder)
+        made.append(stored.a_store(path))
+        (path / "runs" / "2026-11-30").mkdir()
+        return names
+
+    monkeypatch.setattr(os, "listdir", overtaken)
+    assert create_store(path, now_ns=1, random=bytes(10)).id == made[0].id
+
+
 def test_a_store_that_was_left_half_made_is_completed(tmp_path: Path) -> None:
     stored.a_store(tmp_path / "whole")
     for removed in ("store.json", "objects", ".git", "code.git/HEAD"):

@@ -97,6 +97,8 @@ def _refuse_foreign(path: Path) -> None:
     if MARK in names:
         return
     if _holds_runs(path):
+        if (path / MARK).exists():
+            return  # Another process completed the store after the names were read, and began a run in it.
         raise _no_store(path)
     foreign = [name for name in sorted(names) if name not in _OURS and not name.startswith(TEMPORARY)]
     if foreign:
