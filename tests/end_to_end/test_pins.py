@@ -435,3 +435,87 @@ def wait_for_run(cifar: Workplace, process: subprocess.Popen[bytes]) -> int:
 
 def journal(cifar: Workplace) -> str:
     return max(cifar.run_folders()).joinpath("main.jsonl").read_text()
+
+
+# Produced by runs.
+
+
+def produced(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {item["name"]: item for item in record["artifacts"] if item["kind"] == "dataset"}
+
+
+@pytest.mark.scenario("D1", "D6")
+def test_a_run_makes_a_dataset_and_its_next_version_with_itself_as_producer(cifar: Workplace) -> None:
+    def make(content: str) -> dict[str, Any]:
+        script = f"mkdir -p out; echo {content} > out/f.csv"
+        return cifar.record("sh", "-c", script, options=("--output-data", "features=out"))
+
+    runs = [make(content) for content in ("one", "two", "three")]
+    made = [produced(run)["features"] for run in runs]
+    assert [item["version"] for item in made] == ["0.1.0", "0.1.0.post1.dev1", "0.1.0.post1.dev2"]
+    assert [item["dataset"] for item in made] == ["features"] * 3
+    log = cifar.whence("data", "log", "features", "--json").ok().json_lines()
+    assert [(line["run"], line["manifest"], line["operation"]) for line in log] == [
+        (run["id"], item["digest"], "produce") for run, item in zip(runs, made, strict=True)
+    ]
+    assert log[0]["producers"] == [runs[0]["id"]]
+    released = data(cifar, "release", "minor", "features")
+    assert released["producers"] == [run["id"] for run in runs[1:]]
+    last = cifar.record("cat", "{data.features}/f.csv", options=("--data", "features@0.2.0"))
+    assert cifar.whence("cat", f"{last['id']}:output").ok().out == "three\n"
+
+
+@pytest.mark.scenario("J5")
+def test_two_runs_that_make_the_same_content_share_the_version_and_both_list_it(cifar: Workplace) -> None:
+    options = ("--output-data", "features=out")
+    runs = [cifar.record("sh", "-c", "mkdir -p out; echo same > out/f.csv", options=options) for _ in range(2)]
+    assert {(item["version"], item["digest"]) for run in runs for item in produced(run).values()} == {
+        ("0.1.0", produced(runs[0])["features"]["digest"])
+    }
+
+
+@pytest.mark.scenario("H7")
+def test_a_run_that_fails_makes_no_version_and_what_it_wrote_is_kept_as_an_output(cifar: Workplace) -> None:
+    record = cifar.record("sh", "-c", "mkdir out; echo half > out/f; exit 3", options=("--output-data", "features=out"))
+    item = produced(record)["features"]
+    assert (item["version"], item["unfinished"], item["kept"]) == (None, True, True)
+    (gap,) = [gap for gap in record["missing"] if gap["what"] == "datasets.features"]
+    assert "the run did not succeed" in gap["because"]
+    assert cifar.whence("data", "show", "features").code == 3
+
+
+def test_output_data_that_were_never_written_are_missing(cifar: Workplace) -> None:
+    item = produced(cifar.record("true", options=("--output-data", "features=out")))["features"]
+    assert item["missing"] and item["version"] is None
+    assert cifar.whence("data", "show", "features").code == 3
+
+
+@pytest.mark.parametrize("word", ["features", "=out", "features=", "not a name=out"])
+def test_output_data_that_cannot_be_meant_are_refused(cifar: Workplace, word: str) -> None:
+    assert cifar.whence("run", "--output-data", word, "--", "true").code == 2
+
+
+def test_code_makes_a_version_at_once_and_pins_it(cifar: Workplace) -> None:
+    done = script(
+        cifar,
+        """
+with whence.start() as run:
+    pathlib.Path("out").mkdir()
+    pathlib.Path("out/f.csv").write_text("x")
+    version = run.output_dataset("features", "out")
+    print(version, (run.data("again", "features", version) / "f.csv").read_text())
+    print(run.output_dataset("features", "nothing-here"))
+    print(run.output_dataset("no name", "out"))
+""",
+    ).ok()
+    assert done.out == "0.1.0 x\nNone\nNone\n"
+    assert "nothing-here" in done.err and "'no name'" in done.err
+    record = cifar.show()
+    assert produced(record)["features"]["version"] == "0.1.0"
+    assert pinned(record)["again"]["digest"] == produced(record)["features"]["digest"]
+
+
+def test_what_becomes_a_dataset_is_no_code_of_the_next_run(cifar: Workplace) -> None:
+    first = cifar.record("sh", "-c", "mkdir out; echo 1 > out/f", options=("--output-data", "features=out"))
+    again = cifar.record("sh", "-c", "echo 2 > out/f", options=("--output-data", "features=out"))
+    assert first["code"]["id"] == again["code"]["id"] and again["code"]["dirty"] is False

@@ -246,6 +246,8 @@ def _input(item: Input) -> str:
     words += [item.how + ("" if item.role == "data" else f" {item.role}")]
     words += [counted(item.files, "file", "files")] if item.files is not None else []
     words += [f"{item.dataset}@{item.version}"] if item.dataset else []
+    words += ["the current release then: no version was named"] if item.floating else []
+    words += ["not laid out"] if item.materialized is False else []
     words += ["not all that lies there"] if item.whole is False else []
     words += ["never opened"] if item.opened is False else []
     words += {
@@ -351,6 +353,7 @@ def _artifact(artifact: Artifact) -> str:
     words += [artifact.kind, size_text(artifact.size)]
     words += [artifact.digest or f"no digest: {artifact.because or 'pending'}"]
     words += [counted(artifact.files, "file", "files")] if artifact.files is not None else []
+    words += [f"{artifact.dataset}@{artifact.version}"] if artifact.dataset else []
     words += ["kept" if artifact.kept else f"not kept{': ' + artifact.because if artifact.because else ''}"]
     words += {"output": [], "intermediate": ["read again by the run"], "changed": ["changed in place"]}[artifact.role]
     words += _before(artifact)

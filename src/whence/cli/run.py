@@ -17,7 +17,7 @@ from ..records.record import Record
 from ..rules.fields import allowed
 from ..rules.kinds import KINDS
 from ..rules.names import check_name
-from ..rules.pins import Pin, check_places, read_pins
+from ..rules.pins import Pin, check_places, read_pins, read_products
 from ..wiring import Setting, existing_store, load_policy, setting, surroundings
 from .arguments import CommandParser
 from .output import command_text, complain, counted, printable, seconds_text
@@ -39,6 +39,7 @@ _REPEATED = (
     ),
     ("--input", "P", "a file, folder, glob or URL that is read"),
     ("--output", "[KIND:]P", f"a file, folder or glob that is written; KIND: {', '.join(KINDS)}"),
+    ("--output-data", "DS=P", "a folder or file that is written, and becomes the newest version of the dataset DS"),
     ("--policy", "K=V", "a policy key for this run"),
 )
 
@@ -153,6 +154,7 @@ def _record(options: argparse.Namespace, command: list[str], where: Setting) -> 
         inputs=options.input,
         data=_pinned(options, command),
         outputs=options.output,
+        output_data=read_products(options.output_data),
         code_url=options.code_url,
         code_commit=options.code_commit,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ..capture.outputs import Expected
 from ..errors import WhenceError
 from ..handlers import came_from_handler
 from ..records import events
@@ -21,6 +22,7 @@ from ..records.record import Record
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
 from ..rules.kinds import is_source
+from ..rules.pins import no_version
 from ..store.journal import POINTS_SUFFIX, SUFFIX
 from ..store.objects import sync_objects
 from ..store.results import add_results
@@ -154,18 +156,47 @@ def _end_beside(launch: Launch, beside: Beside | None, seconds: float) -> None:
 
 
 def _outputs(launch: Launch, pending: list[Pending], enough: Callable[[], bool]) -> None:
+    made = _datasets(launch)
     found = [output for expected in launch.outputs for output in expected.produced(cache=launch.digests)]
     outputs = found + restated(launch)
     for output in outputs:
         output.advance(enough)
     artifacts = state_outputs(launch, outputs, pending)
     launch.written += [output.found.absolute for output in outputs if output.found.absolute]
-    written = [artifact.path for artifact in artifacts if not artifact.missing]
+    launch.written += [os.path.join(launch.cwd, path) for path in made]
+    written = made + [artifact.path for artifact in artifacts if not artifact.missing]
     written += [output.found.path for output in launch.stated]
     written += [*(one.path for one in launch.printed), *_passed_on(launch)]
     add_results(launch.around.store, launch.cwd, written)
     if stored := [artifact.digest for artifact in artifacts if artifact.kept and artifact.digest]:
         sync_objects(launch.around.store, stored)
+
+
+def _datasets(launch: Launch) -> list[str]:
+    """Make versions of what was to become datasets; the paths. What a run wrote that did not succeed, or wrote
+    nothing, is an output as any other, and so is what could not be made a version."""
+    made: list[str] = []
+    for name, path in launch.request.output_data:
+        because = None if launch.recording.status == "succeeded" else "the run did not succeed"
+        if because is None and (launch.cwd / path).exists():
+            because = _dataset(launch, name, path)
+            made += [] if because else [path]
+        if because is not None:
+            launch.recording.state(events.CaptureFailed(missing=no_version(name, path, because, "end")))
+        if path not in made:
+            launch.outputs.append(Expected(path, cwd=str(launch.cwd), name=name, kind="dataset", written=True))
+    return made
+
+
+def _dataset(launch: Launch, name: str, path: str) -> str | None:
+    """Why it is no version, if so."""
+    from .produced import state_dataset  # with all that writes datasets, where one is made
+
+    try:
+        state_dataset(launch.recording, launch.cwd, name, path, "end")
+    except WhenceError as error:
+        return error.message
+    return None
 
 
 def _passed_on(launch: Launch) -> list[str]:

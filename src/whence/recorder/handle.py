@@ -165,6 +165,16 @@ class Run:
         """
         self._say("an output", lambda session: session.output(os.fspath(path), name, _kind(session, kind)))
 
+    def output_dataset(self, name: str, path: str | os.PathLike[str]) -> str | None:
+        """Make what lies at the path, a folder or a file, the newest version of a dataset, with this run as producer.
+
+        The version as text; a dataset of a new name begins with 0.1.0. What cannot be made is said on stderr and
+        stated in the record: nothing raises, and there is no version.
+        """
+        made: list[str | None] = []
+        self._say("a dataset", lambda session: made.append(session.output_dataset(name, os.fspath(path))))
+        return made[0] if made else None
+
     # Its end.
 
     def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
@@ -289,6 +299,7 @@ _CALLS = {
     "configuration": "config",
     "an input": "input",
     "an output": "output",
+    "a dataset": "output_dataset",
 }
 """What is said, and the method that says it."""
 

@@ -34,6 +34,7 @@ from ..records import events
 from ..records.base import Missing
 from ..records.code import Code, DirtyPath
 from ..records.configuration import UNREAD_FORMAT
+from ..records.data import ExpectedOutput
 from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
@@ -197,6 +198,9 @@ def _expect_outputs(launch: Launch) -> None:
         expected = Expected(path, cwd=str(launch.cwd), kind=kind)
         launch.outputs.append(expected)
         launch.recording.state(events.OutputDeclared(output=expected.declared("launch")))
+    for name, path in launch.request.output_data:
+        output = ExpectedOutput(name=name, path=path, kind="dataset")
+        launch.recording.state(events.OutputDeclared(output=output))
 
 
 def _attempt(launch: Launch, what: str, capture: Callable[[], None]) -> None:
@@ -327,6 +331,7 @@ def _is_result(launch: Launch) -> Callable[[str, bool], bool]:
     """Whether an absolute path is, or lies in, an output of an earlier run or a declared one of this, or has what is
     printed."""
     paths = [split_kind(spec)[1] for spec in launch.request.outputs]
+    paths += [path for _, path in launch.request.output_data]
     declared = [launch.cwd / path for spec in paths for path in (spec, spec.partition("=")[2]) if path]
     is_known = results_judge(launch.around.store, [*declared, *(Path(one.path) for one in launch.printed)])
     return lambda path, tracked: is_known(path, tracked) or path in launch.passed_on()

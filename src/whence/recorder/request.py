@@ -60,6 +60,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     inputs: list[str] = []
     data: list[Pin] = []
     outputs: list[str] = []
+    output_data: list[tuple[str, str]] = []
+    """Names of datasets, and the folder or file that each is made of at the end."""
     code_url: str | None = None
     code_commit: str | None = None
     running: Running | None = None

@@ -18,11 +18,15 @@ import msgspec
 from ..capture.configuration import resolve
 from ..capture.inputs import InputDigest
 from ..capture.outputs import Expected, OutputDigest
+from ..errors import WhenceError
 from ..records import events
 from ..records.data import ArtifactKind
+from ..rules.dataset_names import check_dataset_name
 from ..rules.fields import check, read_fields
+from ..rules.pins import no_version
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
+from ..store.results import add_results
 from ..system.apart import apart
 from ..system.turns import Turns
 from .beside import Beside
@@ -143,6 +147,20 @@ class Session:
     def output(self, path: str, name: str | None, kind: ArtifactKind | None) -> None:
         """Name an output."""
         self._turns.take(lambda: self.given.output(path, name, kind))
+
+    def output_dataset(self, name: str, path: str) -> str | None:
+        """Make a version of what was written; its text. What cannot be made is stated, and said once on stderr."""
+        from .produced import state_dataset  # likewise
+
+        try:
+            with apart:
+                version = state_dataset(self.recording, self.cwd, check_dataset_name(name), path, "during")
+        except WhenceError as error:
+            self.recording.state(events.CaptureFailed(missing=no_version(name, path, error.message, "during")))
+            self.recording.warn(f"warning: dataset {name}", error.message)
+            return None
+        add_results(self.recording.store, self.cwd, [path])
+        return version
 
     def expect(self, path: str) -> None:
         """Name an output that is still to be written."""

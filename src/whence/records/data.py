@@ -133,6 +133,10 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """Why it is not known, where something was there, or may have been."""
     whole: bool | None = None
     """Of a folder that was observed: whether everything that lies there was written by the run."""
+    dataset: str | None = None
+    """The dataset whose version it was made, by name."""
+    dataset_id: str | None = None
+    version: str | None = None
     kept: bool = False
     """Whether the bytes are in the store."""
     final: bool = True

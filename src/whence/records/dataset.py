@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from .base import Struct
 
-Operation = Literal["create", "add", "remove", "release", "derive", "import"]
+Operation = Literal["create", "add", "remove", "produce", "release", "derive", "import"]
 
 
 class Step(Struct, frozen=True, kw_only=True):

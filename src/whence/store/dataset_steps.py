@@ -17,6 +17,7 @@ from ..rules.contents import Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
+from .dataset_references import Found, find_dataset
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
 from .layout import Store
 from .manifests import put_manifest, read_manifest
@@ -114,6 +115,24 @@ def change(
         )
         if claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
             return _taken(store, identifier, after_change(head.version), head.version)
+
+
+def produce(store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker) -> Found:
+    """Make what a run wrote the newest version, of a new dataset where the name is free.
+
+    What has the content of the newest version is that version. Raises UsageError for what is no name, UnresolvedError,
+    StoreError.
+    """
+    if not ids_of_name(store, name):
+        try:
+            create(store, name, manifest, said, speaker, operation="produce")
+        except UsageError:
+            if not ids_of_name(store, name):
+                raise
+    history = find_dataset(store, name)
+    taken = change(store, history.id, "produce", lambda _: list(manifest), said, speaker)
+    made = taken.made if taken else history.head
+    return Found(history=history, made=made, floating=False)
 
 
 def release(store: Store, identifier: str, level: Level, said: Said, speaker: Speaker) -> Taken:
