@@ -7,7 +7,7 @@ import whence
 PUBLIC = {
     "to record": ["start", "record", "current", "Run"],
     "on the current run": ["log", "input", "output", "note", "tag", "field", "progress"],
-    "to read": ["open", "StoreView", "RecordedRun"],
+    "to read": ["open", "StoreView", "RecordedRun", "RecordedDataset", "DatasetVersion"],
     "errors": ["WhenceError", "UsageError", "UnresolvedError", "StoreError", "FormatError", "RefusedError"],
     "of the package": ["__version__"],
 }

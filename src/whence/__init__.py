@@ -5,15 +5,19 @@ The names are resolved when they are first used: `import whence` loads nothing e
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .actions.recorded_dataset import RecordedDataset
     from .actions.store_view import RecordedRun, StoreView
     from .errors import FormatError, RefusedError, StoreError, UnresolvedError, UsageError, WhenceError
     from .inside import current, field, input, log, note, output, progress, record, start, tag
     from .reading import open
     from .recorder.handle import Run
+    from .rules.versions import Version as DatasetVersion
     from .version import VERSION as __version__
 
 __all__ = [
+    "DatasetVersion",
     "FormatError",
+    "RecordedDataset",
     "RecordedRun",
     "RefusedError",
     "Run",
@@ -37,6 +41,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "actions.recorded_dataset": ("RecordedDataset",),
     "actions.store_view": ("RecordedRun", "StoreView"),
     "errors": ("FormatError", "RefusedError", "StoreError", "UnresolvedError", "UsageError", "WhenceError"),
     "inside": ("current", "field", "input", "log", "note", "output", "progress", "record", "start", "tag"),
@@ -48,6 +53,8 @@ _PLACES = {
 def __getattr__(name: str) -> object:
     import importlib
 
+    if name == "DatasetVersion":
+        return importlib.import_module(".rules.versions", __name__).Version
     if name == "__version__":
         return importlib.import_module(".version", __name__).VERSION
     for place, names in _PLACES.items():

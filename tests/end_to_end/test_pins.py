@@ -519,3 +519,40 @@ def test_what_becomes_a_dataset_is_no_code_of_the_next_run(cifar: Workplace) -> 
     first = cifar.record("sh", "-c", "mkdir out; echo 1 > out/f", options=("--output-data", "features=out"))
     again = cifar.record("sh", "-c", "echo 2 > out/f", options=("--output-data", "features=out"))
     assert first["code"]["id"] == again["code"]["id"] and again["code"]["dirty"] is False
+
+
+# Datasets from Python.
+
+
+@pytest.mark.scenario("S8", "D2", "D3", "D10")
+def test_code_does_with_datasets_what_the_command_line_does(cifar: Workplace) -> None:
+    cifar.write("new/e.csv", "7\n")
+    cifar.write(
+        "job.py",
+        """
+import whence
+store = whence.open()
+cifar = store.dataset("cifar")
+forms = ["0.1.0", [0, 1, 0], (0, 1, 0), whence.DatasetVersion(0, 1, 0)]
+assert len({cifar.version(form).manifest for form in forms}) == 1
+assert [file.path for file in cifar.files("0.1.0")] == ["a.csv", "deep/b.csv", "two words.csv"]
+print(cifar.add("new", below="more", because="asked for").version)
+print(cifar.add("new", below="more").version)
+print(cifar.remove("more/*").version)
+assert cifar.diff("0.2.0", "0.2.0.post1.dev2").same
+cifar.add("new")
+print(cifar.release("major").version, cifar.version().version)
+print((cifar.get("here", "0.1.0") / "a.csv").read_text())
+print([dataset.name for dataset in store.datasets()], store.create_dataset("small", "new").version().version)
+for wrong in ("0.1", [0, 1], "latest", "0.1.0 ", True, [True, 1, 0]):
+    try:
+        cifar.version(wrong)
+    except whence.UsageError as error:
+        print(error.message)
+""",
+    )
+    done = cifar.python("job.py").ok().out.splitlines()
+    assert done[:4] == ["0.2.0.post1.dev1", "0.2.0.post1.dev1", "0.2.0.post1.dev2", "1.0.0 1.0.0"]
+    assert done[4:8] == ["1", "2", "", "['cifar'] 0.1.0"]
+    assert len(done) == 14 and all("expected three numbers" in line for line in done[8:])
+    assert cifar.whence("data", "log", "cifar", "--json").ok().json_lines()[3]["why"] == "asked for"

@@ -10,18 +10,22 @@ from ..records.record import Record
 from ..rules.matching import look_up
 from ..rules.query import All, parse
 from ..rules.secrets import Secrets
+from ..store.dataset_references import find_dataset
+from ..store.dataset_steps import said_masked
 from ..store.layout import Store
 from ..store.speaker import Speaker
 from .annotate import add_note, set_tags
 from .content import find_content
+from .dataset_view import list_datasets
 from .fetching import fetch
 from .listing import Choice, as_builtins, records
+from .recorded_dataset import Paths, RecordedDataset, create_dataset
 from .references import resolve_run
 from .view import view_record
 
 
 class StoreView:
-    """The runs of a store."""
+    """The runs and datasets of a store."""
 
     def __init__(
         self,
@@ -74,6 +78,35 @@ class StoreView:
         """Write content out, verified: `RUN:name`, `sha256:…`. Raises UnresolvedError, ExistsError, FormatError."""
         content = find_content(self._store, reference, cwd=self._cwd, now_ns=self._speaker.clock())
         return fetch(self._store, content, self._cwd / dest, self._environ).path
+
+    def datasets(self) -> list[RecordedDataset]:
+        """Every dataset, by name; those whose steps cannot be read are left out (`whence verify` names them)."""
+        return [self._dataset(line.id) for line in list_datasets(self._store, [])]
+
+    def dataset(self, name: str) -> RecordedDataset:
+        """One dataset, by name or id. Raises UnresolvedError, UsageError."""
+        return self._dataset(find_dataset(self._store, name).id)
+
+    def create_dataset(
+        self,
+        name: str,
+        paths: Paths,
+        *,
+        below: str | None = None,
+        because: str | None = None,
+        description: str | None = None,
+        reference: bool = False,
+    ) -> RecordedDataset:
+        """Make a dataset of files and folders; its first version, 0.1.0, is a release. Raises UsageError for a name
+        that is taken or none, SourceError, StoreError."""
+        said = said_masked(self._secrets(), because, description)
+        made = create_dataset(
+            self._store, self._cwd, name, paths, below=below, reference=reference, said=said, speaker=self._speaker
+        )
+        return self._dataset(made)
+
+    def _dataset(self, identifier: str) -> RecordedDataset:
+        return RecordedDataset(self._store, identifier, cwd=self._cwd, speaker=self._speaker, secrets=self._secrets)
 
     def _get(self, run_id: str) -> RecordedRun:
         return RecordedRun(self, view_record(self._store, run_id, now_ns=self._speaker.clock()))

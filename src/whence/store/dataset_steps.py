@@ -16,6 +16,7 @@ from ..records.encoding import timestamp
 from ..rules.contents import Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
+from ..rules.secrets import Secrets
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
 from .dataset_references import Found, find_dataset
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
@@ -35,6 +36,12 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
     """The run that makes the step."""
     parameters: dict[str, Any] = {}
+
+
+def said_masked(secrets: Secrets, why: str | None, description: str | None) -> Said:
+    """What a person says with a step; what looks like a secret in it is masked, as in a record."""
+    why, description = (None if text is None else secrets.mask_text(text) for text in (why, description))
+    return Said(why=why, description=description)
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...actions.dataset_view import dataset_line, version_line
 from ...rules.history import History
-from ...store.dataset_steps import Said, Taken
+from ...store.dataset_steps import Said, Taken, said_masked
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say, size_text
@@ -30,10 +30,8 @@ def add_reasons(parser: CommandParser) -> None:
 
 
 def said(place: Place, because: str | None, description: str | None) -> Said:
-    """What is said with a step; what looks like a secret in it is masked, as in a record."""
-    secrets = secrets_of(place.setting, place.policy)
-    why, about = (None if text is None else secrets.mask_text(text) for text in (because, description))
-    return Said(why=why, description=about)
+    """What is said with a step."""
+    return said_masked(secrets_of(place.setting, place.policy), because, description)
 
 
 def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:

@@ -1,0 +1,164 @@
+"""A dataset for Python: `whence.open().dataset("cifar")`. Each method is the verb of `whence data` of its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..records.dataset import Operation
+from ..rules.contents import difference
+from ..rules.history import History, Made
+from ..rules.secrets import Secrets
+from ..rules.versions import Level, Version, read_version
+from ..store.dataset_changes import addition, gather, removal
+from ..store.dataset_references import find_dataset
+from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
+from ..store.layout import Store
+from ..store.manifests import read_manifest
+from ..store.materialize import Wish, materialize
+from ..store.speaker import Speaker
+from .dataset_view import (
+    DifferenceShown,
+    FileLine,
+    VersionLine,
+    difference_shown,
+    file_lines,
+    version_line,
+    version_lines,
+)
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+VersionLike = str | Sequence[int] | Version
+"""`"2.1.0"`, `[2, 1, 0]`, `(2, 1, 0)` or a version."""
+
+
+class RecordedDataset:
+    """A dataset of a store. It is read anew whenever it is asked; what changes it makes a version."""
+
+    def __init__(
+        self, store: Store, identifier: str, *, cwd: Path, speaker: Speaker, secrets: Callable[[], Secrets]
+    ) -> None:
+        self._store = store
+        self._id = identifier
+        self._cwd = cwd
+        self._speaker = speaker
+        self._secrets = secrets
+
+    @property
+    def id(self) -> str:
+        """Its identifier, which no other dataset has."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        return self._history.name
+
+    @property
+    def description(self) -> str | None:
+        """What it is, as it was said last."""
+        return self._history.description
+
+    def __repr__(self) -> str:
+        history = self._history
+        return f"<whence dataset {history.name} {history.versions[-1].version}>"
+
+    def versions(self) -> list[VersionLine]:
+        """Every version, ascending; developing ones stand after the release that they follow."""
+        return list(version_lines(self._history))
+
+    def version(self, version: VersionLike | None = None) -> VersionLine:
+        """One version; the current release without a name. Raises UsageError, UnresolvedError."""
+        history = self._history
+        return version_line(history, _made(history, version))
+
+    def files(self, version: VersionLike | None = None) -> list[FileLine]:
+        """What a version holds, by path; no byte of it is read. Raises UnresolvedError, FormatError."""
+        return list(file_lines(read_manifest(self._store, _made(self._history, version).manifest)))
+
+    def get(
+        self,
+        folder: str | os.PathLike[str],
+        version: VersionLike | None = None,
+        *,
+        verify: bool = False,
+        replace: bool = False,
+        link: bool = False,
+    ) -> Path:
+        """Make a folder exactly what a version holds, verified; where it is.
+
+        `verify` reads every file that is there; `replace` lets go of files that are in the way, where the store holds
+        them, too; `link` makes read-only links to the store. Raises OccupiedError, UnresolvedError, StoreError.
+        """
+        wish = Wish(verify=verify, replace=replace, link=link)
+        return materialize(self._store, _made(self._history, version).manifest, self._cwd / folder, wish).path
+
+    def add(
+        self,
+        paths: Paths,
+        *,
+        below: str | None = None,
+        because: str | None = None,
+        description: str | None = None,
+        reference: bool = False,
+    ) -> VersionLine:
+        """Add files and folders, or put them in place of those of their names; the version that this makes, or the
+        newest one where nothing changes. `below` is the folder in the dataset that they go to; with `reference` only
+        digests are noted. Raises SourceError, StoreError, UsageError."""
+        entries = gather(self._store, self._cwd, _listed(paths), below=below, keep=not reference)
+        return self._change("add", addition(entries), self._said(because, description))
+
+    def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
+        """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""
+        return self._change("remove", removal(self.name, _listed(paths)), self._said(because, description))
+
+    def release(self, level: Level, *, because: str | None = None, description: str | None = None) -> VersionLine:
+        """Make the newest version a release. Raises UsageError where there is nothing to release, or somebody else was
+        faster."""
+        said = self._said(because, description)
+        taken = release(self._store, self._id, level, said, self._speaker)
+        return version_line(taken.history, taken.made)
+
+    def diff(self, first: VersionLike, second: VersionLike) -> DifferenceShown:
+        """What the second has otherwise than the first, path by path."""
+        history = self._history
+        before, after = (_made(history, version) for version in (first, second))
+        differs = difference(read_manifest(self._store, before.manifest), read_manifest(self._store, after.manifest))
+        return difference_shown(f"{history.name}@{before.version}", f"{history.name}@{after.version}", differs)
+
+    @property
+    def _history(self) -> History:
+        return find_dataset(self._store, self._id)
+
+    def _change(self, operation: Operation, edit: Edit, said: Said) -> VersionLine:
+        taken = change(self._store, self._id, operation, edit, said, self._speaker)
+        history = taken.history if taken else self._history
+        return version_line(history, taken.made if taken else history.head)
+
+    def _said(self, because: str | None, description: str | None) -> Said:
+        return said_masked(self._secrets(), because, description)
+
+
+def create_dataset(
+    store: Store,
+    cwd: Path,
+    name: str,
+    paths: Paths,
+    *,
+    below: str | None,
+    reference: bool,
+    said: Said,
+    speaker: Speaker,
+) -> str:
+    """Make a dataset of files and folders; its identifier. Raises UsageError for a name that is taken or none."""
+    check_new_name(store, name)
+    entries = gather(store, cwd, _listed(paths), below=below, keep=not reference)
+    return create(store, name, entries, said, speaker).history.id
+
+
+def _made(history: History, version: VersionLike | None) -> Made:
+    return history.current if version is None else history.get(read_version(version))
+
+
+def _listed(paths: Paths) -> list[str]:
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
