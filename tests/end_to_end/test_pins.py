@@ -556,3 +556,35 @@ for wrong in ("0.1", [0, 1], "latest", "0.1.0 ", True, [True, 1, 0]):
     assert done[4:8] == ["1", "2", "", "['cifar'] 0.1.0"]
     assert len(done) == 14 and all("expected three numbers" in line for line in done[8:])
     assert cifar.whence("data", "log", "cifar", "--json").ok().json_lines()[3]["why"] == "asked for"
+
+
+# The story of the rows.
+
+
+@pytest.mark.scenario("Z9")
+def test_what_a_run_did_to_rows_stands_in_its_record_and_in_the_log_of_what_it_made(cifar: Workplace) -> None:
+    script(
+        cifar,
+        """
+with whence.start() as run:
+    run.data("train", "cifar", version="0.1.0", materialize=False)
+    run.transform("filter", "train", rows_in=900, rows_out=812, criteria="age >= 18")
+    run.transform("join", "train", "cohort", rows_in=812, rows_out=812.0, columns_in=3, columns_out=5, on="id")
+    run.transform("drop", rows_in=True, rows_out=-1)
+    pathlib.Path("out").mkdir()
+    pathlib.Path("out/f.csv").write_text("x")
+    run.output_dataset("features", "out")
+""",
+    ).ok()
+    record = cifar.show()
+    filtered, joined, odd = record["transforms"]
+    assert (filtered["dataset"], filtered["version"], filtered["rows_out"]) == ("cifar", "0.1.0", 812)
+    assert filtered["dataset_id"] == pinned(record)["train"]["dataset_id"] and filtered["at"].endswith("Z")
+    assert (joined["rows_out"], joined["parameters"]) == (812, {"on": "id"})
+    assert (odd["rows_in"], odd["rows_out"]) == (None, None)
+    assert [loss["what"] for loss in record["losses"]] == ["transform rows_in", "transform rows_out"]
+    told = "filter train (cifar@0.1.0): 900 -> 812 rows (88 out), age >= 18"
+    assert told in cifar.whence("show", "@").ok().out
+    assert told in cifar.whence("data", "log", "features").ok().out
+    (version,) = cifar.whence("data", "log", "features", "--json").ok().json_lines()
+    assert version["transforms"] == record["transforms"]

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from ..errors import FormatError, UnresolvedError
+from ..errors import FormatError, UnresolvedError, WhenceError
 from ..records.act import Actor
 from ..records.data import ManifestEntry
 from ..records.dataset import Operation
+from ..records.transform import Transform
 from ..rules.contents import Difference
 from ..rules.history import History, Made
 from ..store.dataset_references import Found
@@ -18,6 +19,7 @@ from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has
+from ..store.runs import load_run
 
 
 class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +107,16 @@ def dataset_line(history: History) -> DatasetLine:
 def version_lines(history: History) -> Iterator[VersionLine]:
     """Every version, ascending."""
     return (version_line(history, made) for made in history.versions)
+
+
+def story_of(store: Store, version: VersionLine) -> list[Transform]:
+    """What the run that made a version said of its rows; nothing where none did, or its record cannot be read."""
+    if version.run is None:
+        return []
+    try:
+        return load_run(store, version.run).record.transforms
+    except WhenceError:
+        return []
 
 
 def version_line(history: History, made: Made) -> VersionLine:

@@ -21,6 +21,7 @@ from ..rules.data_findings import absent_inputs
 from ..rules.expected import unseen_outputs
 from ..rules.finding import Finding
 from ..rules.plain import flatten
+from ..rules.transforms import transform_text
 from .code_text import outside_text
 from .log import status_text
 from .output import (
@@ -258,6 +259,11 @@ def _input(item: Input) -> str:
     return "  ".join(words)
 
 
+def _transforms(record: Record) -> Rows:
+    for number, step in enumerate(record.transforms, 1):
+        yield Row(str(number), printable(transform_text(step)))
+
+
 def _environment(record: Record) -> Rows:
     environment = record.environment
     if environment is None:
@@ -420,6 +426,7 @@ SECTIONS: dict[str, Callable[[Record], Rows]] = {
     "code": _code,
     "configuration": _config,
     "data": _data,
+    "rows": _transforms,
     "environment": _environment,
     "results": _results,
     "programs and hosts": _seen,

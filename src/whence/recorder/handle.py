@@ -175,6 +175,28 @@ class Run:
         self._say("a dataset", lambda session: made.append(session.output_dataset(name, os.fspath(path))))
         return made[0] if made else None
 
+    def transform(
+        self,
+        operation: str,
+        source: str | None = None,
+        result: str | None = None,
+        *,
+        rows_in: int | None = None,
+        rows_out: int | None = None,
+        columns_in: int | None = None,
+        columns_out: int | None = None,
+        criteria: str | None = None,
+        **parameters: Any,
+    ) -> None:
+        """Say what was done to rows or columns: `run.transform("filter", "train", rows_in=900, rows_out=812,
+        criteria="age >= 18")`.
+
+        `source` may be the name of data that the run pinned: then the step names their version.
+        """
+        counts = {"rows_in": rows_in, "rows_out": rows_out, "columns_in": columns_in, "columns_out": columns_out}
+        words = {"operation": operation, "source": source, "result": result, "criteria": criteria}
+        self._say("a transform", lambda session: session.transform(words, counts, parameters))
+
     # Its end.
 
     def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
@@ -300,6 +322,7 @@ _CALLS = {
     "an input": "input",
     "an output": "output",
     "a dataset": "output_dataset",
+    "a transform": "transform",
 }
 """What is said, and the method that says it."""
 

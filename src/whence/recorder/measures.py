@@ -143,3 +143,13 @@ def measured_step(step: Any) -> float | int | None:
     if isinstance(number, str):
         raise NoNumber(f"a step of {number}, expected a finite number")
     return number
+
+
+def count_of(value: Any) -> int | None:
+    """How many, as a plain whole number from 0 on; nothing for what is none."""
+    try:
+        number = measure(value)
+    except NoNumber:
+        return None
+    whole = isinstance(number, int | float) and not isinstance(value, bool) and number >= 0 and number == int(number)
+    return int(number) if whole else None

@@ -21,6 +21,7 @@ from ..capture.outputs import Expected, OutputDigest
 from ..errors import WhenceError
 from ..records import events
 from ..records.data import ArtifactKind
+from ..records.transform import Transform
 from ..rules.dataset_names import check_dataset_name
 from ..rules.fields import check, read_fields
 from ..rules.pins import no_version
@@ -32,7 +33,7 @@ from ..system.turns import Turns
 from .beside import Beside
 from .given import Given
 from .launch import Launch
-from .measures import NoNumber, measured_step, measures
+from .measures import NoNumber, count_of, measured_step, measures
 from .outcome import Ending
 from .recording import Recording
 from .sources import Sources
@@ -162,6 +163,34 @@ class Session:
         add_results(self.recording.store, self.cwd, [path])
         return version
 
+    def transform(
+        self, words: Mapping[str, str | None], counts: Mapping[str, object], parameters: Mapping[str, Any]
+    ) -> None:
+        """State a step of the rows' story. A count that is none is lost by its name, and the step is stated."""
+        known: dict[str, int | None] = {}
+        for name, count in counts.items():
+            known[name] = count_of(count)
+            if count is not None and known[name] is None:
+                self.recording.lost(f"transform {name}", f"found {_short(count)}, expected a whole number from 0 on")
+        said = {name: None if text is None else self.secrets.mask_text(str(text)) for name, text in words.items()}
+        plain = self.secrets.mask_values({str(name): to_plain(value) for name, value in parameters.items()})
+        source = next((one.found for one in self._pins if one.pin.name == words["source"]), None)
+        transform = Transform(
+            operation=said["operation"] or "",
+            source=said["source"],
+            dataset=source.history.name if source else None,
+            dataset_id=source.history.id if source else None,
+            version=str(source.made.version) if source else None,
+            result=said["result"],
+            criteria=said["criteria"],
+            parameters=plain,
+            rows_in=known["rows_in"],
+            rows_out=known["rows_out"],
+            columns_in=known["columns_in"],
+            columns_out=known["columns_out"],
+        )
+        self.recording.state(events.TransformApplied(transform=transform))
+
     def expect(self, path: str) -> None:
         """Name an output that is still to be written."""
         self._turns.take(lambda: self.given.expect(path))
@@ -180,6 +209,10 @@ class Session:
         """A guest's process, or its last block, is over."""
         self.told_end = True
         self.recording.state(events.ProcessEnded(exit_code=ending.exit_code, error=ending.error))
+
+
+def _short(value: object) -> str:
+    return repr(value)[:40] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
 
 
 def _look_at_configuration() -> None:

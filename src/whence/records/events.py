@@ -14,6 +14,7 @@ from .environment import Environment, Imported
 from .observation import Connection, Observation, Program
 from .result import Output, PrintedTo
 from .run import Difference, Error, Host, Process, Rank, Resources, User
+from .transform import Transform
 
 VERSION = 1
 
@@ -181,6 +182,12 @@ class ArtifactProduced(Event, frozen=True, kw_only=True, tag="artifact.produced"
     artifact: Artifact
 
 
+class TransformApplied(Event, frozen=True, kw_only=True, tag="transform.applied"):
+    """A step that changed which rows, or columns, there are."""
+
+    transform: Transform
+
+
 class CaptureFailed(Event, frozen=True, kw_only=True, tag="capture.failed"):
     missing: Missing
 
@@ -300,9 +307,9 @@ KINDS: dict[str, type[Event]] = {
     for struct in (
         RunCreated, CodeCaptured, CodeStored, CodeChanged, CodeObserved, EnvironmentCaptured, EnvironmentObserved,
         ConfigResolved, ConfigChanged, InputDeclared, InputPinned, InputObserved, InputDigested, InputChecked,
-        OutputDeclared, ArtifactProduced, CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet, ProgressReported,
-        AnomalyRaised, ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted, ObservationSoFar,
-        ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
+        OutputDeclared, ArtifactProduced, TransformApplied, CaptureFailed, RunStarted, NoteAdded, TagSet, FieldSet,
+        ProgressReported, AnomalyRaised, ProcessAttached, ProcessEnded, OutputCaptured, ObservationStarted,
+        ObservationSoFar, ObservationEnded, RecordLost, JournalContinued, RunEnded, RunSealed,
     )
 }  # fmt: skip
 """Every kind that format 1 knows, in the order of docs/format.md."""

@@ -11,6 +11,7 @@ from .observation import Connection, Observation, Program
 from .result import Anomaly, Metric, Note, Output, Progress
 from .run import Difference, Error, Host, Process, Rank, Resources, Status, User
 from .seal import ClosedBy
+from .transform import Transform
 
 SCHEMA = "whence-record/1"
 
@@ -83,7 +84,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """What was declared as output before it was looked at; `artifacts` says what became of it."""
     artifacts: list[Artifact] = []
     metrics: dict[str, Metric] = {}
-    transforms: list[Any] = []
+    transforms: list[Transform] = []
     claims: list[Any] = []
     anomalies: list[Anomaly] = []
     notes: list[Note] = []

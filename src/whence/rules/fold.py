@@ -22,6 +22,7 @@ from ..records.record import Loss, Record, Writer
 from ..records.result import Anomaly, Metric, Note, Output, Progress
 from ..records.run import Ending
 from ..records.seal import Seal
+from ..records.transform import Transform
 from . import configured, lifecycle, sights
 from .expected import is_expected
 
@@ -66,6 +67,7 @@ class _Draft(msgspec.Struct):
     artifacts: dict[str, Artifact] = {}
     missing: list[Missing] = []
     notes: list[Note] = []
+    transforms: list[Transform] = []
     anomalies: list[Anomaly] = []
     losses: list[Loss] = []
     writers: dict[str, Writer] = {}
@@ -365,6 +367,11 @@ def _field(draft: _Draft, _: str, stated: Stated) -> None:
     draft.ext |= cast("events.FieldSet", stated.event).values
 
 
+def _transform(draft: _Draft, _: str, stated: Stated) -> None:
+    event = cast("events.TransformApplied", stated.event)
+    draft.transforms.append(msgspec.structs.replace(event.transform, at=stated.at))
+
+
 def _progress(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.ProgressReported", stated.event)
     draft.progress = Progress(text=event.text, fraction=event.fraction, at=stated.at)
@@ -441,6 +448,7 @@ _HANDLERS: dict[type[Event], Callable[[_Draft, str, Stated], None]] = {
     events.InputChecked: _input_checked,
     events.OutputDeclared: _expected,
     events.ArtifactProduced: _artifact,
+    events.TransformApplied: _transform,
     events.CaptureFailed: _capture_failed,
     events.NoteAdded: _note,
     events.TagSet: _tag,
@@ -477,6 +485,7 @@ def _record(draft: _Draft, metrics: Mapping[str, Metric], seal_digest: str | Non
         artifacts=once(list(artifacts.values())),
         metrics=dict(metrics),
         notes=draft.notes,
+        transforms=draft.transforms,
         anomalies=draft.anomalies,
         losses=draft.losses,
         missing=draft.missing,

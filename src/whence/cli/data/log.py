@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...actions.dataset_view import VersionLine, version_lines
+from msgspec import to_builtins
+
+from ...actions.dataset_view import VersionLine, story_of, version_lines
 from ...ids import short
+from ...rules.transforms import transform_text
 from ...store.dataset_references import find_dataset
 from ..arguments import CommandParser, Place
 from ..output import json_line, line, printable, size_text, table, time_text
@@ -17,7 +20,8 @@ HEADINGS = ("version", "made (UTC)", "by", "what", "files", "size", "run", "why"
 def parser() -> CommandParser:
     parser = CommandParser(
         "data log",
-        "List the versions of a dataset, the oldest first: what was done, by whom, why and from which run.",
+        "List the versions of a dataset, the oldest first: what was done, by whom, why and from which run;"
+        " below it what the runs that made them said of the rows.",
         examples=("whence data log cifar", "whence data log cifar --json | jq -r 'select(.released) | .version'"),
     )
     parser.add_argument("dataset", metavar="NAME", help=DATASET)
@@ -26,13 +30,17 @@ def parser() -> CommandParser:
 
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
-    versions = list(version_lines(find_dataset(Place().store, options.dataset)))
+    store = Place().store
+    versions = list(version_lines(find_dataset(store, options.dataset)))
     if options.json:
         for version in versions:
-            json_line(version)
+            json_line({**to_builtins(version), "transforms": to_builtins(story_of(store, version))})
         return 0
     for text in table(HEADINGS, [_row(version) for version in versions]):
         line(text)
+    for version in versions:
+        for step in story_of(store, version):
+            line(printable(f"{version.version}  {transform_text(step)}"))
     return 0
 
 
