@@ -15,6 +15,7 @@ from ..rules.secret_files import HEAD, file_is_secret
 from ..system.files import read_regular, stat_identity
 from .digesting import DigestingInput
 from .hashing import Cache, Measured, NoCache, Steps, Work, measure, never
+from .identifying import checked
 from .places import Found, Mounts, find, one_each
 
 How = Literal["pinned", "declared", "observed"]
@@ -76,12 +77,15 @@ class InputDigest(DigestingInput):
         else:
             super().__init__(None, NOT_DIGESTED + secret)
         self.found = found
+        self._identifier = found.identifier
         self.how: How = how
         self._when: When = when
 
     def _take(self, measured: Measured) -> None:
         super()._take(measured)
         self._because = _doubt(self.found, measured)
+        if self.found.absolute is not None:
+            self._identifier = checked(self.found.identifier, self.found.absolute, measured.digest, measured.size)
 
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         """Have its bytes kept, once it is digested; `keep` says why it did not."""
@@ -105,7 +109,7 @@ class InputDigest(DigestingInput):
             pending=self.pending,
             kept=self.kept,
             stat=stat_identity(found.stat) if found.stat is not None else None,
-            identifier=found.identifier,
+            identifier=self._identifier,
             location=found.location,
             because=self._because,
         )
@@ -121,6 +125,7 @@ class InputDigest(DigestingInput):
             size=known.size,
             files=known.files,
             kept=known.kept,
+            identifier=known.identifier,
             because=known.because,
         )
 

@@ -19,6 +19,7 @@ from ..rules.seen import Identity
 from ..system.files import stat_identity
 from .digesting import DigestingInput
 from .hashing import Cache, Measured, Steps, Work, manifest_of, measure_file, measure_folder, measure_some
+from .identifying import identified
 from .places import Mounts, recorded_path
 
 Changed = Literal["no", "yes", "unknown"]
@@ -147,6 +148,7 @@ class ObservedFile(DigestingInput):
             pending=self.pending,
             kept=self.kept,
             stat=stat_of(use.opened) if use.opened else None,
+            identifier=identified(self.path, opened.digest, opened.size) if opened else None,
             location=mounts.locate(self.path, _stat(self.path)),
             changed=changed,
             digest_after=self._after.digest if self._after else None,

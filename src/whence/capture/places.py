@@ -1,4 +1,4 @@
-"""Find what an input or output is said to be: `PATH`, `NAME=PATH`, a glob, a URL.
+"""Find what an input or output is said to be: `PATH`, `NAME=PATH`, `IDENTIFIER=PATH`, a glob, a URL.
 
 A thing is named by its path as it was written (relative to the run's working directory where it lies below it), so
 that `a/m.pt` and `b/m.pt` never collide and the same file has the same name in every run of a project.
@@ -19,7 +19,9 @@ import msgspec
 from ..errors import UsageError
 from ..handlers import let_pass
 from ..records.data import Identifier, Kind, Location
+from ..rules.identifiers import STATED, of_address, of_text
 from ..system.mounts import find_mount
+from .identifying import identify
 
 # Compiled by `re` when first used, here and elsewhere: most runs need none of them.
 _URL = r"[A-Za-z][A-Za-z0-9+.-]*://"
@@ -96,15 +98,35 @@ def statements(said: object) -> list[tuple[str | None, str]]:
 
 def find(spec: str, *, cwd: str, name: str | None, mounts: Mounts, mask_url: Callable[[str], str]) -> list[Found]:
     """What a statement names, in the order of the paths; nothing when there is nothing."""
-    if not _exists(cwd, spec) and name is None:
-        name, spec = _split(spec)
+    if not _exists(cwd, spec):
+        if (copy := _copy_of(spec, cwd)) is not None:
+            identifier, path = copy
+            return [_called(found, identifier, mask_url) for found in _here(path, path, name, cwd, mounts)]
+        if name is None:
+            name, spec = _split(spec)
     if re.match(_URL, spec) and not spec.startswith("file://"):
         return [_url(spec, name, mask_url)]
     if re.fullmatch(_IDENTIFIERS, spec) and not _exists(cwd, spec):
         return [_identifier(spec, name)]
-    path = _path_of_url(spec) if spec.startswith("file://") else spec
+    return _here(_path_of_url(spec) if spec.startswith("file://") else spec, spec, name, cwd, mounts)
+
+
+def _copy_of(spec: str, cwd: str) -> tuple[str, str] | None:
+    """`IDENTIFIER=PATH` of something that is there; the identifier may have `=` in it."""
+    parts = spec.split("=")
+    cuts = (("=".join(parts[:n]), "=".join(parts[n:])) for n in range(1, len(parts)))
+    return next((cut for cut in cuts if re.fullmatch(STATED, cut[0]) and _exists(cwd, cut[1])), None)
+
+
+def _called(found: Found, text: str, mask_url: Callable[[str], str]) -> Found:
+    """A local copy of what has an identifier."""
+    shown = mask_url(text) if "://" in text else text
+    return msgspec.structs.replace(found, identifier=of_text(shown))
+
+
+def _here(path: str, shown: str, name: str | None, cwd: str, mounts: Mounts) -> list[Found]:
     if _exists(cwd, path):
-        return [_local(path, recorded_path(spec, cwd), name, cwd, mounts)]
+        return [_local(path, recorded_path(shown, cwd), name, cwd, mounts)]
     matches = _matches(path, cwd)
     return [_local(match, own := recorded_path(match, cwd), name and f"{name}/{own}", cwd, mounts) for match in matches]
 
@@ -140,25 +162,23 @@ def recorded_path(path: str, cwd: str) -> str:
 
 def _url(url: str, name: str | None, mask_url: Callable[[str], str]) -> Found:
     shown = mask_url(url)
-    stated = re.search(r"[#&](sha256|sha512|md5|etag)=([^&\s]+)", url)
     return Found(
         name=name or shown,
         path=shown,
         absolute=None,
         kind="url",
-        identifier=Identifier(scheme=stated[1], value=stated[2]) if stated else None,
+        identifier=of_address(shown),
         because="a URL is recorded as it was declared; nothing was fetched",
     )
 
 
 def _identifier(text: str, name: str | None) -> Found:
-    scheme, _, value = text.partition(":")
     return Found(
         name=name or text,
         path=text,
         absolute=None,
         kind="url",
-        identifier=Identifier(scheme=scheme.lower(), value=value),
+        identifier=of_text(text),
         because="an identifier is recorded as it was declared; nothing was fetched",
     )
 
@@ -187,6 +207,7 @@ def _local(path: str, recorded: str, name: str | None, cwd: str, mounts: Mounts)
         kind=kind,
         stat=stat,
         location=mounts.locate(absolute, stat),
+        identifier=identify(absolute, stat),
         because=because,
     )
 

@@ -10,7 +10,7 @@ from ..ids import short
 from ..records.base import When
 from ..records.code import Code, Entry, Repository
 from ..records.configuration import Configuration, Contested
-from ..records.data import Artifact, Input
+from ..records.data import Artifact, Identifier, Input
 from ..records.encoding import encode
 from ..records.environment import Environment
 from ..records.record import Record
@@ -247,6 +247,7 @@ def _input(item: Input) -> str:
     words += [item.how + ("" if item.role == "data" else f" {item.role}")]
     words += [counted(item.files, "file", "files")] if item.files is not None else []
     words += [f"{item.dataset}@{item.version}"] if item.dataset else []
+    words += [_identifier(item.identifier)] if item.identifier else []
     words += ["the current release then: no version was named"] if item.floating else []
     words += ["not laid out"] if item.materialized is False else []
     words += ["not all that lies there"] if item.whole is False else []
@@ -257,6 +258,10 @@ def _input(item: Input) -> str:
         "unknown": [f"unknown whether it changed: {item.because}"] if item.how == "observed" and item.because else [],
     }[item.changed]
     return "  ".join(words)
+
+
+def _identifier(identifier: Identifier) -> str:
+    return f"{identifier.scheme}:{identifier.value}{'' if identifier.checked else ' (not checked)'}"
 
 
 def _transforms(record: Record) -> Rows:

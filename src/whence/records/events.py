@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .base import Missing, Struct, When
 from .code import Code, OutsideSource, Repository
 from .configuration import Configuration
-from .data import Artifact, ExpectedOutput, Input
+from .data import Artifact, ExpectedOutput, Identifier, Input
 from .environment import Environment, Imported
 from .observation import Connection, Observation, Program
 from .result import Output, PrintedTo
@@ -154,6 +154,8 @@ class InputDigested(Event, frozen=True, kw_only=True, tag="input.digested"):
     size: int | None
     files: int | None = None
     kept: bool = False
+    identifier: Identifier | None = None
+    """As it was found, and now checked."""
     because: str | None = None
 
 

@@ -282,11 +282,13 @@ def _input(draft: _Draft, _: str, stated: Stated) -> None:
 
 def _input_digested(draft: _Draft, writer: str, stated: Stated) -> None:
     event = cast("events.InputDigested", stated.event)
+    known = draft.inputs.get((event.name, event.path))
     _amend(
         draft.inputs,
         (event.name, event.path),
         draft.faults,
         f"{writer}: input.digested",
+        identifier=event.identifier or (known.identifier if known else None),
         digest=event.digest,
         size=event.size,
         files=event.files,
