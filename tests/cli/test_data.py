@@ -152,3 +152,68 @@ def test_a_version_that_was_edited_by_hand_is_named(what: str, cifar: Workplace)
     path.write_bytes(path.read_bytes().replace(before, after))
     done = cifar.whence("verify")
     assert (done.code, path.name in done.out) == (1, True)
+
+
+# Datasets in datasets.
+
+
+@pytest.fixture
+def study(cifar: Workplace) -> Workplace:
+    """`study` with the part `cifar@0.1.0`, and `paper` with the part `study@0.2.0`."""
+    cifar.write("notes.txt", "about it")
+    for words in (
+        ("create", "study", "notes.txt"),
+        ("nest", "study", "cifar@0.1.0", "--as", "raw/pictures"),
+        ("release", "minor", "study"),
+        ("create", "paper", "notes.txt"),
+        ("nest", "paper", "study@0.2.0"),
+    ):
+        cifar.whence("data", *words).ok()
+    return cifar
+
+
+def parts(page: Any, key: str = "all_parts") -> list[tuple[str, str, str]]:
+    return [(part["folder"], part["dataset"], part["version"]) for part in page[key]]
+
+
+@pytest.mark.scenario("E10", "E11", "U1")
+def test_a_version_freezes_the_versions_of_its_parts_and_shows_them_both_ways(study: Workplace) -> None:
+    study.write("cifar/class0/9.png", "later")
+    study.whence("data", "add", "cifar", "cifar").ok()
+    study.whence("data", "release", "major", "cifar").ok()
+    inner, outer = ("raw/pictures", "cifar", "0.1.0"), ("study", "study", "0.2.0")
+    assert parts(shown(study, "study@0.2.0")) == [inner]
+    assert parts(shown(study, "paper@0.1.0.post1.dev1")) == [outer, ("study/raw/pictures", "cifar", "0.1.0")]
+    assert ("raw/pictures", "study", "0.2.0") in parts(shown(study, "cifar@0.1.0"), "contained_in")
+    assert ("study/raw/pictures", "paper", "0.1.0.post1.dev1") in parts(shown(study, "cifar@0.1.0"), "contained_in")
+    assert parts(shown(study, "cifar@1.0.0"), "contained_in") == []
+    study.whence("data", "get", "paper@0.1.0.post1.dev1", "out").ok()
+    assert len(files(study.path / "out/study/raw/pictures")) == 5
+    assert "part of   study@0.2.0  raw/pictures/" in study.whence("data", "show", "cifar@0.1.0").ok().out
+
+
+@pytest.mark.scenario("E10")
+def test_a_dataset_cannot_lie_in_itself(study: Workplace) -> None:
+    for part, way in (("cifar@0.1.0", "cifar > cifar"), ("paper@0.1.0.post1.dev1", "cifar > paper > study > cifar")):
+        refused = study.whence("data", "nest", "cifar", part)
+        assert refused.code == 2 and way in refused.err
+
+
+@pytest.mark.scenario("E11")
+def test_a_part_is_replaced_by_a_newer_version_and_ends_when_a_file_of_it_changes(study: Workplace) -> None:
+    study.write("cifar/class0/9.png", "later")
+    study.whence("data", "add", "cifar", "cifar").ok()
+    study.whence("data", "nest", "study", "cifar@0.1.0.post1.dev1", "--as", "raw/pictures").ok()
+    assert parts(shown(study, "study@0.2.0.post1.dev1")) == [("raw/pictures", "cifar", "0.1.0.post1.dev1")]
+    assert (
+        "nothing changes"
+        in study.whence("data", "nest", "study", "cifar@0.1.0.post1.dev1", "--as", "raw/pictures").ok().err
+    )
+    study.whence("data", "remove", "study", "raw/pictures/class0/9.png").ok()
+    assert parts(shown(study, "study@0.2.0.post1.dev2")) == [], "that is no content of a version of cifar by itself"
+    assert parts(shown(study, "study@0.2.0")) == [("raw/pictures", "cifar", "0.1.0")]
+
+
+def test_a_part_goes_where_the_folder_says_and_nowhere_else(study: Workplace) -> None:
+    assert study.whence("data", "nest", "study", "cifar@0.1.0", "--as", "../out").code == 2
+    assert study.whence("data", "nest", "study", "nothing@0.1.0").code == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,11 +11,13 @@ import msgspec
 from ..errors import FormatError, UnresolvedError, WhenceError
 from ..records.act import Actor
 from ..records.data import ManifestEntry
-from ..records.dataset import Operation
+from ..records.dataset import Operation, Part
 from ..records.transform import Transform
 from ..rules.contents import Difference
 from ..rules.history import History, Made
+from ..rules.nesting import Parts, all_parts
 from ..store.dataset_references import Found
+from ..store.dataset_steps import parts_of
 from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
@@ -59,6 +62,7 @@ class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None
     run: str | None
     producers: list[str]
+    parts: list[Part]
     parameters: dict[str, Any]
     act: str
 
@@ -72,12 +76,25 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     """Why that cannot be told."""
 
 
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of another dataset that a version is a part of."""
+
+    dataset: str
+    dataset_id: str
+    version: str
+    folder: str
+
+
 class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """All that there is to say of a version."""
 
     description: str | None
     version: VersionLine
     here: Here
+    all_parts: list[Part]
+    """Its parts and theirs, each with its folder in the whole."""
+    contained_in: list[Container]
+    """Where it is a part, whichever level; versions of one dataset ascending."""
 
 
 def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
@@ -140,17 +157,32 @@ def version_line(history: History, made: Made) -> VersionLine:
         why=stated.why,
         run=step.run,
         producers=step.producers,
+        parts=step.parts,
         parameters=step.parameters,
         act=stated.act,
     )
 
 
 def version_page(store: Store, found: Found) -> VersionPage:
+    below = functools.cache(functools.partial(parts_of, store))
     return VersionPage(
         description=found.history.description,
         version=version_line(found.history, found.made),
         here=_here(store, found.made),
+        all_parts=all_parts(found.made.stated.step.parts, below),
+        contained_in=list(_containers(store, found, below)),
     )
+
+
+def _containers(store: Store, found: Found, below: Parts) -> Iterator[Container]:
+    histories = (load_history(store, identifier) for identifier in dataset_ids(store))
+    for history in filter(None, histories):
+        for made in history.versions:
+            for part in all_parts(made.stated.step.parts, below):
+                if part.dataset_id == found.history.id and part.manifest == found.made.manifest:
+                    yield Container(
+                        dataset=history.name, dataset_id=history.id, version=str(made.version), folder=part.folder
+                    )
 
 
 def _here(store: Store, made: Made) -> Here:

@@ -53,6 +53,7 @@ VERBS: dict[str, dict[str, str]] = {
     "data": {
         "create": "make a dataset; its first version is a release",
         "add": "add files: a developing version",
+        "nest": "make a version of another dataset a folder of it",
         "remove": "take files out: a developing version",
         "release": "make the newest version a release",
         "list": "the datasets",
@@ -67,6 +68,7 @@ VERBS: dict[str, dict[str, str]] = {
 VARIABLES: dict[str, str] = {
     "WHENCE_STORE": "the store's folder, instead of the nearest .whence",
     "WHENCE_POLICY_<KEY>": "a policy key, for instance WHENCE_POLICY_DIRTY=refuse",
+    "WHENCE_DATA_<NAME>": "set for the command of a run: the folder of the data that it pins as NAME",
     "WHENCE_RUN": "set for the command of a run: names it, so that scripts attach to it",
     "WHENCE_WATCH": "set for a command that is watched: where runs inside it learn what their own commands do",
     "WHENCE_IN_CONTAINER": "`true`: the four below count although no container is observed",

@@ -4,7 +4,18 @@ from typing import Any, Literal
 
 from .base import Struct
 
-Operation = Literal["create", "add", "remove", "produce", "release", "derive", "import"]
+Operation = Literal["create", "add", "remove", "nest", "produce", "release", "derive", "import"]
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A version of another dataset, whose files are a folder of this one."""
+
+    folder: str
+    dataset: str
+    """Its name."""
+    dataset_id: str
+    version: str
+    manifest: str
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -34,5 +45,7 @@ class Step(Struct, frozen=True, kw_only=True):
     """The run that made it."""
     producers: list[str] = []
     """Of a release: the runs that made the changes which it releases, oldest first."""
+    parts: list[Part] = []
+    """Versions of other datasets in it, as they were then, by folder."""
     parameters: dict[str, Any] = {}
     """Of what was derived: the operation with all that decides its result."""

@@ -31,7 +31,7 @@ def gather(
         source = cwd / path
         name = "" if not source.is_dir() or len(paths) == 1 else source.resolve().name
         for entry in read_manifest(store, add(store, source, keep=keep).manifest):
-            placed = "/".join(filter(None, (_folder(below), name, entry.path)))
+            placed = "/".join(filter(None, (folder_of(below), name, entry.path)))
             if placed in found:
                 raise UsageError(
                     f"{path}: found a second file for {placed}", hint="take one at a time, with --as FOLDER"
@@ -40,7 +40,8 @@ def gather(
     return in_order(found.values())
 
 
-def _folder(below: str | None) -> str:
+def folder_of(below: str | None) -> str:
+    """A folder in a dataset; nothing for its top. Raises UsageError for one that leads out of it."""
     parts = (below or "").strip("/").split("/")
     if any(part in (".", "..") for part in parts):
         raise UsageError(f"--as {below}: expected a folder in the dataset", hint="for instance --as train/images")

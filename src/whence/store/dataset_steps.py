@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ from ..errors import StoreError, UnresolvedError, UsageError
 from ..ids import new_id
 from ..records.act import Act, Subject
 from ..records.data import ManifestEntry
-from ..records.dataset import Operation, Step
+from ..records.dataset import Operation, Part, Step
 from ..records.encoding import timestamp
 from ..rules.contents import Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
+from ..rules.nesting import cycle, intact, with_part
 from ..rules.secrets import Secrets
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
 from .dataset_references import Found, find_dataset
@@ -87,9 +89,19 @@ def create(
 
 
 def change(
-    store: Store, identifier: str, operation: Operation, edit: Edit, said: Said, speaker: Speaker
+    store: Store,
+    identifier: str,
+    operation: Operation,
+    edit: Edit,
+    said: Said,
+    speaker: Speaker,
+    *,
+    part: Part | None = None,
 ) -> Taken | None:
-    """Make a developing version; nothing when the edit changes nothing. Raises UnresolvedError for two heads."""
+    """Make a developing version; nothing when the edit changes nothing. Raises UnresolvedError for two heads.
+
+    `part` is what the edit puts into a folder as a whole: a version of another dataset.
+    """
     _must_be_writable(store)
     tried: str | None = None
     while True:
@@ -101,7 +113,8 @@ def change(
         before = read_manifest(store, head.manifest)
         after = edit(before)
         differs = difference(before, after)
-        if differs.same:
+        parts = _parts_after(store, head.stated.step.parts, part, after)
+        if differs.same and parts == head.stated.step.parts:
             return None
         whole = counts(after)
         step = Step(
@@ -118,10 +131,46 @@ def change(
             removed=len(differs.removed),
             description=said.description,
             run=said.run,
+            parts=parts,
             parameters=said.parameters,
         )
         if claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
             return _taken(store, identifier, after_change(head.version), head.version)
+
+
+def _parts_after(store: Store, before: Sequence[Part], new: Part | None, after: Manifest) -> list[Part]:
+    """The parts that a change leaves whole, by folder."""
+    parts = {part.folder: part for part in [*before, *([new] if new else [])]}
+    return [part for _, part in sorted(parts.items()) if intact(part, after, read_manifest(store, part.manifest))]
+
+
+def nest(store: Store, identifier: str, child: Found, folder: str, said: Said, speaker: Speaker) -> Taken | None:
+    """Make a version of another dataset a folder of this one. Raises UsageError for what would lie in itself."""
+    part = Part(
+        folder=folder,
+        dataset=child.history.name,
+        dataset_id=child.history.id,
+        version=str(child.made.version),
+        manifest=child.made.manifest,
+    )
+    way = cycle(identifier, part, functools.partial(parts_of, store))
+    if way is not None:
+        name = _history(store, identifier).name
+        raise UsageError(
+            f"{name}: {child} cannot be a part of it, as it is one of {' > '.join([name, *way])}",
+            hint="a dataset cannot lie in itself",
+        )
+    content = read_manifest(store, part.manifest)
+    return change(
+        store, identifier, "nest", lambda manifest: with_part(manifest, content, folder), said, speaker, part=part
+    )
+
+
+def parts_of(store: Store, identifier: str, version: str) -> list[Part]:
+    """The parts of a version; of a dataset that is not here nothing is known."""
+    history = load_history(store, identifier)
+    made = [made for made in history.versions if str(made.version) == version] if history else []
+    return made[0].stated.step.parts if made else []
 
 
 def produce(store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker) -> Found:

@@ -44,6 +44,7 @@ def main(words: Sequence[str]) -> int:
 def _as_json(page: VersionPage, entries: list[ManifestEntry] | None) -> dict[str, object]:
     shown: dict[str, object] = structs.asdict(page.version)
     shown |= {"description": page.description, "here": page.here}
+    shown |= {"all_parts": page.all_parts, "contained_in": page.contained_in}
     return shown if entries is None else {**shown, "entries": list(file_lines(entries))}
 
 
@@ -62,6 +63,10 @@ def _lines(page: VersionPage) -> Iterator[str]:
         yield f"because   {printable(version.why)}"
     for run in dict.fromkeys([*filter(None, [version.run]), *version.producers]):
         yield f"run       {run}"
+    for part in page.all_parts:
+        yield f"part      {printable(f'{part.folder}/  {part.dataset}@{part.version}')}"
+    for place in page.contained_in:
+        yield f"part of   {printable(f'{place.dataset}@{place.version}  {place.folder}/')}"
     for key, value in version.parameters.items():
         yield f"given     {printable(f'{key} = {value}')}"
 
