@@ -14,8 +14,8 @@ class Row:
     unit: str
     budget: str
     figures: dict[str, str] = field(default_factory=dict)
-    watched: bool = False
-    """It says what it costs to be watched: a table of its own."""
+    table: str = ""
+    """The table that it stands in, where that is not the first."""
 
 
 class Failed(Exception):

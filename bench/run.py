@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 import watched
 from measure import Cost, adopt_orphans, cost, median
 from rows import Failed, Row, figure, ms, ratio
@@ -312,6 +313,14 @@ def rows_watched(bench: Bench) -> Iterator[Row]:
     yield watched.row_many(place)
 
 
+# Datasets
+
+
+def rows_datasets(bench: Bench) -> Iterator[Row]:
+    dvc = next(iter(bench.only("dvc")), None)
+    return datasets.rows(bench.scratch, bench.scratch / "home", dvc, bench.times, bench.big)
+
+
 ROWS: dict[str, Callable[[Bench], Row | Iterable[Row]]] = {
     "import": row_import,
     "help": row_help,
@@ -322,6 +331,7 @@ ROWS: dict[str, Callable[[Bench], Row | Iterable[Row]]] = {
     "folder": rows_folder,
     "big": rows_big,
     "watched": rows_watched,
+    "datasets": rows_datasets,
 }
 
 
@@ -341,14 +351,19 @@ tree {sources.stdout.strip()}. {machine()}. Peers: {versions}.
 Medians of {bench.times} (points, processes and hashing of 3, the peers' hashing once) of user and system time of the
 whole process tree, background processes included. “–” is not applicable, “failed” that the tool did not do the work.
 
-{_table([row for row in rows if not row.watched], ["floor", "whence", *bench.peers])}
+{_table(_in_table(rows, ""), ["floor", "whence", *bench.peers])}
 
-{NOTES}{_being_watched([row for row in rows if row.watched])}"""
+{NOTES}{_further("Being watched", _in_table(rows, "watched"), watched.WAYS, watched.NOTES)}\
+{_further("Datasets", _in_table(rows, "datasets"), datasets.TOOLS, datasets.NOTES)}"""
 
 
-def _being_watched(rows: list[Row]) -> str:
-    """A table of its own, where these rows were asked for."""
-    return f"\n## Being watched\n\n{_table(rows, watched.WAYS)}\n\n{watched.NOTES}" if rows else ""
+def _in_table(rows: list[Row], name: str) -> list[Row]:
+    return [row for row in rows if row.table == name]
+
+
+def _further(title: str, rows: list[Row], tools: Iterable[str], notes: str) -> str:
+    """A table of its own, where its rows were asked for."""
+    return f"\n## {title}\n\n{_table(rows, tools)}\n\n{notes}" if rows else ""
 
 
 def _table(rows: Iterable[Row], tools: Iterable[str]) -> str:

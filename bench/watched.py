@@ -102,7 +102,7 @@ def _row(
     place: Place, what: str, unit: str, budget: str, show: Callable[[str], str], ways: Sequence[str] = WAYS
 ) -> Row:
     there = [way for way in ways if _is_there(way)]
-    return Row(what, unit, budget, {way: figure(lambda way=way: show(way)) for way in there}, watched=True)
+    return Row(what, unit, budget, {way: figure(lambda way=way: show(way)) for way in there}, table="watched")
 
 
 def _is_there(way: str) -> bool:
