@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..records.dataset import Operation
-from ..rules.contents import difference
+from ..rules.contents import Manifest, difference
 from ..rules.history import History, Made
 from ..rules.secrets import Secrets
 from ..rules.versions import Level, Version, read_version
@@ -106,7 +106,7 @@ class RecordedDataset:
         newest one where nothing changes. `below` is the folder in the dataset that they go to; with `reference` only
         digests are noted. Raises SourceError, StoreError, UsageError."""
         entries = gather(self._store, self._cwd, _listed(paths), below=below, keep=not reference)
-        return self._change("add", addition(entries), self._said(because, description))
+        return self._change("add", addition(entries), self._said(because, description), entries)
 
     def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
         """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""
@@ -130,8 +130,8 @@ class RecordedDataset:
     def _history(self) -> History:
         return find_dataset(self._store, self._id)
 
-    def _change(self, operation: Operation, edit: Edit, said: Said) -> VersionLine:
-        taken = change(self._store, self._id, operation, edit, said, self._speaker)
+    def _change(self, operation: Operation, edit: Edit, said: Said, added: Manifest = ()) -> VersionLine:
+        taken = change(self._store, self._id, operation, edit, said, self._speaker, added=added)
         history = taken.history if taken else self._history
         return version_line(history, taken.made if taken else history.head)
 

@@ -15,17 +15,20 @@ from ..rules.folders import at_and_above
 from .adding import add
 from .dataset_steps import Edit
 from .layout import Store
-from .manifests import read_manifest
+from .manifests import Stored, read_manifest
 
 
 def gather(
     store: Store, cwd: Path, paths: Sequence[str], *, below: str | None = None, keep: bool = True
-) -> list[ManifestEntry]:
+) -> Sequence[ManifestEntry]:
     """The entries of files and folders, whose bytes are in the store then, unless not to `keep` them is asked for.
 
-    Of one folder alone the content is taken; several paths keep their names. `below` is the folder in the dataset that
-    they go to. Raises SourceError, StoreError, UsageError.
+    Of one folder alone the content is taken, and not read again (`Stored`); several paths keep their names. `below` is
+    the folder in the dataset that they go to. Raises SourceError, StoreError, UsageError.
     """
+    if len(paths) == 1 and not folder_of(below) and (cwd / paths[0]).is_dir():
+        added = add(store, cwd / paths[0], keep=keep)
+        return Stored(store, added.manifest, files=added.files, size=added.size)
     found: dict[str, ManifestEntry] = {}
     for path in paths:
         source = cwd / path

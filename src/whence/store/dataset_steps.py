@@ -23,7 +23,7 @@ from ..rules.versions import FIRST, Level, Version, after_change, after_release
 from .dataset_references import Found, find_dataset
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
 from .layout import Store
-from .manifests import put_manifest, read_manifest
+from .manifests import Stored, counts_of, put_manifest, read_manifest
 from .speaker import Speaker
 
 Edit = Callable[[Manifest], list[ManifestEntry]]
@@ -68,7 +68,7 @@ def create(
     check_new_name(store, name)
     now = speaker.clock()
     identifier = new_id(now // 1_000_000, speaker.random(10))
-    whole = counts(manifest)
+    whole = counts_of(manifest)
     step = Step(
         number=0,
         operation=operation,
@@ -97,10 +97,12 @@ def change(
     speaker: Speaker,
     *,
     part: Part | None = None,
+    added: Manifest = (),
 ) -> Taken | None:
     """Make a developing version; nothing when the edit changes nothing. Raises UnresolvedError for two heads.
 
-    `part` is what the edit puts into a folder as a whole: a version of another dataset.
+    `part` is what the edit puts into a folder as a whole: a version of another dataset. `added` is all that it adds:
+    when that is the content already, the edit is not asked.
     """
     _must_be_writable(store)
     tried: str | None = None
@@ -109,6 +111,8 @@ def change(
         head = history.head
         if head.stated.digest == tried:
             raise _blocked(store, history)
+        if isinstance(added, Stored) and added.digest == head.manifest:
+            return None
         tried = head.stated.digest
         before = read_manifest(store, head.manifest)
         after = edit(before)
@@ -186,7 +190,7 @@ def produce(store: Store, name: str, manifest: Manifest, said: Said, speaker: Sp
             if not ids_of_name(store, name):
                 raise
     history = find_dataset(store, name)
-    taken = change(store, history.id, "produce", lambda _: list(manifest), said, speaker)
+    taken = change(store, history.id, "produce", lambda _: list(manifest), said, speaker, added=manifest)
     made = taken.made if taken else history.head
     return Found(history=history, made=made, floating=False)
 

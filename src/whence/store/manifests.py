@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import overload
+
 from ..errors import FormatError
 from ..records.data import ManifestEntry
 from ..records.encoding import decode
-from ..rules.contents import Manifest
+from ..rules.contents import Counts, Manifest, counts
 from ..rules.manifests import encode_manifest, manifest_faults
 from .layout import Store
 from .objects import put_bytes, read_object
+
+
+class Stored(Sequence[ManifestEntry]):
+    """A manifest that is an object of the store, read when an entry is asked for."""
+
+    def __init__(self, store: Store, digest: str, *, files: int, size: int) -> None:
+        self.digest = digest
+        self.files = files
+        self.size = size
+        """Bytes of all files."""
+        self._store = store
+        self._entries: list[ManifestEntry] | None = None
+
+    def _read(self) -> list[ManifestEntry]:
+        if self._entries is None:
+            self._entries = read_manifest(self._store, self.digest)
+        return self._entries
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    @overload
+    def __getitem__(self, at: int) -> ManifestEntry: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ManifestEntry]: ...
+    def __getitem__(self, at: int | slice) -> ManifestEntry | list[ManifestEntry]:
+        return self._read()[at]
+
+    def __iter__(self) -> Iterator[ManifestEntry]:
+        return iter(self._read())
+
 
 MOST_SHOWN = 5
 """Faults that an error names."""
@@ -16,7 +50,14 @@ MOST_SHOWN = 5
 
 def put_manifest(store: Store, manifest: Manifest) -> str:
     """Keep the manifest; its digest. Raises OSError."""
-    return put_bytes(store, encode_manifest(manifest))
+    return manifest.digest if isinstance(manifest, Stored) else put_bytes(store, encode_manifest(manifest))
+
+
+def counts_of(manifest: Manifest) -> Counts:
+    """How much it names."""
+    if isinstance(manifest, Stored):
+        return Counts(files=manifest.files, size=manifest.size)
+    return counts(manifest)
 
 
 def read_manifest(store: Store, digest: str) -> list[ManifestEntry]:
