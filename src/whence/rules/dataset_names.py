@@ -9,7 +9,7 @@ from ..ids import is_id
 
 LONGEST = 100
 
-_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_FORM = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 def check_dataset_name(name: str) -> str:
@@ -26,7 +26,7 @@ def check_dataset_name(name: str) -> str:
 def _fault(name: str) -> str | None:
     if len(name) > LONGEST:
         return f"found {len(name)} characters, expected at most {LONGEST}"
-    if not _FORM.fullmatch(name):
-        found = next((letter for letter in name if not _FORM.fullmatch("a" + letter)), name[:1])
+    if not re.fullmatch(_FORM, name):
+        found = next((letter for letter in name if not re.fullmatch(_FORM, "a" + letter)), name[:1])
         return f"found {found!r} in it" if found else "found nothing, expected a name"
     return "found an identifier, expected a name" if is_id(name) else None

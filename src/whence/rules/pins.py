@@ -16,8 +16,9 @@ from .versions import read_version
 VARIABLE = "WHENCE_DATA_"
 """What the variables begin with that say where pinned data lie."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
-_PLACE = re.compile(r"\{data\.([^{}]*)\}")
+# Compiled by `re` when first used: most runs pin nothing.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_PLACE = r"\{data\.([^{}]*)\}"
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -36,7 +37,7 @@ def read_pin(word: str) -> Pin:
     """`NAME=DATASET@VERSION`; without `NAME=` it is called as the dataset. Raises UsageError."""
     before, equals, after = word.partition("=")
     name, reference = (before, after) if equals else (word.partition("@")[0], word)
-    if not reference or not _NAME.fullmatch(name) or (not equals and is_id(name)):
+    if not reference or not re.fullmatch(_NAME, name) or (not equals and is_id(name)):
         raise UsageError(
             f"data {word!r}: expected NAME=DATASET@VERSION, the name of letters, digits, `.`, `_` and `-`",
             hint="for instance train=cifar@2.1.0",
@@ -100,7 +101,7 @@ def check_places(argv: Sequence[str], pins: Sequence[Pin]) -> None:
     """Raises UsageError for a `{data.NAME}` in a command that pins data, but none of this name."""
     names = {pin.name for pin in pins}
     for word in argv if pins else ():
-        for name in _PLACE.findall(word):
+        for name in re.findall(_PLACE, word):
             if name not in names:
                 raise UsageError(
                     f"found {{data.{name}}} in the command, and no --data of this name",
@@ -110,4 +111,4 @@ def check_places(argv: Sequence[str], pins: Sequence[Pin]) -> None:
 
 def with_places(argv: Sequence[str], folders: Mapping[str, str]) -> list[str]:
     """The command with folders in place of `{data.NAME}`; what is no pinned name stays as it is."""
-    return [_PLACE.sub(lambda found: folders.get(found[1], found[0]), word) for word in argv]
+    return [re.sub(_PLACE, lambda found: folders.get(found[1], found[0]), word) for word in argv]

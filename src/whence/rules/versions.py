@@ -21,7 +21,7 @@ EXAMPLE = "for instance 2.1.0, or 2.1.0.post1.dev3 for one that is not released"
 
 _NUMBER = "(0|[1-9][0-9]{0,8})"
 _ABOVE_ZERO = "([1-9][0-9]{0,8})"
-_FORM = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.post{_ABOVE_ZERO}\.dev{_ABOVE_ZERO})?", re.ASCII)
+_FORM = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.post{_ABOVE_ZERO}\.dev{_ABOVE_ZERO})?"
 
 
 class Version(msgspec.Struct, frozen=True, order=True):
@@ -66,7 +66,7 @@ def read_version(given: object) -> Version:
 
 
 def _of_text(text: str) -> Version:
-    match = _FORM.fullmatch(text)
+    match = re.fullmatch(_FORM, text)
     if match is None:
         raise _wrong(text)
     return Version(*(int(number or 0) for number in match.groups()))
@@ -86,7 +86,7 @@ def _wrong(given: object) -> UsageError:
 def _hint(given: object) -> str:
     if given in (None, "latest", "current", ""):
         return "leave the version out to take the current release; the record then says which it was"
-    if isinstance(given, str) and _FORM.fullmatch(given.strip().removeprefix("v")):
+    if isinstance(given, str) and re.fullmatch(_FORM, given.strip().removeprefix("v")):
         return f"did you mean {given.strip().removeprefix('v')}?"
     return "`whence data log NAME` lists the versions"
 
