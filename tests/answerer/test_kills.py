@@ -17,6 +17,7 @@ import pytest
 from observed import kill, state, wait_for
 
 from whence.recorder.observing import PASSED_BY
+from whence.recorder.target import tells_of_others
 
 OPENING = Path(__file__).parent.parent / "support" / "opening.py"
 PROCESSES = 4
@@ -101,11 +102,29 @@ def test_whoever_is_killed_the_command_does_what_it_would(observed: Any, who: st
     code = process.wait(60)
     wait_for((observed.work / "end").exists)
     assert sorted(path.read_text() for path in observed.work.glob("out.*")) == ["content"] * 40
-    assert code == {"parent": 70, "front": -9}.get(who, 4)
+    assert code == {"front": -9, "parent": 4 if tells_of_others() else 70}.get(who, 4)
     if who in ("answerer", "standby", "front"):
         wait_for(lambda: b'"finished"' in (observed.folder / "events.jsonl").read_bytes())
         assert {one.path for one in observed.seen} >= {os.fsencode(observed.work / f"out.{n}") for n in range(1, 41)}
         assert observed.observation["gaps"] == {"answerer": ["answerer died"], "standby": ["standby died"]}.get(who, [])
+
+
+@pytest.mark.parametrize("both", [("parent", "keeper"), ("keeper", "parent")], ids=" then ".join)
+@pytest.mark.parametrize("apart", [0, 0.3])
+def test_parent_and_keeper_killed_the_command_goes_on_and_the_front_ends(
+    observed: Any, both: tuple[str, str], apart: float
+) -> None:
+    (observed.work / "file").write_text("content")
+    script = f"echo $$ > started; while [ ! -e go ]; do sleep 0.01; done; {COPY}"
+    process = observed.start("sh", "-c", script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = int(wait_for(lambda: written(observed.work / "started")))
+    ours = dict(zip(("parent", "answerer", "standby", "keeper", "front"), above(command), strict=True))
+    for who in both:
+        os.kill(ours[who], signal.SIGKILL)
+        time.sleep(apart)
+    (observed.work / "go").touch()
+    assert process.wait(60) == (4 if tells_of_others() else 70)
+    assert (observed.work / "end").exists()
 
 
 @pytest.mark.parametrize("after", [n * 0.015 for n in range(12)])
@@ -118,7 +137,7 @@ def test_killed_at_any_moment_of_the_start_the_command_runs(observed: Any, who: 
     os.kill(ours, signal.SIGKILL)
     code = process.wait(60)
     wait_for((observed.work / "end").exists)
-    assert code in ((4, 70) if who == "parent" else (4,))
+    assert code == 4 or (who == "parent" and code == 70 and not tells_of_others())
 
 
 PATCH = """
@@ -176,7 +195,8 @@ def last(*given):
     execute(*given)
 parent._execute = last
 """
-    observed.run_patched(PATCH + patch, "sh", "-c", "echo once >> runs; sleep 1; echo end >> runs")
+    done = observed.run_patched(PATCH + patch, "sh", "-c", "echo once >> runs; sleep 1; echo end >> runs; exit 5")
+    assert done.returncode == (5 if tells_of_others() else 70)
     assert (observed.work / "runs").read_text() == "once\nend\n"
     assert b'"kind":"run.started"' in (observed.folder / "events.jsonl").read_bytes()
 

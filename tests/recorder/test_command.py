@@ -16,6 +16,7 @@ from slow_start import SLOW_START
 from workplace import LIMIT, wait_until
 
 from whence.recorder.relay import CHUNK
+from whence.recorder.target import tells_of_others
 
 PY = sys.executable
 SUPERVISE = Path(__file__).parent.parent / "support" / "supervise.py"
@@ -288,18 +289,38 @@ def test_the_whole_group_killed_is_recorded(supervised: Any) -> None:
     assert (ended["status"], ended["signal"]) == ("killed", "SIGKILL")
 
 
-def test_the_commands_parent_killed_is_lost_and_said(supervised: Any) -> None:
-    process = supervised.start("sh", "-c", "sleep 1; echo b", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def with_the_parent_killed(supervised: Any, argv: list[str]) -> tuple[int, bytes, bytes]:
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     command = supervised.awaited("run.started")["process"]["pid"]
     parent = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent, signal.SIGKILL)
     out, err = process.communicate(timeout=LIMIT)
-    assert (process.returncode, out) == (70, b"b\n")
-    assert b"its exit code will not be known" in err
+    return process.returncode, out, err
+
+
+@pytest.mark.skipif(not tells_of_others(), reason="this kernel does not tell how others ended")
+def test_with_the_commands_parent_killed_the_kernel_tells_how_it_ended(supervised: Any) -> None:
+    argv = supervised.argv("sh", "-c", "sleep 1; echo b; exit 7")
+    assert with_the_parent_killed(supervised, argv) == (7, b"b\n", b"")
     ended = supervised.event("run.ended")
-    assert ended["status"] == "lost"
+    assert (ended["status"], ended["exit_code"], ended["resources"].get("cpu_user")) == ("failed", 7, None)
     # Recorded until the command itself was gone, not until its parent was.
     assert ended["duration"] >= 0.9
+
+
+def test_with_the_commands_parent_killed_where_nobody_tells_it_is_lost_and_said(supervised: Any) -> None:
+    script = supervised.folder.parent / "silent.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(supervised.argv()[1]).parent)!r})\n"
+        "import supervise\nfrom whence.recorder import keeper, front, target\n"
+        "keeper.ended_status = target.ended_status = lambda *_: None\nfront.tells_of_others = lambda: False\n"
+        "sys.exit(supervise.main())\n"
+    )
+    argv = [PY, str(script), str(supervised.folder), "sh", "-c", "sleep 1; echo b"]
+    code, out, err = with_the_parent_killed(supervised, argv)
+    assert (code, out) == (70, b"b\n")
+    assert b"its exit code may not be known" in err
+    assert supervised.event("run.ended")["status"] == "lost"
 
 
 def test_the_keeper_killed_while_much_is_printed_breaks_no_pipe(supervised: Any, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from .parent import Ended, Job
 from .refusals import refusal
 from .relay import Relay
 from .starting import Starting
-from .target import Target
+from .target import Target, tells_of_others
 from .terminal import RawMode
 from .witness import next_signal
 
@@ -111,13 +111,13 @@ class Front:
 
     def _over(self) -> bool:
         if self._recorded:
-            return self._code is not None or self._reports.fd < 0
+            return self._code is not None or (self._reports.fd < 0 and not self._may_be_known())
         if not self._keeper_died:
             return False
-        if self._parent_died:
-            return self._code is None and (self.relay.idle or not self._command.alive())
+        if self._code is None:
+            return self._parent_died and not self._may_be_known() and (self.relay.idle or not self._command.alive())
         drained = self.relay.idle or (time.monotonic() >= self._ended_at + DRAIN and self.relay.settled)
-        return self._code is not None and drained
+        return drained
 
     def _turn(self) -> None:
         ready = self._poll()
@@ -132,6 +132,18 @@ class Front:
         if self.keys:
             self.keys.turn(ready)
         self._forward_due()
+        if self._parent_died and self._code is None and (status := self._command.status()) is not None:
+            self._told(Ended(status=status, at=time.monotonic()))
+
+    def _may_be_known(self) -> bool:
+        """Whether how the command ended may still be told, where its parent was killed."""
+        if not self._parent_died or not self._command.pid:
+            return False
+        if self._command.alive():
+            return self._ended_at == float("inf")
+        if self._ended_at == float("inf"):
+            self._end()
+        return time.monotonic() < self._ended_at + PATIENCE
 
     def _poll(self) -> dict[int, int]:
         sources = (self._reports.fd, self._keeper.fd, self._witness, self._signals)
@@ -155,7 +167,7 @@ class Front:
             return 50
         if self._waiting and self._command.pid:
             return max(0.0, self._waiting[0][1] - time.monotonic()) * 1000 + 1
-        return 50 if self._keeper_died and (self._code is not None or self._parent_died) else None
+        return 50 if self._parent_died or (self._keeper_died and self._code is not None) else None
 
     # What the others tell.
 
@@ -177,17 +189,20 @@ class Front:
                 case "stopped":
                     self._stop(int(words[1]))
                 case "ended":
-                    self._ended = Ended.parse(words)
-                    self._code = self._ended.shell_code
-                    if self.job.descriptors.interactive and self._ended.signal == signal.SIGINT:
-                        self.interrupted_at_the_terminal = True
-                    self._end()
+                    self._told(Ended.parse(words))
                 case "given":
                     self._give_up()
                 case _:
                     continue  # `continued` is for the keeper.
         if self._reports.ended_now() and self._code is None and not self._parent_died:
             self._nobody_reports()
+
+    def _told(self, ended: Ended) -> None:
+        self._ended = ended
+        self._code = ended.shell_code
+        if self.job.descriptors.interactive and ended.signal == signal.SIGINT:
+            self.interrupted_at_the_terminal = True
+        self._end()
 
     def _nobody_reports(self) -> None:
         """The command's parent was killed, or all that were to start the command, and the keeper with them."""
@@ -196,7 +211,8 @@ class Front:
             self._command.found(self.job.begun.pid)
         if self._command.pid:
             self._parent_died = True
-            self._say("the process that waits for the command was killed; its exit code will not be known")
+            if not tells_of_others():
+                self._say("the process that waits for the command was killed; its exit code may not be known")
         elif (reports := self._starting.again()) is not None:
             self._reports = Lines(reports)
         else:

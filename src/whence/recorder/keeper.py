@@ -19,7 +19,7 @@ from ..records.events import Event, OutputCaptured, RunEnded
 from ..records.result import Output, PrintedTo
 from ..records.run import Process
 from ..system.descriptors import release
-from ..system.processes import identity, is_stopped, start_time
+from ..system.processes import ended_status, identity, is_stopped, start_time
 from ..system.threads import begun
 from .descriptors import Channel, PassedFile
 from .ending import Usage, never_ran, never_started, not_known, run_ended
@@ -41,6 +41,9 @@ RELEASE = 0.05
 
 WAKE = 0.05
 """Seconds after the command goes on in which the front must go on, too."""
+
+COLLECTED = 0.2
+"""Seconds in which the end of a command is told whose parent was killed."""
 
 TAIL = 16 << 10
 """Bytes of a stream's end in which the reason of a failure is looked for."""
@@ -247,7 +250,7 @@ class Keeper:
             self._pidfd = -1
 
     def _parent_gone(self) -> None:
-        """Somebody killed the command's parent: watch the command itself, whose end will be known but not how."""
+        """Somebody killed the command's parent: watch the command itself, and ask the kernel how it ended."""
         if self._over_at != float("inf"):
             return
         if not self._pid and not self.job.begun.pid:
@@ -273,8 +276,17 @@ class Keeper:
         if self._watch:
             self._watch.passed_by()
 
+    def _without_parent(self) -> Ended | None:
+        """How the command ended, from the kernel, whom somebody else lets know at once that it is collected."""
+        until = time.monotonic() + COLLECTED
+        while (status := ended_status(self._pid, self._pidfd)) is None and time.monotonic() < until:
+            time.sleep(0.01)
+        return None if status is None else Ended(status=status, at=time.monotonic())
+
     def _command_gone(self) -> None:
         if self._over_at == float("inf"):
+            if self._pidfd >= 0:
+                self._ended = self._without_parent()
             self._stop_watching()
 
     # What is printed.

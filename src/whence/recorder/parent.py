@@ -54,19 +54,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How the command ended, by the kernel's word."""
+    """How the command ended, by the kernel's word; no more than the status where the parent was killed."""
 
     status: int
     """As `wait` gives it."""
     at: float
     """By the monotonic clock."""
-    cpu_user: float
-    cpu_system: float
-    peak: int
+    cpu_user: float | None = None
+    cpu_system: float | None = None
+    peak: int = 0
     """Bytes; includes what this parent itself had when it forked (`floor`)."""
-    floor: int
-    read: int | None
-    written: int | None
+    floor: int = 0
+    read: int | None = None
+    written: int | None = None
 
     @property
     def exit_code(self) -> int | None:

@@ -6,7 +6,16 @@ import os
 import select
 import signal
 
-from ..system.processes import is_stopped
+from ..system.processes import ended_status, is_stopped
+from .choosing import kernel
+
+TELLS = (6, 15)
+"""The first kernel that tells whoever has a descriptor of a process how it ended."""
+
+
+def tells_of_others() -> bool:
+    """Whether the end of a process that is not our child can be known."""
+    return kernel(os.uname().release) >= TELLS
 
 
 class Target:
@@ -38,6 +47,10 @@ class Target:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         return not poll.poll(0)
+
+    def status(self) -> int | None:
+        """How it ended, where nobody waits for it; nothing as long as it is not known."""
+        return ended_status(self.pid, self._fd) if self._fd >= 0 and not self.alive() else None
 
     def stopped(self) -> bool:
         """Whether job control holds it now; unknown counts as held, and one that is gone is held by nobody."""
