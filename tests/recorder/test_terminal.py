@@ -330,3 +330,42 @@ def front_of(pid: int) -> int:
 
 def keeper_of(pid: int) -> int:
     return ours_above(pid)[-2]
+
+
+@pytest.mark.parametrize("above", ["nobody", "a shell without job control"])
+def test_control_z_is_ignored_where_no_shell_would_continue_it(
+    tmp_path: Path, ours: Callable[[str], str], above: str
+) -> None:
+    # No program is started meanwhile: a shell that waits for one to be executed would not be seen to stop.
+    command = ours("echo rea''dy; while [ ! -e go ]; do :; done; echo en''d; exit 6")
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        script = f"exec {command}" if above == "nobody" else f"{command}; exit $?"
+        os.execvp("sh", ["sh", "-c", script])
+    shown = read_until(fd, b"ready")
+    os.write(fd, b"\x1a")
+    shown += read_until(fd, b"^Z")
+    time.sleep(0.2)
+    (tmp_path / "go").touch()
+    shown += read_until(fd, b"end")
+    _, status = os.waitpid(pid, 0)
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(status) == 6, shown
+
+
+def read_until(fd: int, word: bytes) -> bytes:
+    seen, deadline = b"", time.monotonic() + LIMIT
+    while word not in seen:
+        assert time.monotonic() < deadline, seen
+        if select.select([fd], [], [], 0.1)[0]:
+            seen += os.read(fd, 65536)
+    return seen
+
+
+def test_a_stop_in_a_session_without_a_shell_is_ignored_as_without_us(supervised: Any) -> None:
+    process = supervised.start(
+        "sh", "-c", "kill -TSTP $$; echo x; exit 3", stdout=subprocess.PIPE, start_new_session=True
+    )
+    out, _ = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out) == (3, b"x\n")

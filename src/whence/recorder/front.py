@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 from ..records.events import RunEnded
 from ..system.descriptors import release
+from ..system.processes import is_orphaned
 from .descriptors import Channel
 from .ending import Usage, never_started, run_ended
 from .keeper import DRAIN
@@ -116,8 +117,7 @@ class Front:
             return False
         if self._code is None:
             return self._parent_died and not self._may_be_known() and (self.relay.idle or not self._command.alive())
-        drained = self.relay.idle or (time.monotonic() >= self._ended_at + DRAIN and self.relay.settled)
-        return drained
+        return self.relay.idle or (time.monotonic() >= self._ended_at + DRAIN and self.relay.settled)
 
     def _turn(self) -> None:
         ready = self._poll()
@@ -309,6 +309,8 @@ class Front:
     def _hand_on(self, now: float) -> None:
         while self._waiting and self._waiting[0][1] <= now:
             number, _ = self._waiting.pop(0)
+            if number == signal.SIGCONT:
+                self._command.send_to_group(number)
             self._command.send(number)
 
     def _to_the_group(self, number: int) -> None:
@@ -343,6 +345,10 @@ class Front:
         matters: a SIGCONT that comes now takes back the signal that is pending.
         """
         if not self._command.stopped():
+            return
+        if number != signal.SIGSTOP and is_orphaned():
+            # The kernel ignores a stop in such a group; the terminal of ours made it one that it takes.
+            self._command.send_to_group(signal.SIGCONT)
             return
         if self._raw:
             self._raw.leave()

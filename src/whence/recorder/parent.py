@@ -17,6 +17,7 @@ import signal
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import msgspec
@@ -118,6 +119,7 @@ def parent(job: Job, reports: Sequence[int], life: int, watched: Watched | None 
     if refusal == ANEW:
         os.waitpid(pid, 0)
         pid, refusal = _start(job, reports, ignored, None)
+    _leave_the_session(job)
     start = start_time(pid)
     floor = resident(os.getpid())
     keep_only([life, *reports, *(watched.keeps if watched else ())])
@@ -134,6 +136,14 @@ def parent(job: Job, reports: Sequence[int], life: int, watched: Watched | None 
     if job.descriptors.interactive:
         os.read(life, 1)
     os._exit(0)
+
+
+def _leave_the_session(job: Job) -> None:
+    """The command's group is not to be one that somebody of its session watches, unless it would be without us: else
+    its stops were no longer ignored where no shell would ever end them."""
+    if not job.descriptors.interactive:
+        with suppress(PermissionError):  # Who was started anew leads a group.
+            os.setsid()
 
 
 def _start(job: Job, reports: Sequence[int], ignored: set[int], watched: Watched | None) -> tuple[int, bytes]:

@@ -278,6 +278,20 @@ def _switches(pid: int) -> bytes:
     return status[status.find(b"voluntary_ctxt_switches") :]
 
 
+def is_orphaned() -> bool:
+    """Whether nobody would continue our process group if it was stopped: no shell of our session stands above it
+    (POSIX, 3.264 "orphaned process group"; of its members those that we come of are looked at)."""
+    group, session, pid = os.getpgrp(), os.getsid(0), os.getpid()
+    while pid > 1:
+        try:
+            if os.getpgid(pid) != group:
+                return os.getsid(pid) != session
+        except (ProcessLookupError, PermissionError):
+            return True
+        pid = parent_of(pid) or 0
+    return True
+
+
 def parent_of(pid: int) -> int | None:
     """The parent's number; nothing when the process is gone or /proc does not say."""
     fields = _stat(pid)
