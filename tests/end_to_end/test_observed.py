@@ -840,3 +840,58 @@ def test_an_input_that_another_process_has_mapped_for_writing_may_have_changed(
     assert len(changed) == 1 and changed[0][0] == "unknown" and WRITTEN_TO in changed[0][1]
     again = workplace.record("sh", "-c", "cat *.bin > /dev/null")
     assert [one["changed"] for one in again["inputs"]] == ["no"]
+
+
+# Bytes that were put back before the end.
+
+
+PUT_BACK = """
+import os, sys, time
+path, go, done = sys.argv[1:]
+while not os.path.exists(go):
+    time.sleep(0.01)
+content, stat = open(path, "rb").read(), os.stat(path)
+os.chmod(path, 0o644)
+open(path, "wb").write(b"evil" + content[4:])
+open(done, "w")
+while os.path.exists(done):
+    time.sleep(0.01)
+open(path, "wb").write(content)
+os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+open(go + ".back", "w")
+"""
+
+READ_MEANWHILE = """
+touch go; while [ ! -e done ]; do sleep 0.01; done; cat "$1"; sleep 0.5; rm done
+while [ ! -e go.back ]; do sleep 0.01; done
+"""
+
+
+@pytest.mark.parametrize("how", ["declared file", "declared folder", "pinned"])
+def test_an_input_that_was_other_while_it_was_read_and_put_back_is_no_unchanged_one(
+    workplace: Workplace, how: str
+) -> None:
+    workplace.write("data/a.csv", "true,1\n")
+    workplace.write("put_back.py", PUT_BACK)
+    workplace.write("read.sh", READ_MEANWHILE)
+    options, path = ["--input", "data/a.csv" if how == "declared file" else "data"], "data/a.csv"
+    if how == "pinned":
+        workplace.whence("data", "create", "set", "data").ok()
+        record = workplace.record("true", options=("--data", "set@0.1.0"))
+        options, path = ["--data", "set@0.1.0"], record["inputs"][0]["path"] + "/a.csv"
+    time.sleep(2.1)  # Older than caches take for new.
+    other = workplace.start([sys.executable, "put_back.py", path, "go", "done"])
+    record = workplace.record("sh", "read.sh", path, options=options)
+    assert other.wait() == 0
+    (item,) = [item for item in record["inputs"] if item["how"] in ("declared", "pinned")]
+    assert (item["changed"], item["digest_after"]) == ("yes", "sha256:" + hashlib.sha256(b"evil,1\n").hexdigest())
+    assert "when it was opened" in item["because"]
+    assert workplace.whence("cat", "@:output").ok().out == "evil,1\n"
+
+
+def test_an_input_that_was_only_touched_is_unchanged_where_every_open_was_seen(workplace: Workplace) -> None:
+    workplace.write("a.csv", "true,1\n")
+    record = workplace.record("sh", "-c", "cat a.csv; touch -d yesterday a.csv", options=("--input", "a.csv"))
+    assert (record["inputs"][0]["changed"], record["inputs"][0]["because"]) == ("no", None)
+    unseen = workplace.record("sh", "-c", "cat a.csv; touch a.csv", options=("--input", "a.csv", "--observe", "off"))
+    assert unseen["inputs"][0]["changed"] == "unknown" and "touched" in unseen["inputs"][0]["because"]

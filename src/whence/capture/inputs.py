@@ -20,6 +20,9 @@ from .places import Found, Mounts, find, one_each
 
 How = Literal["pinned", "declared", "observed"]
 
+TOUCHED = "it was written to or touched while the run was going; at the end it had the bytes of the start again"
+"""Why an input may have been another one meanwhile, though its digest is the same."""
+
 RACY = 2 * 10**9
 """Nanoseconds: a file that was this young when it was read may have changed since within one tick of its clock."""
 
@@ -158,7 +161,9 @@ class InputDigest(DigestingInput):
             let_pass(error)
             return "unknown", None, f"it could not be read again: {error.strerror or error}"
         after = again.result.digest
-        return ("no" if after == self.measured.digest else "yes"), after, None
+        if after != self.measured.digest:
+            return "yes", after, None
+        return ("no", after, None) if self.measured.files is not None else ("unknown", after, TOUCHED)
 
     def _moved_before(self) -> bool:
         """A pending file that was edited between the start and its digest."""

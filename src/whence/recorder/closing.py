@@ -13,11 +13,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ..capture.inputs import InputDigest
 from ..capture.outputs import Expected
 from ..errors import WhenceError
 from ..handlers import came_from_handler
 from ..records import events
-from ..records.encoding import encode, timestamp
+from ..records.data import ManifestEntry
+from ..records.encoding import decode, encode, timestamp
 from ..records.record import Record
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
@@ -212,10 +214,27 @@ def _inputs(launch: Launch, enough: Callable[[], bool]) -> None:
             launch.keep_input(one)
             launch.recording.state(one.digested("end"))
         opened = _was_opened(launch, one.found.absolute)
-        launch.recording.state(replace(one.check("end", enough), opened=opened))
+        launch.recording.state(_as_opened(launch, one, replace(one.check("end", enough), opened=opened)))
     for pinned in launch.pins:
         opened = _was_opened(launch, os.fspath(pinned.folder))
-        launch.recording.state(pinned.check(launch.around.store, "end", opened))
+        checked = pinned.check(launch.around.store, "end", opened)
+        if launch.observed is not None and opened:
+            checked = pinned.as_opened(launch.around.store, checked, launch.observed)
+        launch.recording.state(checked)
+
+
+def _as_opened(launch: Launch, one: InputDigest, checked: events.InputChecked) -> events.InputChecked:
+    """The check, as far as what was opened tells more."""
+    path, measured = one.found.absolute, one.measured
+    if launch.observed is None or path is None or measured is None:
+        return checked
+    from .held_against import file_as_opened, folder_as_opened  # the observation is there
+
+    if measured.files is None:
+        return file_as_opened(checked, measured.stat, measured.digest, path, launch.observed)
+    entries = decode(measured.manifest or b"[]", list[ManifestEntry], where=path)
+    digests = {entry.path: entry.digest for entry in entries}
+    return folder_as_opened(checked, digests, path, launch.observed)
 
 
 def _was_opened(launch: Launch, path: str | None) -> bool | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,6 +59,8 @@ from .recording import Recording
 from .request import Request, Surroundings
 
 if TYPE_CHECKING:
+    from ..rules.observation import FileUse
+    from ..rules.seen import Identity
     from .pins import Pinned
 
 NO_OUTPUT = "not captured: recorded from inside Python; `whence run` captures output"
@@ -71,6 +73,10 @@ class Observed(Protocol):
     def state_so_far(self) -> None: ...
     def settle(self, enough: Callable[[], bool], pending: list[Pending]) -> None: ...
     def was_opened(self, path: str) -> bool | None: ...
+    @property
+    def saw_all(self) -> bool: ...
+    def opened_at(self, path: str) -> Mapping[str, FileUse]: ...
+    def measured(self, opened: Identity | None) -> Measured | None: ...
 
 
 class Kept(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -18,6 +18,10 @@ from ..rules.pins import Pin
 from ..store.dataset_references import Found, find_version
 from ..store.laid_out import changed_there, data_folder, lay_out
 from ..store.layout import Store
+from ..store.manifests import read_manifest
+
+if TYPE_CHECKING:
+    from .held_against import Opened
 
 NAMED = 3
 """Changed files that are named; the rest is counted."""
@@ -89,6 +93,17 @@ class Pinned(msgspec.Struct, kw_only=True):
             return checked("no", None)
         more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
         return checked("yes", f"not as the version has it at the end: {', '.join(map(repr, wrong[:NAMED]))}{more}")
+
+    def as_opened(self, store: Store, checked: InputChecked, observed: Opened) -> InputChecked:
+        """The check, as far as what was opened tells more."""
+        try:
+            manifest = read_manifest(store, self.found.made.manifest)
+        except WhenceError:
+            return checked
+        from .held_against import folder_as_opened  # with the observation
+
+        digests = {entry.path: entry.digest for entry in manifest}
+        return folder_as_opened(checked, digests, os.fspath(self.folder), observed)
 
 
 def find_pins(store: Store, pins: Sequence[Pin]) -> tuple[list[Pinned], list[RefusedError]]:

@@ -61,8 +61,8 @@ class Settling:
         self._launch = observed.launch
         self._before_run = BeforeRun(observed.launch)
         self._pending: list[Pending] = []
-        self._opened: set[str] = set()
-        """Every path that was read, where something is declared that it could be; not what is counted only."""
+        self._opened: dict[str, FileUse] = {}
+        """By each path that was read, where something is declared that it could be; not what is counted only."""
         self._settled = False
         self._counts: dict[str, int] = {}
         self._uses: dict[Word, dict[str, FileUse]] = {}
@@ -93,13 +93,27 @@ class Settling:
         """Whether the command opened a file there, or below; nothing when silence proves nothing."""
         if not self._settled:
             return None
-        real = os.path.realpath(path)
-        if any(one in self._opened for one in (path, real)):
+        if self.opened_at(path):
             return True
-        below = (path.rstrip("/") + "/", real + "/")
-        if any(one.startswith(below) for one in self._opened):
-            return True
-        return False if self._observed.complete and not self._observed.all_gaps() else None
+        return False if self.saw_all else None
+
+    def opened_at(self, path: str) -> dict[str, FileUse]:
+        """The files that were read there or below, by the rest of their paths."""
+        found: dict[str, FileUse] = {}
+        for folder in {path.rstrip("/"), os.path.realpath(path)}:
+            start = folder + "/"
+            found |= {one[len(start) :]: use for one, use in self._opened.items() if one.startswith(start)}
+            found |= {"": self._opened[folder]} if folder in self._opened else {}
+        return found
+
+    @property
+    def saw_all(self) -> bool:
+        """Whether silence proves something."""
+        return self._settled and self._observed.complete and not self._observed.all_gaps()
+
+    def measured(self, opened: Identity | None) -> Measured | None:
+        """The digest of what was opened, where it is known."""
+        return self._observed.measured(opened)
 
     # Sorting.
 
@@ -116,7 +130,7 @@ class Settling:
         if found not in ("library", "system", "cache", "device", "ignored"):
             self._uses.setdefault(found, {})[path] = use
             if use.read and (self._launch.inputs or self._launch.pins):
-                self._opened.add(path)
+                self._opened[path] = use
 
     def _sort_library(self, use: FileUse, path: str) -> None:
         """Shared libraries are programs; those of an installed package are counted, unless they change results."""
