@@ -13,7 +13,7 @@ import pytest
 from accounts import folder_of_nobody
 
 from whence.capture.hashing import never
-from whence.capture.inputs import InputDigest, declare, digest_all
+from whence.capture.inputs import TOUCHED, InputDigest, declare, digest_all
 from whence.capture.outputs import Expected
 from whence.capture.places import Mounts, statements
 from whence.errors import RefusedError, UsageError
@@ -219,11 +219,13 @@ def test_a_change_under_the_run_is_seen_at_the_end(tmp_path: Path, change: str) 
     assert (checked.changed, checked.digest_after) == ("yes", sha256(path.read_bytes()))
 
 
-def test_a_rewrite_with_the_same_bytes_is_no_change(tmp_path: Path) -> None:
+def test_a_rewrite_with_the_same_bytes_is_none_that_is_certain(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv")
     one = digested(tmp_path, "a.csv")
     path.write_bytes(b"1,2\n")
-    assert one.check("end").changed == "no"
+    checked = one.check("end")
+    assert (checked.changed, checked.because) == ("unknown", TOUCHED)
+    assert checked.digest_after == sha256(path.read_bytes())
 
 
 def test_a_file_that_is_gone_has_changed(tmp_path: Path) -> None:
