@@ -246,6 +246,15 @@ def _(place: Workplace) -> None:
     assert place.whence("data", "add", "one", "settings.json", "--as", "../out").code == 2
 
 
+@shows(*(f"data {verb} --{option}" for verb in ("create", "add") for option in ("sql", "from", "parameter")))
+def _(place: Workplace) -> None:
+    words = ("--sql", "SELECT $n AS n", "--from", "duckdb://", "--parameter")
+    place.whence("data", "create", "one", *words, "n=1").ok()
+    assert _paths(place, "one") == ["one.parquet"]
+    place.whence("data", "add", "one", *words, "n=2").ok()
+    assert _version(place, "show", "one@0.1.0.post1.dev1")["parameters"]["parameters"] == {"n": 2}
+
+
 @shows("data create --reference", "data add --reference")
 def _(place: Workplace) -> None:
     place.whence("data", "create", "one", "data.csv", "--reference").ok()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ..records.dataset import Operation
+from ..rules.addresses import Scalar
 from ..rules.contents import Manifest, difference
 from ..rules.history import History, Made
 from ..rules.secrets import Secrets
 from ..rules.versions import Level, Version, read_version
-from ..store.dataset_changes import addition, gather, removal
+from ..store.dataset_changes import addition, removal
 from ..store.dataset_references import find_dataset
 from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.speaker import Speaker
+from .dataset_sources import Source, gather_source
 from .dataset_view import (
     DifferenceShown,
     FileLine,
@@ -95,18 +99,24 @@ class RecordedDataset:
 
     def add(
         self,
-        paths: Paths,
+        paths: Paths = (),
         *,
         below: str | None = None,
         because: str | None = None,
         description: str | None = None,
         reference: bool = False,
+        sql: str | None = None,
+        url: str | None = None,
+        parameters: Mapping[str, Scalar] | None = None,
     ) -> VersionLine:
         """Add files and folders, or put them in place of those of their names; the version that this makes, or the
         newest one where nothing changes. `below` is the folder in the dataset that they go to; with `reference` only
-        digests are noted. Raises SourceError, StoreError, UsageError."""
-        entries = gather(self._store, self._cwd, _listed(paths), below=below, keep=not reference)
-        return self._change("add", addition(entries), self._said(because, description), entries)
+        digests are noted. Instead of paths, `sql` is a query of the database at `url`, with its `parameters`; its rows
+        are frozen to a Parquet file, which `below` names. Raises SourceError, StoreError, UsageError, LibraryError."""
+        source = source_of(paths, below, reference, sql, url, parameters)
+        taking = gather_source(self._store, self._cwd, self.name, source, self._secrets(), self._speaker.clock())
+        said = replace(self._said(because, description), parameters=taking.parameters)
+        return self._change("add", addition(taking.entries), said, taking.entries)
 
     def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
         """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""
@@ -143,17 +153,30 @@ def create_dataset(
     store: Store,
     cwd: Path,
     name: str,
-    paths: Paths,
+    source: Source,
     *,
-    below: str | None,
-    reference: bool,
     said: Said,
+    secrets: Secrets,
     speaker: Speaker,
 ) -> str:
-    """Make a dataset of files and folders; its identifier. Raises UsageError for a name that is taken or none."""
+    """Make a dataset; its identifier. Raises UsageError for a name that is taken or none."""
     check_new_name(store, name)
-    entries = gather(store, cwd, _listed(paths), below=below, keep=not reference)
-    return create(store, name, entries, said, speaker).history.id
+    taking = gather_source(store, cwd, name, source, secrets, speaker.clock())
+    return create(store, name, taking.entries, replace(said, parameters=taking.parameters), speaker).history.id
+
+
+def source_of(
+    paths: Paths,
+    below: str | None,
+    reference: bool,
+    sql: str | None,
+    url: str | None,
+    parameters: Mapping[str, Scalar] | None,
+) -> Source:
+    """What Python code asks for."""
+    return Source(
+        paths=_listed(paths), below=below, reference=reference, sql=sql, url=url, parameters=dict(parameters or {})
+    )
 
 
 def _made(history: History, version: VersionLike | None) -> Made:

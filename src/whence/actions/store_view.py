@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..records.record import Record
+from ..rules.addresses import Scalar
 from ..rules.matching import look_up
 from ..rules.query import All, parse
 from ..rules.secrets import Secrets
@@ -19,7 +20,7 @@ from .content import find_content
 from .dataset_view import list_datasets
 from .fetching import fetch
 from .listing import Choice, as_builtins, records
-from .recorded_dataset import Paths, RecordedDataset, create_dataset
+from .recorded_dataset import Paths, RecordedDataset, create_dataset, source_of
 from .references import resolve_run
 from .view import view_record
 
@@ -90,19 +91,23 @@ class StoreView:
     def create_dataset(
         self,
         name: str,
-        paths: Paths,
+        paths: Paths = (),
         *,
         below: str | None = None,
         because: str | None = None,
         description: str | None = None,
         reference: bool = False,
+        sql: str | None = None,
+        url: str | None = None,
+        parameters: Mapping[str, Scalar] | None = None,
     ) -> RecordedDataset:
-        """Make a dataset of files and folders; its first version, 0.1.0, is a release. Raises UsageError for a name
-        that is taken or none, SourceError, StoreError."""
-        said = said_masked(self._secrets(), because, description)
-        made = create_dataset(
-            self._store, self._cwd, name, paths, below=below, reference=reference, said=said, speaker=self._speaker
-        )
+        """Make a dataset of files and folders, or of a query's rows; its first version, 0.1.0, is a release. The
+        arguments are those of `RecordedDataset.add`. Raises UsageError for a name that is taken or none, SourceError,
+        StoreError, LibraryError."""
+        secrets = self._secrets()
+        source = source_of(paths, below, reference, sql, url, parameters)
+        said = said_masked(secrets, because, description)
+        made = create_dataset(self._store, self._cwd, name, source, said=said, secrets=secrets, speaker=self._speaker)
         return self._dataset(made)
 
     def _dataset(self, identifier: str) -> RecordedDataset:

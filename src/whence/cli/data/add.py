@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...store.dataset_changes import addition, gather
+from ...store.dataset_changes import addition
 from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import change
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
-from .words import DATASET, add_reasons, add_sources, said, tell
+from .sources import add_sources, gathered
+from .words import DATASET, add_reasons, said, tell
 
 
 def parser() -> CommandParser:
@@ -20,6 +21,7 @@ def parser() -> CommandParser:
         examples=(
             "whence data add cifar data/cifar --because '200 more pictures'",
             "whence data add cifar labels.csv --as meta",
+            "whence data add old --sql 'SELECT * FROM people WHERE age > :a' --from sqlite:///p.db --parameter a=65",
         ),
     )
     parser.add_argument("dataset", metavar="NAME", help=DATASET)
@@ -32,8 +34,9 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
-    entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
-    reasons = said(place, options.because, options.description)
+    taking = gathered(place, history.name, options)
+    entries = taking.entries
+    reasons = said(place, options.because, options.description, taking.parameters)
     taken = change(place.store, history.id, "add", addition(entries), reasons, speaker(place.setting), added=entries)
     tell(history, taken, as_json=options.json)
     return 0

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...store.dataset_changes import gather
 from ...store.dataset_steps import check_new_name, create
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
-from .words import add_reasons, add_sources, said, tell
+from .sources import add_sources, gathered
+from .words import add_reasons, said, tell
 
 
 def parser() -> CommandParser:
     parser = CommandParser(
         "data create",
-        "Make a dataset of files and folders. Their bytes are copied into the store; the first version, 0.1.0, is a"
-        " release. Of one folder the content is taken, several paths keep their names.",
+        "Make a dataset of files and folders, or of the rows of a query. Their bytes are copied into the store; the"
+        " first version, 0.1.0, is a release. Of one folder the content is taken, several paths keep their names.",
         examples=(
             "whence data create cifar data/cifar --description 'the ten classes'",
             "whence data create labels labels.csv classes.txt",
             "whence data create scans /mnt/scans --reference",
+            "whence data create visits --sql 'SELECT * FROM visits' --from postgresql://clinic/records",
         ),
     )
     parser.add_argument("name", metavar="NAME", help="letters, digits, `.`, `_` and `-`")
@@ -32,8 +33,8 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place(makes=True)
     check_new_name(place.store, options.name)
-    entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
-    reasons = said(place, options.because, options.description)
-    taken = create(place.store, options.name, entries, reasons, speaker(place.setting))
+    taking = gathered(place, options.name, options)
+    reasons = said(place, options.because, options.description, taking.parameters)
+    taken = create(place.store, options.name, taking.entries, reasons, speaker(place.setting))
     tell(taken.history, taken, as_json=options.json)
     return 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
 from ...actions.dataset_view import dataset_line, version_line
 from ...rules.history import History
 from ...store.dataset_steps import Said, Taken, said_masked
@@ -14,24 +19,18 @@ DATASET = "a dataset, by its name or id"
 VERSION = "a version, NAME@2.1.0; without a version the current release"
 
 
-def add_sources(parser: CommandParser) -> None:
-    """The options that say what is taken."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file or folder")
-    parser.add_argument("--as", dest="below", metavar="FOLDER", help="where it goes in the dataset; without: the top")
-    parser.add_argument(
-        "--reference", action="store_true", help="note the digests only; the bytes stay where they are, and only there"
-    )
-
-
 def add_reasons(parser: CommandParser) -> None:
     """The options that say why, and what the dataset is."""
     parser.add_argument("--because", metavar="TEXT", help="why, in a sentence; stays with the version")
     parser.add_argument("--description", metavar="TEXT", help="what the dataset is, from now on")
 
 
-def said(place: Place, because: str | None, description: str | None) -> Said:
+def said(
+    place: Place, because: str | None, description: str | None, parameters: Mapping[str, Any] | None = None
+) -> Said:
     """What is said with a step."""
-    return said_masked(secrets_of(place.setting, place.policy), because, description)
+    reasons = said_masked(secrets_of(place.setting, place.policy), because, description)
+    return replace(reasons, parameters=dict(parameters or {}))
 
 
 def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:

@@ -1,0 +1,47 @@
+"""What `create` and `add` share: the words that say what is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...actions.dataset_sources import Gathered, Source, gather_source
+from ...rules.addresses import read_parameters
+from ...wiring import secrets_of
+from ..arguments import CommandParser, Place
+from ..speaking import speaker
+
+
+def add_sources(parser: CommandParser) -> None:
+    """The options that say what is taken."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "--as", dest="below", metavar="FOLDER", help="where it goes in the dataset; of a query: the file, NAME.parquet"
+    )
+    parser.add_argument(
+        "--reference", action="store_true", help="note the digests only; the bytes stay where they are, and only there"
+    )
+    parser.add_argument("--sql", metavar="QUERY", help="freeze the rows of a query to a Parquet file, instead of files")
+    parser.add_argument(
+        "--from",
+        dest="url",
+        metavar="URL",
+        help="what is asked: sqlite:///FILE, duckdb:///FILE, duckdb://, postgresql://…",
+    )
+    parser.add_argument(
+        "--parameter", action="append", default=[], metavar="K=V",
+        help="a parameter of the query: :K in SQLite, $K in DuckDB, %%(K)s in PostgreSQL",
+    )  # fmt: skip
+
+
+def gathered(place: Place, name: str, options: Any) -> Gathered:
+    """What is taken, in the store. Raises UsageError, SourceError, StoreError, LibraryError."""
+    source = Source(
+        paths=options.paths,
+        below=options.below,
+        reference=options.reference,
+        sql=options.sql,
+        url=options.url,
+        parameters=read_parameters(options.parameter),
+    )
+    secrets = secrets_of(place.setting, place.policy)
+    return gather_source(place.store, place.setting.cwd, name, source, secrets, speaker(place.setting).clock())
