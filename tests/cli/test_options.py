@@ -260,6 +260,7 @@ def _(place: Workplace) -> None:
     place.whence("data", "create", "one", "data.csv", "--reference").ok()
     place.whence("data", "add", "one", "settings.json", "--reference").ok()
     assert _version(place, "show", "one")["here"]["files"] == 0
+    place.write("data.csv", "other bytes")
     refused = place.whence("data", "get", "one", "../one")
     assert (refused.code, "data.csv" in refused.err) == (3, True)
 

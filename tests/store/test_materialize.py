@@ -28,6 +28,7 @@ from whence.store.bulk import SMALL
 from whence.store.layout import Store
 from whence.store.materialize import BusyError, OccupiedError, Wish, materialize
 from whence.store.objects import object_path, put_bytes
+from whence.store.origins import OriginError, Origins, Source
 from whence.system.files import TEMPORARY
 from whence.system.locks import held
 
@@ -268,17 +269,33 @@ def test_bytes_that_were_not_kept_come_from_where_they_lie(store: Store, source:
     manifest = add(store, source, keep=False).manifest
     with pytest.raises(UnresolvedError, match="holds no object of"):
         materialize(store, manifest, target)
-    materialize(store, manifest, target, Wish(origin=source))
+    materialize(store, manifest, target, Wish(origins=lying_in(source)))
     assert manifest_of(target) == manifest
 
 
 def test_bytes_that_changed_where_they_lie_are_not_taken(store: Store, source: Path, target: Path) -> None:
     manifest = add(store, source, keep=False).manifest
     (source / "large").write_bytes(b"X" + LARGE[1:])
-    with pytest.raises(UnresolvedError) as raised:
-        materialize(store, manifest, target, Wish(origin=source))
-    assert raised.value.message.startswith(f"{source}/large: holds other bytes now (sha256:")
+    with pytest.raises(OriginError) as raised:
+        materialize(store, manifest, target, Wish(origins=lying_in(source)))
+    found = digest_of(b"X" + LARGE[1:])
+    assert raised.value.message == (
+        f"scans@1.0.0: 'large' was added by reference: {source}/large: holds other bytes now, found {found};"
+        f" expected {digest_of(LARGE)}"
+    )
     assert not (target / "large").exists()
+
+
+def test_the_newest_place_that_has_the_bytes_is_taken(store: Store, source: Path, target: Path, tmp_path: Path) -> None:
+    manifest = add(store, source, keep=False).manifest
+    newer = make(tmp_path / "newer", large=b"X" + LARGE[1:], many__0=b"other")
+    sources = [Source("", os.fspath(newer), "lab"), Source("", os.fspath(source), "lab")]
+    materialize(store, manifest, target, Wish(origins=Origins("scans@1.0.0", sources)))
+    assert manifest_of(target) == manifest
+
+
+def lying_in(folder: Path) -> Origins:
+    return Origins("scans@1.0.0", [Source("", os.fspath(folder), "lab")])
 
 
 # What cannot be followed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from ..interop.databases import DATABASES
 from ..interop.parquet_files import arrow_version, stored_schema, write_parquet
 from ..records.data import ManifestEntry
 from ..records.encoding import timestamp
-from ..records.source import Column, Query
+from ..records.source import Column, Files, Place, Query
 from ..rules.addresses import Address, Scalar, read_address
 from ..rules.secret_literals import is_distinctive
 from ..rules.secrets import Secrets
-from ..store.dataset_changes import folder_of, gather
+from ..store.dataset_changes import folder_of, gather, place_of
 from ..store.incoming import Incoming
 from ..store.layout import Store
+from ..store.speaker import Speaker
 
 SUFFIX = ".parquet"
 
@@ -45,12 +47,14 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """Where it came from, for the step."""
 
 
-def gather_source(store: Store, cwd: Path, name: str, source: Source, secrets: Secrets, now_ns: int) -> Gathered:
+def gather_source(store: Store, cwd: Path, name: str, source: Source, secrets: Secrets, speaker: Speaker) -> Gathered:
     """Bring what the source is into the store; `name` is the dataset's. Raises UsageError, SourceError, StoreError,
     LibraryError."""
     if source.sql is None:
         _refuse_query_words(source)
-        return Gathered(entries=gather(store, cwd, source.paths, below=source.below, keep=not source.reference))
+        entries = gather(store, cwd, source.paths, below=source.below, keep=not source.reference)
+        said = _referred(cwd, source, secrets, speaker) if source.reference else {}
+        return Gathered(entries=entries, parameters=said)
     if source.paths or source.reference:
         found = "--reference" if source.reference else repr(source.paths[0])
         raise UsageError(
@@ -61,7 +65,7 @@ def gather_source(store: Store, cwd: Path, name: str, source: Source, secrets: S
         raise UsageError("found --sql and no database", hint="for instance --from sqlite:///measurements.db")
     address = read_address(source.url, list(DATABASES))
     try:
-        return _freeze(store, cwd, name, source, address, secrets, now_ns)
+        return _freeze(store, cwd, name, source, address, secrets, speaker.clock())
     except WhenceError as error:
         # A database may repeat in its words what it was told.
         error.message = _knowing(secrets, address).mask_text(error.message)
@@ -75,6 +79,16 @@ def _refuse_query_words(source: Source) -> None:
         raise UsageError(f"found {word} and no query", hint="--sql QUERY --from URL freezes what a query gives")
     if not source.paths:
         raise UsageError("found nothing to take", hint="expected files or folders, or --sql QUERY --from URL")
+
+
+def _referred(cwd: Path, source: Source, secrets: Secrets, speaker: Speaker) -> dict[str, Any]:
+    """Where the files lie, for the step."""
+    alone = len(source.paths) == 1
+    places = [
+        Place(path=place_of(cwd / path, source.below, alone=alone), location=os.path.realpath(cwd / path))
+        for path in source.paths
+    ]
+    return secrets.mask_values(msgspec.to_builtins(Files(reference=True, host=speaker.by.host, places=places)))
 
 
 def _freeze(

@@ -15,11 +15,12 @@ from ..rules.history import History, Made
 from ..rules.secrets import Secrets
 from ..rules.versions import Level, Version, read_version
 from ..store.dataset_changes import addition, removal
-from ..store.dataset_references import find_dataset
+from ..store.dataset_references import Found, find_dataset
 from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
+from ..store.origins import origins_of
 from ..store.speaker import Speaker
 from .dataset_sources import Source, gather_source
 from .dataset_view import (
@@ -92,10 +93,13 @@ class RecordedDataset:
         """Make a folder exactly what a version holds, verified; where it is.
 
         `verify` reads every file that is there; `replace` lets go of files that are in the way, where the store holds
-        them, too; `link` makes read-only links to the store. Raises OccupiedError, UnresolvedError, StoreError.
+        them, too; `link` makes read-only links to the store. Raises OccupiedError, UnresolvedError, OriginError,
+        StoreError.
         """
-        wish = Wish(verify=verify, replace=replace, link=link)
-        return materialize(self._store, _made(self._history, version).manifest, self._cwd / folder, wish).path
+        history = self._history
+        found = Found(history=history, made=_made(history, version), floating=version is None)
+        wish = Wish(verify=verify, replace=replace, link=link, origins=origins_of(self._store, found))
+        return materialize(self._store, found.made.manifest, self._cwd / folder, wish).path
 
     def add(
         self,
@@ -114,7 +118,7 @@ class RecordedDataset:
         digests are noted. Instead of paths, `sql` is a query of the database at `url`, with its `parameters`; its rows
         are frozen to a Parquet file, which `below` names. Raises SourceError, StoreError, UsageError, LibraryError."""
         source = source_of(paths, below, reference, sql, url, parameters)
-        taking = gather_source(self._store, self._cwd, self.name, source, self._secrets(), self._speaker.clock())
+        taking = gather_source(self._store, self._cwd, self.name, source, self._secrets(), self._speaker)
         said = replace(self._said(because, description), parameters=taking.parameters)
         return self._change("add", addition(taking.entries), said, taking.entries)
 
@@ -161,7 +165,7 @@ def create_dataset(
 ) -> str:
     """Make a dataset; its identifier. Raises UsageError for a name that is taken or none."""
     check_new_name(store, name)
-    taking = gather_source(store, cwd, name, source, secrets, speaker.clock())
+    taking = gather_source(store, cwd, name, source, secrets, speaker)
     return create(store, name, taking.entries, replace(said, parameters=taking.parameters), speaker).history.id
 
 

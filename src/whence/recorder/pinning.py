@@ -8,10 +8,12 @@ from pathlib import Path
 from ..errors import RefusedError, UnresolvedError, UsageError, WhenceError
 from ..records import events
 from ..records.base import Missing
+from ..records.data import Input
 from ..rules.permission import unpinned_case
 from ..rules.pins import Pin, read_pin
 from ..store.laid_out import lay_out
 from ..store.layout import Store
+from ..store.origins import origins_named
 from ..store.runs import load_run
 from .pins import Pinned, double, find_pin
 from .recording import Recording
@@ -86,12 +88,14 @@ def _pinned_before(
     pinned = [one for one in load_run(recording.store, recording.id).record.inputs if one.how == "pinned"]
     for one in pinned:
         if one.name == name and one.digest is not None:
-            return _lay_out(recording, name, one.digest, seconds) if materialize else Path(one.path)
+            return _lay_out(recording, one, one.digest, seconds) if materialize else Path(one.path)
     raise _nothing_pinned(name, [one.name for one in pinned])
 
 
-def _lay_out(recording: Recording, name: str, manifest: str, seconds: float | None) -> Path:
-    return lay_out(recording.store, manifest, say=_warner(recording, name), seconds=seconds)
+def _lay_out(recording: Recording, one: Input, manifest: str, seconds: float | None) -> Path:
+    origins = origins_named(recording.store, one.dataset_id, one.version)
+    say = _warner(recording, one.name)
+    return lay_out(recording.store, manifest, say=say, origins=origins, seconds=seconds)
 
 
 def _warner(recording: Recording, name: str) -> Callable[[str], None]:

@@ -19,6 +19,7 @@ from ..store.dataset_references import Found, find_version
 from ..store.laid_out import changed_there, data_folder, lay_out
 from ..store.layout import Store
 from ..store.manifests import read_manifest
+from ..store.origins import holds_all, origins_of
 
 if TYPE_CHECKING:
     from .held_against import Opened
@@ -35,6 +36,8 @@ class Pinned(msgspec.Struct, kw_only=True):
     folder: Path
     """Where its files lie, or would."""
     materialized: bool = False
+    kept: bool = True
+    """The store holds all its bytes, as far as that was looked at."""
 
     def __str__(self) -> str:
         return str(self.found) if self.pin.name == self.found.history.name else f"{self.pin.name}={self.found}"
@@ -48,7 +51,11 @@ class Pinned(msgspec.Struct, kw_only=True):
         seconds: float | None = None,
     ) -> None:
         """Have the files there. Raises what `materialize` raises."""
-        self.folder = lay_out(store, self.found.made.manifest, say=say, seconds=seconds, between=between)
+        origins = origins_of(store, self.found)
+        self.folder = lay_out(
+            store, self.found.made.manifest, say=say, origins=origins, seconds=seconds, between=between
+        )
+        self.kept = not origins or holds_all(store, self.found.made.manifest)
         self.materialized = True
 
     def input(self, when: When) -> Input:
@@ -67,7 +74,7 @@ class Pinned(msgspec.Struct, kw_only=True):
             version=step.version,
             floating=self.found.floating,
             materialized=self.materialized,
-            kept=True,
+            kept=self.kept,
         )
 
     def check(self, store: Store, when: When, opened: bool | None) -> InputChecked:

@@ -41,3 +41,22 @@ class Query(Struct, frozen=True, kw_only=True, tag_field="source", tag="query"):
     """When it was asked."""
     writer: str
     """What wrote the file: with the same version the same rows are the same bytes."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a file or folder lay that was added."""
+
+    path: str
+    """In the dataset; empty for its top."""
+    location: str
+    """An absolute path, without links."""
+
+
+class Files(Struct, frozen=True, kw_only=True, tag_field="source", tag="files", omit_defaults=True):
+    """Files that were added, and where they lay."""
+
+    reference: bool = False
+    """Their bytes are there, and not in the store."""
+    host: str | None = None
+    """Whose paths they are."""
+    places: list[Place]

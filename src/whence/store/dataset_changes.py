@@ -32,15 +32,23 @@ def gather(
     found: dict[str, ManifestEntry] = {}
     for path in paths:
         source = cwd / path
-        name = "" if not source.is_dir() or len(paths) == 1 else source.resolve().name
+        folder = place_of(source, below, alone=len(paths) == 1) if source.is_dir() else folder_of(below)
         for entry in read_manifest(store, add(store, source, keep=keep).manifest):
-            placed = "/".join(filter(None, (folder_of(below), name, entry.path)))
+            placed = "/".join(filter(None, (folder, entry.path)))
             if placed in found:
                 raise UsageError(
                     f"{path}: found a second file for {placed}", hint="take one at a time, with --as FOLDER"
                 )
             found[placed] = msgspec.structs.replace(entry, path=placed)
     return in_order(found.values())
+
+
+def place_of(source: Path, below: str | None, *, alone: bool) -> str:
+    """Where a file or folder goes in a dataset; the content of one that is `alone` goes to the top."""
+    name = source.name
+    if source.is_dir():
+        name = "" if alone else source.resolve().name
+    return "/".join(filter(None, (folder_of(below), name)))
 
 
 def folder_of(below: str | None) -> str:

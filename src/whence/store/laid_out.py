@@ -14,6 +14,7 @@ from .digest_cache import DigestCache
 from .layout import Store
 from .manifests import read_manifest
 from .materialize import OccupiedError, Wish, materialize
+from .origins import Origins
 from .target import Look, digests_there
 
 MOST = 9
@@ -30,15 +31,17 @@ def lay_out(
     manifest: str,
     *,
     say: Callable[[str], None],
+    origins: Origins | None = None,
     seconds: float | None = None,
     verify: bool = False,
     between: Callable[[], None] = lambda: None,
 ) -> Path:
-    """A folder that holds what the manifest says. `say` is told of folders that were changed.
+    """A folder that holds what the manifest says. `say` is told of folders that were changed; what the store does not
+    hold is at the `origins`.
 
     Raises what `materialize` raises.
     """
-    wish = Wish(read_only=True, verify=verify, seconds=seconds, between=between)
+    wish = Wish(read_only=True, verify=verify, origins=origins, seconds=seconds, between=between)
     first = data_folder(store, manifest)
     folders = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, MOST + 1))]
     for folder in folders:

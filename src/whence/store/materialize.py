@@ -30,6 +30,7 @@ from .digest_cache import DigestCache
 from .layout import Store
 from .manifests import read_manifest
 from .objects import damaged, object_path, read_object
+from .origins import Origins
 from .packs import packs_of
 from .target import ENTER, Found, InTheWay, Look, digest_at, digests_there, open_below
 
@@ -71,8 +72,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     link: bool = False
     """Make large files hard links to the objects where that can be, and all files read-only. A program that runs as
     root writes through them into the store: each use must look at them again (`verify`)."""
-    origin: Path | None = None
-    """The folder whose files take the place of objects that the store does not hold."""
+    origins: Origins | None = None
+    """Where the bytes lie that the store does not hold."""
     read_only: bool = False
     """Make no file writable: whoever uses the folder shares it with others."""
     seconds: float | None = None
@@ -85,7 +86,8 @@ def materialize(store: Store, manifest: str, target: Path, wish: Wish | None = N
     """Make the folder, which need not be there, what the manifest says.
 
     Raises FormatError for a manifest that must not be followed and for a damaged object, UnresolvedError for objects
-    that are missing, OccupiedError, BusyError, and StoreError for what cannot be written.
+    that are missing, OriginError for what lies elsewhere and is not as it was, OccupiedError, BusyError, and StoreError
+    for what cannot be written.
     """
     return _Materializing(store, manifest, target, wish or Wish()).run()
 
@@ -99,7 +101,7 @@ class _Materializing:
         self._target = target
         self._wish = wish
         self._entries = read_manifest(store, manifest)
-        self._sources = _Sources(store, wish.origin)
+        self._sources = _Sources(store, wish.origins)
         self._cache = DigestCache(store.cache)
 
     def run(self) -> Materialized:
@@ -232,11 +234,11 @@ class _Materializing:
 class _Sources:
     """Where the bytes come from."""
 
-    def __init__(self, store: Store, origin: Path | None) -> None:
+    def __init__(self, store: Store, origins: Origins | None) -> None:
         self._store = store
         self._bulk = Bulk(store)
         self._packs = packs_of(store)
-        self._origin = origin
+        self._origins = origins or Origins("", ())
 
     def holds(self, digest: str, size: int) -> bool:
         """Whether the store has the object."""
@@ -247,23 +249,19 @@ class _Sources:
         missing = [
             f"{entry.path!r} ({entry.digest})"
             for entry in entries
-            if entry.digest is not None and not self.holds(entry.digest, entry.size) and not self._is_at_origin(entry)
+            if entry.digest is not None and not self.holds(entry.digest, entry.size) and not self._origins.know(entry)
         ]
         if missing:
             raise UnresolvedError(
                 f"{self._store.path}: holds no object of {_listed(missing)}",
-                hint="they were recorded by reference only, removed since, or are in another store",
+                hint="they were removed since, or are in another store",
             )
 
     def link_text(self, entry: ManifestEntry) -> bytes:
         digest = entry.digest or ""
         if self.holds(digest, entry.size):
             return read_object(self._store, digest)
-        path = self._at_origin(entry)
-        text = os.fsencode(os.readlink(path))
-        if digest_of(text) != digest:
-            raise _changed(path, digest_of(text), digest)
-        return text
+        return self._origins.link_text(entry)
 
     def link(self, entry: ManifestEntry, fd: int, name: str, cache: DigestCache) -> bool:
         """Make a hard link to the object, which is verified; false where that cannot be."""
@@ -299,34 +297,20 @@ class _Sources:
         if data is not None and digest_of(data) == digest:
             write_all(out, data)
             return
-        source = self._open(entry, digest)
-        if source is None:
-            write_all(out, read_object(self._store, digest))
+        try:
+            source = open_regular(object_path(self._store, digest), follow=False)
+        except FileNotFoundError:
+            if self.holds(digest, entry.size):  # in a pack, damaged maybe
+                write_all(out, read_object(self._store, digest))
+            else:
+                self._origins.copy(entry, out)
             return
         try:
             found, size = copy_into(source, out, read_back=False)
         finally:
             os.close(source)
         if found != digest:
-            if self.holds(digest, entry.size):
-                raise damaged(self._store, digest, found, size)
-            raise _changed(self._at_origin(entry), found, digest)
-
-    def _open(self, entry: ManifestEntry, digest: str) -> int | None:
-        """The object's own file, or the one at the origin; nothing where the object is in a pack, damaged maybe."""
-        try:
-            return open_regular(object_path(self._store, digest), follow=False)
-        except FileNotFoundError:
-            return None if self.holds(digest, entry.size) else open_regular(self._at_origin(entry), follow=False)
-
-    def _at_origin(self, entry: ManifestEntry) -> Path:
-        return (self._origin or Path()) / entry.path
-
-    def _is_at_origin(self, entry: ManifestEntry) -> bool:
-        if self._origin is None:
-            return False
-        path = self._at_origin(entry)
-        return path.is_symlink() if entry.kind == "link" else path.is_file() and not path.is_symlink()
+            raise damaged(self._store, digest, found, size)
 
 
 class _Folders:
@@ -452,13 +436,6 @@ def _unlink_if_there(fd: int, name: str) -> None:
         os.unlink(name, dir_fd=fd)
     except FileNotFoundError:
         return
-
-
-def _changed(path: Path, found: str, expected: str) -> UnresolvedError:
-    return UnresolvedError(
-        f"{path}: holds other bytes now ({found}), expected {expected}",
-        hint="it was recorded by reference only, and has changed since",
-    )
 
 
 def _why(item: InTheWay) -> str:

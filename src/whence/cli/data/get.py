@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...store.dataset_references import find_version
 from ...store.materialize import Wish, materialize
+from ...store.origins import origins_of
 from ..arguments import CommandParser, Place
 from ..output import json_document, say
 from .words import VERSION, amount
@@ -36,7 +37,8 @@ def main(words: Sequence[str]) -> int:
     found = find_version(place.store, options.version)
     if found.floating:
         say(f"{options.version}: no version was named; {found.made.version} is the current release")
-    wish = Wish(verify=options.verify, replace=options.replace, link=options.link)
+    origins = origins_of(place.store, found)
+    wish = Wish(verify=options.verify, replace=options.replace, link=options.link, origins=origins)
     done = materialize(place.store, found.made.manifest, place.setting.cwd / options.folder, wish)
     if options.json:
         json_document(

@@ -44,4 +44,4 @@ def gathered(place: Place, name: str, options: Any) -> Gathered:
         parameters=read_parameters(options.parameter),
     )
     secrets = secrets_of(place.setting, place.policy)
-    return gather_source(place.store, place.setting.cwd, name, source, secrets, speaker(place.setting).clock())
+    return gather_source(place.store, place.setting.cwd, name, source, secrets, speaker(place.setting))
