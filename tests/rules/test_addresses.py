@@ -1,11 +1,11 @@
-"""Addresses of databases say where, and never what opens them."""
+"""Addresses say where, and never what opens them."""
 
 from __future__ import annotations
 
 import pytest
 
 from whence.errors import UsageError
-from whence.rules.addresses import read_address, read_parameters
+from whence.rules.addresses import passwords_of, read_address, read_parameters, without_password
 
 SCHEMES = ("sqlite", "postgresql")
 
@@ -22,7 +22,7 @@ SHOWN = {
 @pytest.mark.parametrize("url", SHOWN)
 def test_an_address_is_shown_without_what_opens_it(url: str) -> None:
     read = read_address(url, SCHEMES)
-    assert (str(read), read.passwords) == SHOWN[url]
+    assert (str(read), passwords_of(url)) == SHOWN[url]
 
 
 @pytest.mark.parametrize("url", ["ada:p4ss-word@host/db", "mysql://ada:p4ss-word@host", "", "p4ss-word://x"])
@@ -48,3 +48,17 @@ def test_values_are_what_json_says_and_texts_otherwise() -> None:
 def test_what_is_no_parameter_is_refused(words: list[str]) -> None:
     with pytest.raises(UsageError):
         read_parameters(words)
+
+
+KEPT = {
+    "s3://bucket/a@b": "s3://bucket/a@b",
+    "sftp://ada@host/data": "sftp://ada@host/data",
+    "sftp://ada:p4ss-word@host/data": "sftp://host/data",
+    "abfs://container@account.example.org/x": "abfs://container@account.example.org/x",
+    "https://ada@host/x?versionId=3": "https://host/x?versionId=3",
+}
+
+
+@pytest.mark.parametrize("url", KEPT)
+def test_the_address_of_a_file_is_kept_without_what_opens_it(url: str) -> None:
+    assert without_password(url) == KEPT[url]

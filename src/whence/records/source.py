@@ -49,7 +49,17 @@ class Place(Struct, frozen=True, kw_only=True):
     path: str
     """In the dataset; empty for its top."""
     location: str
-    """An absolute path, without links."""
+    """An absolute path, without links; or an address, without what opens it."""
+
+
+class RemoteFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file as its file system told of it."""
+
+    path: str
+    """In the dataset."""
+    size: int
+    etag: str | None = None
+    version: str | None = None
 
 
 class Files(Struct, frozen=True, kw_only=True, tag_field="source", tag="files", omit_defaults=True):
@@ -60,3 +70,9 @@ class Files(Struct, frozen=True, kw_only=True, tag_field="source", tag="files", 
     host: str | None = None
     """Whose paths they are."""
     places: list[Place]
+    files: list[RemoteFile] = []
+    """Of files by address, where there are few."""
+    listing: str | None = None
+    """Where there are many: the digest of an object with that list, as JSON."""
+    at: str | None = None
+    """When they were read, of files by address."""

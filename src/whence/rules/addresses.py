@@ -1,4 +1,4 @@
-"""Addresses of databases: `sqlite:///file.db`, `duckdb://`, `postgresql://host/database`."""
+"""Addresses of databases (`sqlite:///file.db`, `postgresql://host/database`) and of files (`s3://bucket/key`)."""
 
 from __future__ import annotations
 
@@ -41,15 +41,34 @@ class Address(msgspec.Struct, frozen=True):
             )
         return self.rest[1:]
 
-    @property
-    def passwords(self) -> list[str]:
-        """What in it opens the database, as it is written and as it is meant."""
-        before, _, options = self.rest.partition("?")
-        found = [before.rpartition("@")[0].partition(":")[2], *_PASSWORD.findall(f"?{options}")]
-        return sorted({text for word in found if word for text in (word, unquote(word))})
-
     def __str__(self) -> str:
         return without_credentials(self.url)
+
+
+def passwords_of(url: str) -> list[str]:
+    """What in an address opens it, as it is written and as it is meant; nothing in a path."""
+    before, _, options = url.partition("://")[2].partition("?")
+    found = [before.rpartition("@")[0].partition(":")[2], *_PASSWORD.findall(f"?{options}")]
+    return sorted({text for word in found if word for text in (word, unquote(word))})
+
+
+def name_of_url(url: str) -> str:
+    """The last part of its path."""
+    return url.partition("://")[2].partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+_NAMES = ("s3", "sftp", "ssh", "hdfs", "abfs", "abfss", "gs", "smb")
+"""Schemes in which what stands alone before `@` opens nothing: a container, or who asks."""
+
+
+def without_password(url: str) -> str:
+    """An address of files as it may be kept: the way to read them again, and nothing that lets one in."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    name, _, password = user.partition(":")
+    keep = f"{name}@" if at and not password and scheme.lower() in _NAMES else ""
+    return f"{scheme}://{keep}{host}{slash}{path}"
 
 
 def read_address(text: str, schemes: Sequence[str]) -> Address:

@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..digests import digest_of
+from ..digests import digest_of, sha256
 from ..errors import FormatError, WhenceError
 from ..records.data import ManifestEntry
 from ..records.encoding import convert
 from ..records.source import Files
 from ..rules.history import History, Stated
-from ..system.files import copy_into, open_regular
+from ..system.files import copy_into, open_regular, write_all
+from ..system.libraries import LibraryError
+from ..system.remote_files import Remote, RemoteError, is_url
 from .bulk import Bulk
 from .dataset_references import Found, find_version
 from .datasets import load_history
@@ -36,7 +38,7 @@ class Source(NamedTuple):
     path: str
     """In the version; empty for its top."""
     location: str
-    """An absolute path."""
+    """An absolute path, or an address."""
     host: str | None
 
 
@@ -98,6 +100,8 @@ class Origins:
 
 def _copy(place: Source, out: int, because: list[str]) -> str | None:
     """The digest of what was written; nothing where it cannot be read, and why."""
+    if is_url(place.location):
+        return _fetch(place.location, out, because)
     try:
         source = open_regular(place.location, follow=False)
     except OSError as error:
@@ -107,6 +111,18 @@ def _copy(place: Source, out: int, because: list[str]) -> str | None:
         return copy_into(source, out, read_back=False)[0]
     finally:
         os.close(source)
+
+
+def _fetch(url: str, out: int, because: list[str]) -> str | None:
+    running = sha256(more=1 << 20)
+    try:
+        for chunk in Remote(url, url).chunks():
+            running.update(chunk)
+            write_all(out, chunk)
+    except (RemoteError, LibraryError) as error:
+        because.append(error.message)
+        return None
+    return "sha256:" + running.hexdigest()
 
 
 def _unreadable(place: Source, error: OSError) -> str:

@@ -13,7 +13,9 @@ from ..speaking import speaker
 
 def add_sources(parser: CommandParser) -> None:
     """The options that say what is taken."""
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a file or folder, or the address of one: s3://…, https://…"
+    )
     parser.add_argument(
         "--as", dest="below", metavar="FOLDER", help="where it goes in the dataset; of a query: the file, NAME.parquet"
     )
