@@ -20,6 +20,7 @@ from ..rules.code_findings import changed_sources
 from ..rules.data_findings import absent_inputs
 from ..rules.expected import unseen_outputs
 from ..rules.finding import Finding
+from ..rules.liveness import may_have_started
 from ..rules.plain import flatten
 from ..rules.transforms import transform_text
 from .code_text import outside_text
@@ -66,7 +67,7 @@ def _what(record: Record) -> Rows:
     yield Row("command", command_text(record.command))
     yield from some("in", record.cwd)
     yield from some("created", time_text(record.created))
-    yield from some("started", time_text(record.started) or "never")
+    yield from some("started", time_text(record.started) or ("not known" if may_have_started(record) else "never"))
     yield from some("ended", time_text(record.ended))
     yield from some("took", seconds_text(record.duration))
     yield from _ending(record)

@@ -255,6 +255,8 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
     recording, store = launch.recording, launch.around.store
     try:
         recording.state(events.RunSealed())
+        if recording.unsaid:
+            raise WhenceError("the end of the command could not be written")
         beside = _folder_in_store(launch) if recording.spools is not None else None
         # First, as a worker that outlives its run goes on: what it adds from here on is late, in the record too.
         files, journals = measure(recording.folder, beside)

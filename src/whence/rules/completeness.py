@@ -19,6 +19,7 @@ from .code_findings import code_findings
 from .data_findings import input_findings, output_findings, result_findings
 from .finding import Finding, Found, captured_late, named, why_missing
 from .gap_findings import gap_findings, loss_findings, sight_findings
+from .liveness import may_have_started
 
 
 def findings(
@@ -47,7 +48,7 @@ def findings(
 
 def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
     """A run that never started has only its reason to tell; one that was only created nothing."""
-    if record.started is None:
+    if record.started is None and not may_have_started(record):
         return (_reason, _seal) if record.status in TERMINAL else ()
     return (
         _end,
