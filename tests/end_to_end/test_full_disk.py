@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -91,3 +92,35 @@ def started_late(workplace: Workplace) -> Any:
     started = next(json.loads(line) for line in lines if b'"kind":"run.started"' in line)
     assert started["occurred"] < started["at"]
     return started["occurred"]
+
+
+def fill(folder: Path) -> None:
+    with (folder / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.scenario("I2")
+def test_a_run_that_is_refused_for_lack_of_room_leaves_nothing(cramped: Workplace) -> None:
+    before = cramped.run_folders()
+    fill(cramped.path)
+    done = cramped.whence("run", "--", "true")
+    assert (done.code, "No space left on device" in done.err) == (125, True)
+    assert cramped.run_folders() == before
+
+
+@pytest.mark.parametrize("content", [b"", b'{"v":1,"seq":0,"at"'], ids=["empty", "half a line"])
+def test_a_folder_that_never_became_a_run_is_no_run_to_any_reader(repository: Workplace, content: bytes) -> None:
+    repository.whence("run", "--name", "good", "--", "true").ok()
+    folder = repository.run_folders()[0]
+    never = folder.with_name(folder.name[:-4] + "ffff")
+    never.mkdir()
+    (never / "main.jsonl").write_bytes(content)
+    for words in (["log"], ["audit"], ["show", "@"], ["status"], ["du"], ["doctor"], ["verify"], ["doctor", "--close"]):
+        done = repository.whence(*words)
+        assert "cannot be read" not in done.err, words
+        assert "unreadable" not in done.out, words
+    assert repository.show("@")["name"] == "good"
+    assert len(repository.whence("log", "--json").ok().json_lines()) == 1
+    assert "never came to be" in repository.whence("verify").ok().out
+    assert "never came to be" in repository.whence("doctor").ok().out

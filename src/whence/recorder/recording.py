@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -325,10 +326,23 @@ def create(
         folder = store.run_folder(created.id)
         forward, journal = None, _writable(folder, lambda: _create_in(folder, clock))
     recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say)
-    recording.state(created)
+    try:
+        recording.state(created)
+    except StoreError:
+        recording.close()
+        if forward is None:
+            _take_back(journal.path)
+        raise
     if spools is not None and forward is not None:
         recording.spool(spools, forward)
     return recording
+
+
+def _take_back(path: Path) -> None:
+    """What was made for a run that never came to be; where that fails, readers skip it."""
+    with suppress(OSError):
+        os.unlink(path)
+        os.rmdir(path.parent)
 
 
 def _create_in(folder: Path, clock: Callable[[], int]) -> JournalWriter:
