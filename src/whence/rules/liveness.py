@@ -73,6 +73,12 @@ def may_have_started(record: Record) -> bool:
     return record.started is None and cut_off and not never and is_launched(record)
 
 
+def is_last_sign(record: Record) -> bool:
+    """Whether `ended` is only the last sign of life of its recorder: nobody saw the end, and the command may have gone
+    on for long."""
+    return record.ended is not None and record.closed_by is not None and record.status == "lost" and not record.error
+
+
 def decide(status: Status, evidence: Evidence) -> Liveness:
     """The live status of a run without a seal; `status` is that of the fold."""
     proof = _proof(evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -63,10 +64,10 @@ NEVER_CAME_TO_BE = "a run that never came to be: its writer died, or had no room
 def came_to_be(files: RunFiles) -> bool:
     """Whether there is a run: its first line, or what is written only after that. Else the writer died before its first
     write, had no room for it, or is just about to write it. Costs a sealed run one system call."""
-    try:
-        return files.size(SEAL) > 0
-    except FileNotFoundError:
-        names = files.names()
+    with suppress(FileNotFoundError):
+        if files.size(SEAL):
+            return True
+    names = files.names()
     begun = "main.jsonl" in names and b"\n" in files.read("main.jsonl")
     return begun or bool(written_beside(files))
 
