@@ -215,6 +215,25 @@ def test_following_reads_the_file_that_the_output_goes_to(mode: str, workplace: 
     assert sorted(workplace.whence("cat", "@:output", "-f").ok().out.split()) == ["aside", "one", "two"]
 
 
+def test_what_is_followed_is_not_written_into_itself(workplace: Workplace) -> None:
+    log = workplace.path / "job.out"
+    with log.open("wb") as out:
+        process = workplace.start_whence(
+            "run", "--", "python", "-uc", TALK, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: workplace.run_folders() and workplace.show()["started"], what="the run to start")
+        wait_until(log.read_bytes, what="the first line")
+        follower = workplace.start_whence("cat", "@:output", "-f", stdout=out, stderr=subprocess.PIPE)
+    try:
+        said = follower.communicate(timeout=20)[1].decode()
+    finally:
+        process.communicate(b"\n")
+        follower.kill()
+    assert follower.returncode == 2
+    assert f"{log}: is both what is read and what is written to: it would never end\n" in said
+    assert log.read_bytes() == b"one\ntwo\n"
+
+
 @pytest.mark.scenario("S24")
 def test_a_dirty_tree_comes_back(workplace: Workplace) -> None:
     workplace.repository(**{"a.py": "print(1)\n"})
