@@ -165,7 +165,11 @@ def _looked(record: Record, code: Code) -> Rows:
         yield Row("looked", "nobody looked at what code was loaded")
 
 
-_LOOKED = {"modules": "modules that were loaded", "opens": "files that were seen to be opened"}
+_LOOKED = {
+    "modules": "modules that were loaded",
+    "opens": "files that were seen to be opened",
+    "cells": "cells that IPython executed",
+}
 
 
 def _commit(code: Code) -> str:

@@ -54,6 +54,7 @@ from ..system.held_signals import held
 from ..system.printing import Printed, passed_on_to, printed_to
 from ..system.processes import identity
 from . import attach, recording
+from .cells import state_cells
 from .keeping import Keeping
 from .recording import Recording
 from .request import Request, Surroundings
@@ -181,6 +182,8 @@ def capture(launch: Launch) -> None:
     """Capture everything before the start. Raises RefusedError, which the caller states, and StoreError."""
     _expect_outputs(launch)
     _attempt(launch, "code", lambda: _code(launch))
+    if launch.request.mode == "block":
+        _attempt(launch, "code.cells", lambda: state_cells(launch.recording, launch.around.secrets, "launch"))
     _attempt(launch, "environment", lambda: _environment(launch))
     refusals = _pins(launch)
     _attempt(launch, "config", lambda: _config(launch))

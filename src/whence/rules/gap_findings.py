@@ -78,7 +78,7 @@ def _told(record: Record, what: str) -> bool:
     part, _, name = what.partition(".")
     match part:
         case "code":
-            return what in ("code", "code.tree") and _no_tree(record.code)
+            return what == "code.cells" or (what in ("code", "code.tree") and _no_tree(record.code))
         case "environment":
             return not name and (record.environment is None or record.environment.fingerprint is None)
         case "inputs" | "input":
