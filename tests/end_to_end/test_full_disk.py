@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from workplace import Done, Workplace
 
+from whence.records.record import Loss, Record
+from whence.rules.gap_findings import loss_findings
+
 BEFORE_THE_START = """
 import contextlib, os, sys
 import whence.recorder.command as command
@@ -124,3 +127,18 @@ def test_a_folder_that_never_became_a_run_is_no_run_to_any_reader(repository: Wo
     assert len(repository.whence("log", "--json").ok().json_lines()) == 1
     assert "never came to be" in repository.whence("verify").ok().out
     assert "never came to be" in repository.whence("doctor").ok().out
+
+
+@pytest.mark.parametrize("because", ["No space left on device", "short write, 19 of 34 bytes"])
+def test_the_cure_for_points_that_found_no_room_is_room(because: str) -> None:
+    found = loss_findings(Record(id="x", status="succeeded", losses=[Loss(what="metric points", because=because)]))
+    assert [finding.fix for finding in found] == ["free some space; then run again"]
+
+
+REMOVES = "import shutil; shutil.rmtree('.whence')"
+
+
+def test_of_a_store_that_was_removed_meanwhile_nobody_promises_a_cure(repository: Workplace) -> None:
+    said = repository.whence("run", "--", "python", "-c", REMOVES).err
+    assert "not sealed: " in said and "doctor --close" not in said
+    assert "its folder was removed while it ran, and nothing of the record is left" in said

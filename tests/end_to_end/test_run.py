@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Workplace, kill, wait_until
+from workplace import LIMIT, WHENCE, Workplace, kill, wait_until
 
 PYTHON = sys.executable
 
@@ -784,3 +785,17 @@ def test_a_spooled_run_that_is_killed_loses_no_line(repository: Workplace) -> No
     kill(process)
     wait_until(lambda: repository.show()["status"] == "lost", what="the run to read as lost")
     assert repository.whence("verify").code == 0
+
+
+def test_our_own_word_on_a_command_that_is_not_there_is_nothing_that_it_printed(repository: Workplace) -> None:
+    repository.run(["sh", "-c", 'exec "$@" > out.txt 2>&1', "sh", *WHENCE, "run", "--", "no-such-command"])
+    assert "no-such-command: command not found" in (repository.path / "out.txt").read_text()
+    output = repository.show()["output"]
+    assert output is None or output["bytes"] == 0
+
+
+def test_of_many_first_runs_at_once_one_says_that_it_made_the_store(repository: Workplace) -> None:
+    runs = [repository.start_whence("run", "--", "true", stderr=subprocess.PIPE) for _ in range(6)]
+    said = b"".join(run.communicate(timeout=LIMIT)[1] for run in runs)
+    assert said.count(b"made a store at ") == 1
+    assert len(repository.run_folders()) == 6

@@ -124,8 +124,8 @@ def loss_findings(record: Record) -> Found:
 
 
 def _loss_fix(loss: Loss) -> str:
-    if loss.what.startswith("metric "):
-        return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
-    if any(word in loss.because for word in ("No space", "quota")):
+    if any(word in loss.because for word in ("No space", "quota", "short write")):
         return "free some space; then run again"
+    if loss.what.startswith("metric ") and loss.what != "metric points":
+        return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
     return "mend what the reason names, and run again"
