@@ -348,6 +348,38 @@ def test_a_dry_run_in_a_folder_without_a_store_makes_none(repository: Workplace)
     assert not repository.store.exists()
 
 
+SPEAKS = """
+import sys, whence
+whence.log(loss=1)
+with whence.start(name="inner") as run:
+    run.log(loss=2)
+    whence.log(loss=3)
+    print(run.id, whence.current() is not None)
+"""
+
+
+@pytest.mark.scenario("S26")
+@pytest.mark.parametrize("there", [False, True], ids=["without a store", "with a store"])
+def test_what_uses_whence_in_a_dry_run_records_nothing_either(repository: Workplace, there: bool) -> None:
+    repository.script("speaks.py", SPEAKS)
+    repository.write("nested.sh", "whence run --name inner --output o -- sh -c 'echo x > o; exit 5'; echo $?\n")
+    if there:
+        repository.record("true")
+    before = state_of(repository.store)
+    spoken = repository.whence("run", "--dry-run", "--", "python", "speaks.py").ok()
+    assert spoken.out == "dry-run True\n"
+    assert spoken.err.count("WHENCE_DRY_RUN is set: nothing is recorded") == 1
+    nested = repository.whence("run", "--dry-run", "--", "sh", "nested.sh").ok()
+    assert (nested.out, nested.err) == ("5\n", "whence: WHENCE_DRY_RUN is set: nothing is recorded\n")
+    assert repository.store.exists() == there and state_of(repository.store) == before
+
+
+def test_a_dry_run_inside_a_run_adds_nothing_to_it(repository: Workplace) -> None:
+    repository.script("log.py", "import whence\nwhence.log(loss=1)\n")
+    record = repository.record("whence", "run", "--dry-run", "--", "python", "log.py")
+    assert (record["metrics"], [writer["name"] for writer in record["writers"]]) == ({}, ["main"])
+
+
 @pytest.mark.scenario("L1", "P1")
 def test_reading_commands_leave_the_store_as_it_was(repository: Workplace) -> None:
     repository.write("data", "1")

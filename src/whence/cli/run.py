@@ -12,6 +12,7 @@ from ..actions.run import dry_run, run
 from ..capture.configuration import parameter
 from ..errors import RefusedError, StoreError, UsageError
 from ..ids import short
+from ..recorder.attach import DRY_RUN, is_dry
 from ..recorder.request import Request
 from ..records.record import Record
 from ..rules.fields import allowed
@@ -86,6 +87,9 @@ def main(words: Sequence[str]) -> int:
                 "no command: expected `--` and a command", hint="for instance `whence run -- python train.py`"
             )
         where = setting()
+        if is_dry(where.environ) and not options.dry_run:
+            _say(f"{DRY_RUN} is set: nothing is recorded")
+            options.dry_run = True
         return _dry_run(options, command, where) if options.dry_run else _record(options, command, where)
     except (RefusedError, StoreError) as error:
         complain(error.message, error.hint)

@@ -37,6 +37,7 @@ from ..system.locks import lock_state
 from .recording import Recording
 
 VARIABLE = "WHENCE_RUN"
+DRY_RUN = "WHENCE_DRY_RUN"
 
 Taken = TypeVar("Taken")
 
@@ -54,6 +55,11 @@ class Outer(msgspec.Struct, frozen=True, kw_only=True):
 def named(run: str, store: Path) -> str:
     """The value of `WHENCE_RUN` for the processes that this one starts."""
     return f"{run}@{store}"
+
+
+def is_dry(environ: Mapping[str, str]) -> bool:
+    """Whether nothing is to be recorded here: the process was started under a dry run."""
+    return environ.get(DRY_RUN, "") not in ("", "0")
 
 
 def find_outer(environ: Mapping[str, str]) -> Outer | None:
