@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -441,6 +442,31 @@ def test_no_planted_secret_is_anywhere_in_the_store(repository: Workplace) -> No
     assert record["config"]["values"]["lr"] == 1
     restored = repository.whence("restore", "@", repository.path.parent / "restored").ok()
     assert ".env" in restored.out + restored.err
+
+
+@pytest.mark.scenario("S23")
+def test_what_is_a_secret_only_now_is_left_out_though_an_earlier_run_kept_it(repository: Workplace) -> None:
+    repository.write(".env", "API_KEY=planted-in-dotenv-0123456789\n")
+    repository.commit()
+    repository.write("lab.cfg", "zugang = planted-by-pattern-77\n")
+    repository.write("seen.py", "print('planted-by-environment-88')\n")
+    repository.write("plain.py", "print(1)\n")
+    time.sleep(2.1)  # What changed less than two seconds ago is not remembered.
+
+    def left_out(**env: str) -> set[str]:
+        done = repository.whence("run", "--", "true", env=env).ok()
+        found = {item["path"] for item in repository.show()["code"]["files_left_out"]}
+        assert ("seen.py is not in the snapshot" in done.err) == ("seen.py" in found)
+        return found
+
+    assert left_out() == set()
+    repository.git("rm", "-q", "--cached", ".env")
+    repository.write("whence.toml", 'secret_patterns = ["zugang"]\n')
+    assert left_out() == {".env", "lab.cfg"}
+    assert left_out(MY_SECRET_TOKEN="planted-by-environment-88") == {".env", "lab.cfg", "seen.py"}
+    repository.whence("restore", "@", "again").ok()
+    assert {path.name for path in (repository.path / "again").iterdir()} >= {"plain.py", "whence.toml"}
+    assert not {".env", "lab.cfg", "seen.py"} & {path.name for path in (repository.path / "again").iterdir()}
 
 
 def test_no_secret_in_a_name_a_place_a_login_or_an_image_is_in_the_store(repository: Workplace) -> None:
