@@ -469,6 +469,62 @@ def test_what_is_a_secret_only_now_is_left_out_though_an_earlier_run_kept_it(rep
     assert not {".env", "lab.cfg", "seen.py"} & {path.name for path in (repository.path / "again").iterdir()}
 
 
+NAMES = """
+import os, whence
+key = os.environ["OPENAI_API_KEY"]
+issued = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+for token in (key, issued):
+    for word in ("o", "late", "seen"):
+        open(f"{word}-{token}", "w").write(token[:4])
+with whence.start(outputs=[f"late-{key}"], inputs=[f"start-{issued}=a.py"], nested=True) as run:
+    run.output(f"o-{key}", name=f"o-{key}")
+    run.output(f"o-{issued}")
+    run.output(f"never-{key}")
+    run.input("a.py", name=f"i-{key}")
+    run.input(f"nothing-{issued}")
+    run.data(issued, "cifar", "0.1.0")
+    try:
+        run.data(f"x-{issued}", "cifar", "9.9.9")
+    except Exception:
+        pass
+    run.output_dataset(issued, "a.py")
+    run.output_dataset("made", "a.py")
+open(f"seen-{key}").read()
+"""
+
+
+@pytest.mark.scenario("S23")
+def test_no_secret_in_the_name_of_an_input_or_output_is_in_the_store(repository: Workplace) -> None:
+    key, issued = "planted-name-of-1234", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    repository.write("a.py", "print(1)\n")
+    repository.write("given.csv", "1\n")
+    repository.script("names.py", NAMES)
+    repository.git("add", "names.py")
+    repository.whence("data", "create", "cifar", "a.py").ok()
+    options = (
+        "--input", f"{issued}=a.py", "--input", f"in-{key}=given.csv", "--output", f"{key}=o.txt",
+        "--output", f"model:out-{issued}.bin", "--data", f"t-{issued}=cifar@0.1.0",
+    )  # fmt: skip
+    env = {"OPENAI_API_KEY": key}
+    done = repository.whence("run", *options, "--", "python", "names.py", env=env).ok()
+    refused = repository.whence("run", "--input", f"not-{issued}", "--", "true", env=env)
+    assert (refused.code, done.code) == (125, 0)
+    shown = repository.whence("log", "--json").ok().json_lines()
+    outer = next(run for run in shown if run["parent"] is None and run["status"] == "succeeded")
+    names = {one["name"] for one in repository.show(outer["id"])["inputs"]}
+    assert sum("<secret keyed:" in name for name in names) >= 3
+    for path, content in every_byte(repository.store):
+        if "cache" not in path.parts:  # It knows the files of this folder by their names.
+            assert not [value for value in (key, issued) if value.encode() in content or value in str(path)], path
+    assert repository.whence("verify").code == 0
+
+
+def test_a_dataset_is_not_called_by_a_token(repository: Workplace) -> None:
+    repository.write("a.csv", "1\n")
+    done = repository.whence("data", "create", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "a.csv")
+    assert done.code == 2 and "whence: a dataset's name: found what looks like a token\n" in done.err
+
+
 def test_no_secret_in_a_name_a_place_a_login_or_an_image_is_in_the_store(repository: Workplace) -> None:
     issued = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
     program = repository.path.parent / issued / "tool"

@@ -178,6 +178,7 @@ def join(
     spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
+    mask: Callable[[str], str],
 ) -> Recording:
     """A journal of this process's own beside main's. `argv` has its secrets masked. Raises StoreError."""
     spooled = spools if spools is not None and spools.serve(store, run, policy.spool) else None
@@ -188,7 +189,7 @@ def join(
             f"{error.filename or store.run_folder(run)}: cannot be written: {error.strerror}",
             hint="make the store writable for every process of the run",
         ) from error
-    recording = Recording(store, policy, run, journal.writer, journal, clock=clock, say=say)
+    recording = Recording(store, policy, run, journal.writer, journal, clock=clock, say=say, mask=mask)
     recording.state(ProcessAttached(process=process, argv=list(argv), rank=rank))
     if spooled is not None and forward is not None:
         recording.spool(spooled, forward)

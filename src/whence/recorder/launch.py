@@ -158,6 +158,7 @@ def join(request: Request, around: Surroundings) -> Launch:
         spools=around.spools,
         clock=around.clock,
         say=around.say,
+        mask=around.secrets.mask_text,
     )
     return _launch(request, around, recording, host)
 
@@ -257,6 +258,7 @@ def _create(request: Request, around: Surroundings, host: Host) -> Recording:
         spools=around.spools,
         clock=around.clock,
         say=around.say,
+        mask=around.secrets.mask_text,
     )
 
 
