@@ -128,6 +128,7 @@ def test_a_patch_is_json_where_json_is_asked_for(repository: Workplace) -> None:
         "id": run,
         "encoding": "utf-8",
         "patch": text,
+        "lacks": {"files_left_out": [], "nested": [], "outside_snapshot": []},
     }
 
 
