@@ -166,6 +166,13 @@ def identity(observed: Container | None, declared: Container | None) -> str | No
     return None
 
 
+NOT_IDENTIFIED = (
+    "it runs in a container that no digest or commit identifies, and what was started is no file of the folder: the"
+    " code of any two such runs would count as the same"
+)
+"""Why `code.id` is null there."""
+
+
 def of_image(code: Code, observed: Container | None, environ: Mapping[str, str]) -> Code:
     """The code with what the image declares, and, without a checkout, with the image in the place of the folder.
 
