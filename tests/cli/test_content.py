@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 import stored
@@ -247,6 +248,29 @@ def test_a_dirty_tree_comes_back(workplace: Workplace) -> None:
     assert (workplace.path.parent / "back/a.py").read_text() == "print(2)\n"
     assert "+print(2)" in workplace.whence("restore", "@", "--patch").ok().out
     assert workplace.whence("restore", "@", ".").code == 2
+
+
+def test_a_patch_says_what_it_lacks(repository: Workplace, tmp_path: Path) -> None:
+    library = Workplace(tmp_path / "library", repository.home).repository(**{"lib.py": "x = 1\n"})
+    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", library.path, "lib")
+    repository.commit()
+    repository.write("lib/lib.py", "x = 2\n")
+    repository.write("lib/new.py", "y = 1\n")
+    repository.write("train.py", "print('edited')\n")
+    repository.write(".env", "A=1\n")
+    repository.record("true")
+    done = repository.whence("restore", "@", "--patch").ok()
+    assert done.out.startswith("diff --git a/train.py b/train.py\n") and "lib" not in done.out
+    assert sorted(done.err.splitlines()) == [
+        "not in the patch, of a nested repository: lib/lib.py: modified",
+        "not in the patch, of a nested repository: lib/new.py: added",
+        "not in the patch, of a nested repository: lib: its commit or its files differ",
+        "not in the patch: .env (4 B): a file named .env holds secrets by custom",
+        "whence restore @ DIR writes the files of nested repositories as they were",
+    ]
+    lacks = repository.whence("restore", "@", "--patch", "--json").ok().json()["lacks"]
+    assert {one["path"] for one in lacks["nested"]} == {"lib", "lib/lib.py", "lib/new.py"}
+    assert [one["path"] for one in lacks["files_left_out"]] == [".env"]
 
 
 def test_a_stopped_run_says_so(workplace: Workplace) -> None:

@@ -70,6 +70,7 @@ VARIABLES: dict[str, str] = {
     "WHENCE_POLICY_<KEY>": "a policy key, for instance WHENCE_POLICY_DIRTY=refuse",
     "WHENCE_DATA_<NAME>": "set for the command of a run: the folder of the data that it pins as NAME",
     "WHENCE_RUN": "set for the command of a run: names it, so that scripts attach to it",
+    "WHENCE_DRY_RUN": "set for the command of a dry run: nothing in it is recorded, also by `import whence`",
     "WHENCE_WATCH": "set for a command that is watched: where runs inside it learn what their own commands do",
     "WHENCE_IN_CONTAINER": "`true`: the four below count although no container is observed",
     "WHENCE_IMAGE_NAME, WHENCE_IMAGE_DIGEST": "the container's image, as declared",

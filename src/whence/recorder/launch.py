@@ -39,7 +39,7 @@ from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
 from ..rules.boot_environment import without_boot
-from ..rules.container import masked, of_image
+from ..rules.container import NOT_IDENTIFIED, masked, of_image
 from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
 from ..rules.pins import variable, with_places
@@ -159,6 +159,7 @@ def join(request: Request, around: Surroundings) -> Launch:
         spools=around.spools,
         clock=around.clock,
         say=around.say,
+        mask=around.secrets.mask_text,
     )
     return _launch(request, around, recording, host)
 
@@ -260,6 +261,7 @@ def _create(request: Request, around: Surroundings, host: Host) -> Recording:
         spools=around.spools,
         clock=around.clock,
         say=around.say,
+        mask=around.secrets.mask_text,
     )
 
 
@@ -296,7 +298,10 @@ def _code(launch: Launch) -> None:
         _missing(launch, *launch.snapshot.missing)
         _warn_of_left_out(launch, launch.code)
     shown = masked(environ, around.secrets.mask_pair)
+    of_folder = launch.code.id
     launch.code = of_image(launch.code, observe_container(shown, HostFiles()), shown)
+    if of_folder is not None and launch.code.id is None:
+        _missing(launch, Missing(what="code.id", because=NOT_IDENTIFIED))
     launch.recording.state(events.CodeCaptured(code=_shown(around, launch.code)))
 
 

@@ -24,6 +24,7 @@ from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnd
 from ..records.result import PrintedTo
 from ..records.run import Process
 from ..rules.fold import MAIN
+from ..rules.masked_events import masked
 from ..rules.policy import Policy
 from ..store.journal import JournalLost, JournalWriter
 from ..store.layout import Store
@@ -63,7 +64,9 @@ class Recording:
         *,
         clock: Callable[[], int],
         say: Callable[[str], None],
+        mask: Callable[[str], str],
     ) -> None:
+        """`mask` replaces the secrets in a text."""
         self.store = store
         self.policy = policy
         self.id = run
@@ -84,6 +87,7 @@ class Recording:
         """How often the making of `_points` was begun: a signal handler's exception may cut it off."""
         self._clock = clock
         self._say = say
+        self._mask = mask
         self._started = self.writer != MAIN
         self._owed: dict[tuple[str, str], int] = {}
         self._unsaid: dict[type[Lifecycle], Lifecycle] = {}
@@ -130,7 +134,7 @@ class Recording:
     def _append(self, event: Event) -> bool:
         """Whether it was written, or is left to who is at work on the journal."""
         try:
-            self._journal.append(event)
+            self._journal.append(masked(event, self._mask))
             return True
         except JournalLost as error:
             for one in error.events:
@@ -193,7 +197,7 @@ class Recording:
             return
         self._said.add(key)
         try:
-            self._say(f"{what}: {because}; the run goes on")
+            self._say(self._mask(f"{what}: {because}; the run goes on"))
         except (OSError, ValueError) as error:
             let_pass(error)
             return  # stderr is closed; the record has it.
@@ -313,6 +317,7 @@ def create(
     spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
+    mask: Callable[[str], str],
 ) -> Recording:
     """Row first: the run's folder, and its first line. Raises StoreError when that cannot be written.
 
@@ -325,7 +330,7 @@ def create(
     else:
         folder = store.run_folder(created.id)
         forward, journal = None, _writable(folder, lambda: _create_in(folder, clock))
-    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say)
+    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say, mask=mask)
     try:
         recording.state(created)
     except StoreError:

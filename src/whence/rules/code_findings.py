@@ -168,12 +168,7 @@ def _snapshot(code: Code, record: Record) -> Found:
             level="missing", what="code.tree", because=because, fix="whence status says what a run would take"
         )
     elif code.tree == EMPTY_TREE and code.vcs != "package":
-        yield Finding(
-            level="weak",
-            what="code.tree",
-            because="the snapshot holds no file: the code is somewhere else",
-            fix="run it from the folder of its code, or look at .gitignore",
-        )
+        yield _empty(code)
     elif code.stored == "partial":
         dirty = "the folder was dirty, and " if code.dirty else ""
         yield Finding(
@@ -189,6 +184,16 @@ def _snapshot(code: Code, record: Record) -> Found:
             because="the unchanged files of the snapshot were not stored before the seal",
             fix="whence verify says whether the commit still has them",
         )
+
+
+def _empty(code: Code) -> Finding:
+    """A snapshot of nothing: nothing was there, or nothing of it could be taken."""
+    because = "the snapshot holds no file: the code is somewhere else"
+    fix = "run it from the folder of its code, or look at .gitignore"
+    if code.files_left_out:
+        because = "the snapshot holds no file: what is in the folder was left out"
+        fix = "see why under code.files_left_out"
+    return Finding(level="weak", what="code.tree", because=because, fix=fix)
 
 
 def _entry(code: Code) -> Found:

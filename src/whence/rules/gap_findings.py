@@ -23,6 +23,7 @@ MAY_LACK = (
     "code.pushed",
     "code.commit",
     "code.branch",
+    "code.id",
     "code.safe_directory",
     "observation",
     "resources",

@@ -18,6 +18,7 @@ from ..rules.contents import Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
 from ..rules.nesting import cycle, intact, with_part
+from ..rules.secret_forms import holds_token
 from ..rules.secrets import Secrets
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
 from .dataset_references import Found, find_dataset
@@ -58,6 +59,8 @@ def check_new_name(store: Store, name: str) -> None:
     """Before anything is read. Raises UsageError for what is no name, or one that is taken; StoreError."""
     _must_be_writable(store)
     check_dataset_name(name)
+    if holds_token(name):
+        raise UsageError("a dataset's name: found what looks like a token", hint="a name is never masked: take another")
     _refuse_taken(store, name)
 
 
