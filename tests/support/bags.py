@@ -10,6 +10,57 @@ import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
+
+from workplace import Workplace
+
+FORMS = ["bag", "bag.tar", "bag.tar.gz", "bag.tgz", "bag.zip"]
+
+ODD = {
+    b"plain.csv": b"1\n",
+    b"two words \xc3\xbc.csv": b"2\n",
+    b"new\nline": b"3\n",
+    b"return\r": b"4\n",
+    b"100%25 %0A": b"5\n",
+    b"not utf-8 \xff": b"6\n",
+    b"blank at the end ": b"7\n",
+    b"deep/er/empty file": b"",
+    b"back\\slash": b"8\n",
+}
+"""Files by names that programs for bags do not agree on."""
+
+
+def contents(folder: Path) -> dict[bytes, object]:
+    """What lies there: bytes and whether they are a program, where links lead, which folders are empty."""
+    found: dict[bytes, object] = {}
+    for root, folders, names in os.walk(os.fsencode(folder)):
+        for name in [*names, *(one for one in folders if os.path.islink(os.path.join(root, one)))]:
+            path = os.path.join(root, name)
+            shown = os.path.relpath(path, os.fsencode(folder))
+            if os.path.islink(path):
+                found[shown] = os.readlink(path)
+            else:
+                found[shown] = (Path(os.fsdecode(path)).read_bytes(), os.stat(path).st_mode & 0o100)
+        if not names and not folders:
+            found[os.path.relpath(root, os.fsencode(folder))] = "empty"
+    return found
+
+
+def make_odd(folder: Path) -> None:
+    for name, content in ODD.items():
+        path = folder / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (folder / "plain.csv").chmod(0o755)
+    (folder / "link").symlink_to("plain.csv")
+    (folder / "to nowhere").symlink_to(os.fsdecode(b"../\xfe"))
+    (folder / "nothing in it").mkdir()
+
+
+def data(place: Workplace, *words: str | Path) -> Any:
+    """What a verb of `whence data` answers."""
+    return place.whence("data", *words, "--json").ok().json()
+
 
 LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 

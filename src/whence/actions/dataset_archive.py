@@ -111,6 +111,8 @@ class _Bag:
         if links:
             texts = [read_object(self._store, link).decode("utf-8", "surrogateescape") for link in links]
             yield bags.LINKS, encode(texts) + b"\n"
+        for part in {part.manifest: None for part in self._found.made.stated.step.parts}:
+            yield f"{bags.PARTS}{part.removeprefix('sha256:')}.json", read_object(self._store, part)
         for stated, data in self._chain:
             yield f"{bags.STEPS}{stated.act}.json", data
 

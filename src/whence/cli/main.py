@@ -63,6 +63,7 @@ VERBS: dict[str, dict[str, str]] = {
         "status": "what a folder has otherwise than a version",
         "get": "write a version into a folder, verified",
         "export": "a version as a BagIt archive that any program can check",
+        "import": "a version out of such an archive",
     },
 }
 

@@ -22,6 +22,7 @@ VERSION = TAGS + "version.json"
 MANIFEST = TAGS + "manifest.json"
 LINKS = TAGS + "links.json"
 STEPS = TAGS + "steps/"
+PARTS = TAGS + "parts/"
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 
