@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from ..digests import digest_of
-from ..errors import StoreError, UnresolvedError
+from ..errors import StoreError
 from ..records.bag import BagVersion
 from ..records.data import ManifestEntry
 from ..records.encoding import encode, parse_timestamp
@@ -18,7 +18,8 @@ from ..store.dataset_references import Found
 from ..store.datasets import read_chain
 from ..store.layout import Store
 from ..store.manifests import read_manifest
-from ..store.objects import has, read_object
+from ..store.objects import read_object
+from ..store.version_bytes import refuse_missing
 from ..version import VERSION
 
 
@@ -76,7 +77,7 @@ class _Bag:
         self._store = store
         self._manifest = read_object(store, found.made.manifest)
         self._entries = read_manifest(store, found.made.manifest)
-        _refuse_missing(store, found, self._entries)
+        refuse_missing(store, found, self._entries)
         self._names = bags.payload_names(self._entries)
         self._chain = read_chain(store, found.history.id, found.made.stated.digest)
         self._day = day
@@ -134,18 +135,3 @@ class _Bag:
         if self._found.history.description:
             yield "External-Description", self._found.history.description
         yield "Payload-Oxum", bags.oxum(self.payload)
-
-
-NAMED = 5
-"""Paths that an error names."""
-
-
-def _refuse_missing(store: Store, found: Found, entries: Sequence[ManifestEntry]) -> None:
-    absent = [entry for entry in entries if entry.digest is not None and not has(store, entry.digest)]
-    if absent:
-        shown = ", ".join(repr(entry.path) for entry in absent[:NAMED])
-        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
-        raise UnresolvedError(
-            f"{found}: the store holds no bytes of {shown}{more}",
-            hint="they were added by reference only, removed since, or are in another store",
-        )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from ..errors import FormatError, UnresolvedError
 from ..rules.history import Made
+from .bulk import Bulk
 from .checking import Check
 from .dataset_acts import dataset_acts
 from .datasets import dataset_ids, load_history
 from .manifests import read_manifest
-from .objects import has
+from .version_bytes import missing_entries
 
 
 def check_datasets(check: Check) -> None:
     """The steps of every dataset, and the manifest of each version. Bytes that are not here may lie where they were
     added from (`--reference`): these are noted. Objects that are here are held against their digests elsewhere."""
+    known = Bulk(check.store)
     for identifier in dataset_ids(check.store):
         faults: list[str] = []
         history = load_history(check.store, identifier, faults)
@@ -26,10 +28,10 @@ def check_datasets(check: Check) -> None:
             continue
         imported = any(act.kind == "import" for act in acts)
         for made in history.versions:
-            _check_version(check, f"{history.name}@{made.version}", made, imported=imported)
+            _check_version(check, known, f"{history.name}@{made.version}", made, imported=imported)
 
 
-def _check_version(check: Check, name: str, made: Made, *, imported: bool) -> None:
+def _check_version(check: Check, known: Bulk, name: str, made: Made, *, imported: bool) -> None:
     try:
         manifest = read_manifest(check.store, made.manifest)
     except UnresolvedError:
@@ -41,7 +43,7 @@ def _check_version(check: Check, name: str, made: Made, *, imported: bool) -> No
     except FormatError as error:
         check.add(f"manifest of {name}", error.message)
         return
-    absent = [entry.path for entry in manifest if entry.digest is not None and not has(check.store, entry.digest)]
+    absent = [entry.path for entry in missing_entries(check.store, manifest, known)]
     if absent:
         check.notes.append(f"{name}: {_some(absent)} not in the store: added by reference, or removed")
 
