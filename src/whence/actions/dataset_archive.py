@@ -16,6 +16,7 @@ from ..rules import bags
 from ..store.bag_writing import BagWriter, begin_bag
 from ..store.dataset_references import Found
 from ..store.datasets import read_chain
+from ..store.explaining import explained
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import read_object
@@ -46,6 +47,11 @@ def export_version(
     Raises UnresolvedError for bytes that are not here, FormatError for damaged ones, BagExistsError, UsageError, and
     StoreError for what cannot be written.
     """
+    with explained(store, found):
+        return _export(store, found, target, day, between)
+
+
+def _export(store: Store, found: Found, target: Path, day: str, between: Callable[[], None]) -> Exported:
     bag = _Bag(store, found, day)
     try:
         writer = begin_bag(store, target, f"{found.history.name}-{found.made.version}", bag.seconds)

@@ -25,9 +25,11 @@ from ..store.bulk import unwritable
 from ..store.dataset_acts import dataset_acts, say_of_dataset
 from ..store.dataset_steps import Said, check_new_name, create
 from ..store.datasets import ids_of_name, load_history, read_steps, take_name, take_step
+from ..store.dropping import adding
 from ..store.layout import Store
 from ..store.objects import has, put_bytes, sync_objects
 from ..store.speaker import Speaker
+from ..store.tombstones import IMPORT, standing
 
 
 class ImportedVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +68,21 @@ def import_bag(
         check_new_name(store, name)
     bag = check_bag(Bag(path), between)
     try:
-        if not is_ours(bag):
-            return _import_foreign(store, bag, said, speaker, name, between)
-        if name is not None:
-            raise UsageError(f"{path}: holds a version of a dataset, which keeps its name", hint="leave out --name")
-        return _import_ours(store, bag, read_version_of(bag), said, speaker, between)
+        with adding(store):
+            return _import(store, bag, said, speaker, name, between)
     except OSError as error:
         raise unwritable(store, error) from error
+
+
+def _import(
+    store: Store, bag: SoundBag, said: Said, speaker: Speaker, name: str | None, between: Callable[[], None]
+) -> ImportedVersion:
+    if not is_ours(bag):
+        return _import_foreign(store, bag, said, speaker, name, between)
+    if name is not None:
+        what = f"{bag.bag.path}: holds a version of a dataset, which keeps its name"
+        raise UsageError(what, hint="leave out --name")
+    return _import_ours(store, bag, read_version_of(bag), said, speaker, between)
 
 
 def _import_ours(
@@ -119,7 +129,9 @@ def _tell(
     """An act, unless nothing came of it. Versions before came without their manifests, and it says that, too."""
     before = [act for _, act in dataset_acts(store, version.history.id)]
     whole = all(has(store, stated.step.manifest) for stated, _ in version.steps)
-    if not taken.objects and not steps and (whole or any(act.kind == "import" for act in before)):
+    undone = standing(store, version.history.id, version.made.manifest)
+    nothing = not taken.objects and not steps and not undone
+    if nothing and (whole or any(act.kind == IMPORT for act in before)):
         return
     body = Imported(
         version=str(version.made.version),
@@ -129,8 +141,8 @@ def _tell(
         objects=taken.objects,
         size=taken.size,
     )
-    prior = [version.made.stated.digest]
-    say_of_dataset(store, version.history.id, "import", body, prior=prior, why=said.why, speaker=speaker)
+    prior = [version.made.stated.digest, *(tombstone.digest for tombstone in undone)]
+    say_of_dataset(store, version.history.id, IMPORT, body, prior=prior, why=said.why, speaker=speaker)
 
 
 def _import_foreign(

@@ -16,6 +16,7 @@ from ..rules.pins import Pin, read_pin, variable
 from ..store.dataset_references import Found, find_datasets, find_version, split_reference
 from ..store.layout import Store
 from ..store.manifests import read_manifest
+from ..store.tombstones import tombstone_of
 from ..store.version_bytes import missing_entries, named
 from .references import ContentReference, PartReference, PathReference, RunReference, resolve
 
@@ -25,6 +26,7 @@ Code = Literal[
     "not_a_dataset",
     "version_not_found",
     "ambiguous",
+    "expired",
     "missing",
     "damaged",
     "name_conflict",
@@ -198,8 +200,10 @@ def _bytes(store: Store, found: Found) -> Iterator[Reason]:
     absent = missing_entries(store, entries)
     if absent:
         size = sum(entry.size for entry in absent)
-        message = f"{found}: the store holds no bytes of {named(absent)}"
-        yield _reason("missing", message, hint=RESTORE, files=len(absent), size=size)
+        tombstone = tombstone_of(store, found.history.id, step.version, step.manifest)
+        why = f"{tombstone}; " if tombstone else ""
+        message = f"{found}: {why}the store holds no bytes of {named(absent)}"
+        yield _reason("expired" if tombstone else "missing", message, hint=RESTORE, files=len(absent), size=size)
 
 
 RESTORE = (

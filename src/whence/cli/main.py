@@ -64,6 +64,7 @@ VERBS: dict[str, dict[str, str]] = {
         "get": "write a version into a folder, verified",
         "check": "whether what a run would pin can be had, without reading data",
         "export": "a version as a BagIt archive that any program can check",
+        "expire": "remove the bytes of versions, and say what that means first",
         "import": "a version out of such an archive",
     },
 }

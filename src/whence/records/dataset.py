@@ -64,3 +64,19 @@ class Imported(Struct, frozen=True, kw_only=True):
     """How many objects it did not hold."""
     size: int
     """Their bytes."""
+
+
+class Expired(Struct, frozen=True, kw_only=True):
+    """The tombstone of a version whose bytes were removed: the body of an act of kind `expire`."""
+
+    version: str
+    manifest: str
+    """Stays in the store, and so do the steps."""
+    objects: int
+    """How many objects were to be removed."""
+    size: int
+    """Their bytes."""
+    kept: int
+    """How many objects of the version stayed, as something else needs them."""
+    runs: list[str] = []
+    """The runs that had pinned it."""

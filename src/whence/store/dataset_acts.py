@@ -16,7 +16,7 @@ from ..ids import day_of, new_id
 from ..records.act import Act, Subject
 from ..records.checked import encode_checked, is_sound
 from ..records.encoding import timestamp
-from ..system.files import make_folders, write_new
+from ..system.files import make_folders, sync_folder, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
 from .layout import Store
 from .speaker import Speaker
@@ -44,6 +44,7 @@ def say_of_dataset(
     data = encode_checked(act)
     path = acts_folder(store, identifier) / (act.id + SUFFIX)
     make_folders(path.parent)
+    sync_folder(path.parent.parent)
     if not write_new(path, data, sync=True):
         raise FileExistsError(17, "an act with this id is there", str(path))
     link_or_copy(path, store.acts / day_of(act.id), data)

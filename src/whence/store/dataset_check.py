@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..errors import FormatError, UnresolvedError
-from ..rules.history import Made
+from ..rules.history import History, Made
 from .bulk import Bulk
 from .checking import Check
 from .dataset_acts import dataset_acts
 from .datasets import dataset_ids, load_history
 from .manifests import read_manifest
+from .tombstones import tombstone_of
 from .version_bytes import missing_entries
 
 
@@ -28,10 +29,11 @@ def check_datasets(check: Check) -> None:
             continue
         imported = any(act.kind == "import" for act in acts)
         for made in history.versions:
-            _check_version(check, known, f"{history.name}@{made.version}", made, imported=imported)
+            _check_version(check, known, history, made, imported=imported)
 
 
-def _check_version(check: Check, known: Bulk, name: str, made: Made, *, imported: bool) -> None:
+def _check_version(check: Check, known: Bulk, history: History, made: Made, *, imported: bool) -> None:
+    name = f"{history.name}@{made.version}"
     try:
         manifest = read_manifest(check.store, made.manifest)
     except UnresolvedError:
@@ -45,7 +47,9 @@ def _check_version(check: Check, known: Bulk, name: str, made: Made, *, imported
         return
     absent = [entry.path for entry in missing_entries(check.store, manifest, known)]
     if absent:
-        check.notes.append(f"{name}: {_some(absent)} not in the store: added by reference, or removed")
+        tombstone = tombstone_of(check.store, history.id, str(made.version), made.manifest)
+        why = tombstone or "added by reference, or removed"
+        check.notes.append(f"{name}: {_some(absent)} not in the store: {why}")
 
 
 def _some(paths: list[str]) -> str:
