@@ -240,3 +240,34 @@ def test_who_was_cut_off_has_said_it_and_the_next_call_finishes(cifar: Workplace
     done = data(cifar, "expire", *ALL)
     assert (done["acts"], done["freed"]) == ([], 500_012)
     assert not holds(cifar, b"new picture") and len(data(cifar, "show", "cifar@0.2.0")["expiry"]) == 1
+
+
+@pytest.mark.scenario("T5")
+def test_old_developing_versions_that_no_run_pinned_go_by_policy(cifar: Workplace) -> None:
+    for name in ("one", "two", "three"):
+        cifar.write(f"cifar/{name}.bin", name * 10)
+        data(cifar, "add", "cifar", f"cifar/{name}.bin")
+        data(cifar, "remove", "cifar", f"{name}.bin")
+    pinned = "cifar@0.2.0.post1.dev3"
+    cifar.whence("run", "--data", pinned, "--", "true").ok()
+    assert data(cifar, "expire", "--old", "--plan")["versions"] == [], "by default nothing is too old"
+    cifar.write("whence.toml", 'retention = "0 s"\n')
+    done = data(cifar, "expire", "--old")
+    gone = [one["version"] for one in done["plan"]["versions"]]
+    assert gone == ["0.2.0.post1.dev1", "0.2.0.post1.dev5"], "nor what a run pinned, a release has, or is the newest"
+    assert not holds(cifar, b"oneone") and holds(cifar, b"twotwo")
+    (tombstone,) = data(cifar, "show", "cifar@0.2.0.post1.dev1")["expiry"]
+    assert tombstone["why"] == "older than retention = 0 s"
+
+
+@pytest.mark.scenario("T5")
+def test_a_launch_says_that_the_retention_of_a_pin_ends_soon(cifar: Workplace) -> None:
+    dev, said = "cifar@0.1.0.post1.dev1", "the retention of this developing version ends on "
+    assert said not in pin(cifar, dev).err
+    cifar.write("whence.toml", 'retention = "20 d"\n')
+    assert f"warning: data {dev}: {said}" in pin(cifar, dev).err
+    assert said not in pin(cifar, "cifar@0.2.0").err, "a release is kept"
+    (reason,) = data(cifar, "check", dev)["pins"][0]["reasons"]
+    assert (reason["code"], reason["warning"]) == ("retention_ends", True)
+    cifar.write("whence.toml", 'retention = "60 d"\n')
+    assert said not in pin(cifar, dev).err

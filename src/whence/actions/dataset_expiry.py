@@ -14,7 +14,8 @@ import msgspec
 from ..errors import StoreError, UsageError, WhenceError
 from ..records.act import Act
 from ..records.dataset import Expired
-from ..rules.history import Made
+from ..rules.history import History, Made
+from ..rules.retention import retention_end
 from ..store.bulk import unwritable
 from ..store.dataset_acts import say_of_dataset
 from ..store.dataset_references import Found
@@ -101,6 +102,26 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: ExpiryPlan
     going: frozenset[str]
+
+
+def old_versions(store: Store, retention: float, now: float) -> list[Found]:
+    """Developing versions whose retention has ended, which no run pinned, and that neither are the newest of their
+    dataset nor have the content of a release; `retention` in seconds, `now` in Unix seconds."""
+    found = [
+        Found(history=history, made=made, floating=False)
+        for history, made in all_versions(store)
+        if (end := retention_end(made, retention)) is not None
+        and end <= now
+        and not _is_current(history, made)
+        and tombstone_of(store, history.id, str(made.version), made.manifest) is None
+    ]
+    return [one for one in found if not runs_that_pinned(store, {one.made.manifest})]
+
+
+def _is_current(history: History, made: Made) -> bool:
+    """Whether a release has this content, or it is the newest version."""
+    released = {one.manifest for one in history.versions if not one.version.developing}
+    return made.manifest in released or made.stated.digest in {head.digest for head in history.heads}
 
 
 def plan_expiry(store: Store, versions: Sequence[Found]) -> ExpiryPlan:

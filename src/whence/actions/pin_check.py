@@ -6,13 +6,16 @@ Reads names, steps and manifests, and asks where objects lie; no content is read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from ..errors import FormatError, UnresolvedError, UsageError, WhenceError
+from ..rules.history import Made
 from ..rules.pins import Pin, read_pin, variable
+from ..rules.retention import ends_soon
 from ..store.dataset_references import Found, find_datasets, find_version, split_reference
 from ..store.layout import Store
 from ..store.manifests import read_manifest
@@ -32,9 +35,10 @@ Code = Literal[
     "name_conflict",
     "duplicate",
     "version_conflict",
+    "retention_ends",
 ]
 
-WARNINGS: frozenset[Code] = frozenset({"duplicate", "version_conflict"})
+WARNINGS: frozenset[Code] = frozenset({"duplicate", "version_conflict", "retention_ends"})
 """What a run goes on with, and says."""
 
 
@@ -81,14 +85,16 @@ class PinReport(msgspec.Struct, frozen=True, kw_only=True):
     pins: list[CheckedPin]
 
 
-def check_pins(store: Store, words: Sequence[str], *, cwd: Path) -> PinReport:
-    """Each word as `run --data` takes it, in their order."""
+def check_pins(store: Store, words: Sequence[str], *, cwd: Path, retention: float, now: float) -> PinReport:
+    """Each word as `run --data` takes it, in their order; `retention` in seconds, `now` in Unix seconds."""
     before: list[tuple[Pin, Found]] = []
-    pins = [_check(store, word, cwd, before) for word in words]
+    pins = [_check(store, word, cwd, before, partial(ends_soon, retention=retention, now=now)) for word in words]
     return PinReport(resolves=all(pin.resolves for pin in pins), pins=pins)
 
 
-def _check(store: Store, word: str, cwd: Path, before: list[tuple[Pin, Found]]) -> CheckedPin:
+def _check(
+    store: Store, word: str, cwd: Path, before: list[tuple[Pin, Found]], ending: Callable[[Made], str | None]
+) -> CheckedPin:
     pin: Pin | None = None
     try:
         pin = read_pin(word)
@@ -97,6 +103,9 @@ def _check(store: Store, word: str, cwd: Path, before: list[tuple[Pin, Found]]) 
         reason = _unresolved(store, word.partition("=")[2] or word, error, cwd)
         return CheckedPin(word=word, name=pin.name if pin else None, resolves=False, reasons=[reason])
     reasons = [*_beside(pin, found, before), *_bytes(store, found)]
+    if (said := ending(found.made)) is not None:
+        hint = "`whence data release` makes it one that is kept; or retention in the policy"
+        reasons.append(_reason("retention_ends", f"{found}: {said}", hint=hint))
     before.append((pin, found))
     step = found.made.stated.step
     return CheckedPin(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from time import time
 
 from ...actions.pin_check import CheckedPin, check_pins
 from ..arguments import CommandParser, Place
@@ -27,7 +28,8 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
-    report = check_pins(place.store, options.pins, cwd=place.setting.cwd)
+    retention = place.policy.retention
+    report = check_pins(place.store, options.pins, cwd=place.setting.cwd, retention=retention, now=time())
     if options.json:
         json_document(report)
     else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from time import time
 
-from ...actions.dataset_expiry import ExpiryPlan, expire, plan_expiry
+from ...actions.dataset_expiry import ExpiryPlan, expire, old_versions, plan_expiry
 from ...errors import UsageError
 from ...store.dataset_references import Found, find_version
 from ..arguments import CommandParser, Place
@@ -21,10 +22,16 @@ def parser() -> CommandParser:
         " is shown what would go, and which runs could not be repeated any more. Importing an archive undoes it.",
         examples=(
             "whence data expire cifar@1.0.0 --plan",
+            "whence data expire --old --plan",
             "whence data expire cifar@1.0.0 cifar@1.0.0.post1.dev1 --because 'superseded, archived as cifar-1.0.0.tar'",
         ),
     )
-    parser.add_argument("versions", nargs="+", metavar="NAME@VERSION", help="a version, named exactly")
+    parser.add_argument("versions", nargs="*", metavar="NAME@VERSION", help="a version, named exactly")
+    parser.add_argument(
+        "--old",
+        action="store_true",
+        help="the developing versions that no run pinned, and that are older than `retention` of the policy says",
+    )
     parser.add_argument("--because", metavar="TEXT", help="why, in a sentence; stays in the tombstone")
     parser.add_argument("--plan", action="store_true", help="show what would happen, and do nothing")
     return parser
@@ -33,7 +40,10 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
-    found = [_named(place, word) for word in options.versions]
+    found = _meant(place, options.versions, old=options.old)
+    because = said(place, options.because, None).why
+    if options.old and because is None:
+        because = f"older than retention = {place.policy.retention:g} s"
     if options.plan:
         plan = plan_expiry(place.store, found)
         if options.json:
@@ -45,7 +55,6 @@ def main(words: Sequence[str]) -> int:
     if not options.json:
         for text in _lines(plan_expiry(place.store, found)):
             say(text)
-    because = said(place, options.because, None).why
     done = expire(place.store, found, because, speaker(place.setting))
     if options.json:
         json_document(done)
@@ -54,6 +63,15 @@ def main(words: Sequence[str]) -> int:
         say(f"{folder}: holds what is of no version, and stays: remove it when nobody needs that")
     say(f"removed {counted(done.plan.objects, 'object', 'objects')}, {size_text(done.freed)}")
     return 0
+
+
+def _meant(place: Place, versions: Sequence[str], *, old: bool) -> list[Found]:
+    """Raises UsageError, also where nothing is named."""
+    if old == bool(versions):
+        raise UsageError("expected versions, or --old", hint="for instance whence data expire cifar@1.0.0 --plan")
+    if old:
+        return old_versions(place.store, place.policy.retention, time())
+    return [_named(place, word) for word in versions]
 
 
 def _named(place: Place, word: str) -> Found:
