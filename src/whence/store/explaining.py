@@ -49,7 +49,7 @@ def _missing(store: Store, found: Found) -> tuple[str | None, set[str]]:
     if not absent:
         return None, set()
     size = sum(entry.size for entry in absent)
-    files = f"{len(absent)} of {step.files} files ({size} bytes)" if step.files > 1 else f"its file ({size} bytes)"
+    files = f"{len(absent)} of {step.files} files ({size} bytes)"
     shown = ", ".join(f"{entry.path!r} ({entry.digest})" for entry in absent[:NAMED])
     more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
     message = f"{found}: {why}{files} are missing in {store.path}, which holds no object of {shown}{more}"
