@@ -23,6 +23,7 @@ from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has
 from ..store.runs import load_run
+from ..store.tombstones import Tombstone, archive_of, tombstones
 
 
 class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,25 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
+class Undone(msgspec.Struct, frozen=True, kw_only=True):
+    """The import that brought bytes back."""
+
+    act: str
+    at: str
+    by: Actor
+    archive: str
+
+
+class ExpiryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """That bytes of a version were removed."""
+
+    act: str
+    at: str
+    by: Actor
+    why: str | None
+    undone: Undone | None
+
+
 class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """All that there is to say of a version."""
 
@@ -95,6 +115,8 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """Its parts and theirs, each with its folder in the whole."""
     contained_in: list[Container]
     """Where it is a part, whichever level; versions of one dataset ascending."""
+    expiry: list[ExpiryLine]
+    """Its tombstones, the oldest first."""
 
 
 def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
@@ -171,7 +193,19 @@ def version_page(store: Store, found: Found) -> VersionPage:
         here=_here(store, found.made),
         all_parts=all_parts(found.made.stated.step.parts, below),
         contained_in=list(_containers(store, found, below)),
+        expiry=list(_expiry(store, found)),
     )
+
+
+def _expiry(store: Store, found: Found) -> Iterator[ExpiryLine]:
+    for one in tombstones(store, found.history.id):
+        if (one.body.version, one.body.manifest) == (str(found.made.version), found.made.manifest):
+            yield ExpiryLine(act=one.act.id, at=one.act.at, by=one.act.by, why=one.act.why, undone=_undone(one))
+
+
+def _undone(tombstone: Tombstone) -> Undone | None:
+    act = tombstone.undone
+    return None if act is None else Undone(act=act.id, at=act.at, by=act.by, archive=archive_of(act))
 
 
 def _containers(store: Store, found: Found, below: Parts) -> Iterator[Container]:

@@ -12,8 +12,10 @@ from ..rules.history import History, Made
 from ..rules.secrets import Secrets
 from ..rules.versions import Level, Version, read_version
 from ..store.dataset_changes import addition, gather, removal
-from ..store.dataset_references import find_dataset
+from ..store.dataset_references import Found, find_dataset
 from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
+from ..store.dropping import adding
+from ..store.explaining import explained
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
@@ -91,7 +93,10 @@ class RecordedDataset:
         them, too; `link` makes read-only links to the store. Raises OccupiedError, UnresolvedError, StoreError.
         """
         wish = Wish(verify=verify, replace=replace, link=link)
-        return materialize(self._store, _made(self._history, version).manifest, self._cwd / folder, wish).path
+        history = self._history
+        found = Found(history=history, made=_made(history, version), floating=version is None)
+        with explained(self._store, found):
+            return materialize(self._store, found.made.manifest, self._cwd / folder, wish).path
 
     def add(
         self,
@@ -105,8 +110,9 @@ class RecordedDataset:
         """Add files and folders, or put them in place of those of their names; the version that this makes, or the
         newest one where nothing changes. `below` is the folder in the dataset that they go to; with `reference` only
         digests are noted. Raises SourceError, StoreError, UsageError."""
-        entries = gather(self._store, self._cwd, _listed(paths), below=below, keep=not reference)
-        return self._change("add", addition(entries), self._said(because, description), entries)
+        with adding(self._store):
+            entries = gather(self._store, self._cwd, _listed(paths), below=below, keep=not reference)
+            return self._change("add", addition(entries), self._said(because, description), entries)
 
     def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
         """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""
@@ -152,8 +158,9 @@ def create_dataset(
 ) -> str:
     """Make a dataset of files and folders; its identifier. Raises UsageError for a name that is taken or none."""
     check_new_name(store, name)
-    entries = gather(store, cwd, _listed(paths), below=below, keep=not reference)
-    return create(store, name, entries, said, speaker).history.id
+    with adding(store):
+        entries = gather(store, cwd, _listed(paths), below=below, keep=not reference)
+        return create(store, name, entries, said, speaker).history.id
 
 
 def _made(history: History, version: VersionLike | None) -> Made:

@@ -62,6 +62,11 @@ VERBS: dict[str, dict[str, str]] = {
         "diff": "what two versions have otherwise",
         "status": "what a folder has otherwise than a version",
         "get": "write a version into a folder, verified",
+        "check": "whether what a run would pin can be had, without reading data",
+        "verify": "read every byte of versions again, and name what is damaged",
+        "export": "a version as a BagIt archive that any program can check",
+        "expire": "remove the bytes of versions, and say what that means first",
+        "import": "a version out of such an archive",
     },
 }
 

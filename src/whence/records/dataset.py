@@ -49,3 +49,34 @@ class Step(Struct, frozen=True, kw_only=True):
     """Versions of other datasets in it, as they were then, by folder."""
     parameters: dict[str, Any] = {}
     """Of what was derived: the operation with all that decides its result."""
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """What came with an archive of a version: the body of an act of kind `import`. Undoes that the version expired."""
+
+    version: str
+    manifest: str
+    archive: str
+    """The name of the file."""
+    steps: int
+    """How many steps the store did not have."""
+    objects: int
+    """How many objects it did not hold."""
+    size: int
+    """Their bytes."""
+
+
+class Expired(Struct, frozen=True, kw_only=True):
+    """The tombstone of a version whose bytes were removed: the body of an act of kind `expire`."""
+
+    version: str
+    manifest: str
+    """Stays in the store, and so do the steps."""
+    objects: int
+    """How many objects were to be removed."""
+    size: int
+    """Their bytes."""
+    kept: int
+    """How many objects of the version stayed, as something else needs them."""
+    runs: list[str] = []
+    """The runs that had pinned it."""

@@ -133,10 +133,19 @@ def copy_object(store: Store, digest: str, dest: Path | str, *, mode: int = 0o44
         raise damaged(store, digest, found, size)
 
 
-def damaged(store: Store, digest: str, found: str, size: int) -> FormatError:
-    """The error for an object whose bytes are not those of its name."""
-    return FormatError(
+class DamagedError(FormatError):
+    """An object whose bytes are not those of its name."""
+
+    def __init__(self, message: str, *, digest: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.digest = digest
+
+
+def damaged(store: Store, digest: str, found: str, size: int) -> DamagedError:
+    """The error for such an object."""
+    return DamagedError(
         f"{_place_of(store, digest)}: found {found} ({size} bytes), expected {digest}",
+        digest=digest,
         hint="the object was cut or changed; put a sound copy of the file in its place",
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...store.dataset_changes import addition, gather
 from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import change
+from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .words import DATASET, add_reasons, add_sources, said, tell
@@ -32,8 +33,10 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
-    entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
     reasons = said(place, options.because, options.description)
-    taken = change(place.store, history.id, "add", addition(entries), reasons, speaker(place.setting), added=entries)
+    author = speaker(place.setting)
+    with adding(place.store):
+        entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
+        taken = change(place.store, history.id, "add", addition(entries), reasons, author, added=entries)
     tell(history, taken, as_json=options.json)
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...store.dataset_changes import gather
 from ...store.dataset_steps import check_new_name, create
+from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .words import add_reasons, add_sources, said, tell
@@ -32,8 +33,9 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place(makes=True)
     check_new_name(place.store, options.name)
-    entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
     reasons = said(place, options.because, options.description)
-    taken = create(place.store, options.name, entries, reasons, speaker(place.setting))
+    with adding(place.store):
+        entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
+        taken = create(place.store, options.name, entries, reasons, speaker(place.setting))
     tell(taken.history, taken, as_json=options.json)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import structs
 
 from ...actions.dataset_view import VersionPage, file_lines, manifest_of, version_page
+from ...records.act import Actor
 from ...records.data import ManifestEntry
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
@@ -44,7 +45,7 @@ def main(words: Sequence[str]) -> int:
 def _as_json(page: VersionPage, entries: list[ManifestEntry] | None) -> dict[str, object]:
     shown: dict[str, object] = structs.asdict(page.version)
     shown |= {"description": page.description, "here": page.here}
-    shown |= {"all_parts": page.all_parts, "contained_in": page.contained_in}
+    shown |= {"all_parts": page.all_parts, "contained_in": page.contained_in, "expiry": page.expiry}
     return shown if entries is None else {**shown, "entries": list(file_lines(entries))}
 
 
@@ -57,8 +58,12 @@ def _lines(page: VersionPage) -> Iterator[str]:
     yield f"manifest  {version.manifest}"
     yield f"content   {amount(version.files, version.size)}"
     yield f"here      {amount(page.here.files, page.here.size)}{_after(': ', page.here.because)}"
-    who = version.by.name or version.by.user or "somebody"
-    yield f"made      {time_text(version.at)} by {printable(who)}: {version.operation}{_after(' of ', version.base)}"
+    for expiry in page.expiry:
+        yield f"expired   {time_text(expiry.at)} by {_who(expiry.by)}{_after(': ', expiry.why)}"
+        if (undone := expiry.undone) is not None:
+            yield f"          undone {time_text(undone.at)} by {_who(undone.by)}: import of {printable(undone.archive)}"
+    what = f"{version.operation}{_after(' of ', version.base)}"
+    yield f"made      {time_text(version.at)} by {_who(version.by)}: {what}"
     if version.why:
         yield f"because   {printable(version.why)}"
     for run in dict.fromkeys([*filter(None, [version.run]), *version.producers]):
@@ -69,6 +74,10 @@ def _lines(page: VersionPage) -> Iterator[str]:
         yield f"part of   {printable(f'{place.dataset}@{place.version}  {place.folder}/')}"
     for key, value in version.parameters.items():
         yield f"given     {printable(f'{key} = {value}')}"
+
+
+def _who(actor: Actor) -> str:
+    return printable(actor.name or actor.user or "somebody")
 
 
 def _after(before: str, text: str | None) -> str:
