@@ -77,6 +77,7 @@ JSON = {
     "data diff": ["data", "diff", "letters@0.1.0", "letters@0.1.0.post1.dev1"],
     "data status": ["data", "status", "letters", "letters"],
     "data get": ["data", "get", "letters", "../letters-again"],
+    "data split": ["data", "split", "letters@0.1.0", "--into", "one=1", "--plan"],
 }
 
 
@@ -289,6 +290,73 @@ def _(place: Workplace) -> None:
     assert _version(place, "get", "letters", str(target), "--verify")["written"] == 0
     linked = _version(place, "get", "letters", str(place.path.parent / "linked"), "--link")
     assert (linked["written"], (place.path.parent / "linked/a.txt").stat().st_mode & 0o222) == (2, 0)
+
+
+def _pictures(place: Workplace) -> None:
+    """A dataset of six pictures, and a table whose last row says nothing of its own."""
+    rows = [f"{at}.png,{'ab'[at % 2]},{at // 2}" for at in range(5)]
+    for at in range(6):
+        place.write(f"pictures/{at}.png", str(at))
+    place.write("pictures/of.csv", "\n".join(["file,kind,who", *rows, "5.png,,", ""]))
+    place.write("pictures/also.csv", "file\n")
+    place.whence("data", "create", "pictures", "pictures").ok()
+
+
+def _split(place: Workplace, *words: str) -> dict[str, list[str]]:
+    """The paths of each part that was made."""
+    made = _version(place, "split", "pictures@0.1.0", "--into", "one=0.5", "--into", "two", *words)
+    return {one["part"]: _paths(place, one["name"]) for one in made["derived"]}
+
+
+@shows("data split --into", "data split --seed", "data split --name")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    first = _split(place)
+    assert [len(paths) for paths in first.values()] == [4, 4]
+    assert _split(place, "--seed", "1") != first
+    _split(place, "--name", "one=half")
+    assert _paths(place, "half") == first["one"]
+
+
+@shows("data split --table", "data split --key", "data split --stratify", "data split --missing")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    words = ["--stratify", "kind", "--table", "of.csv", "--key", "file"]
+    for left_out in ("--table", "--key", "--missing"):
+        given = [word for word in words if left_out not in (word, words[words.index(word) - 1])]
+        assert place.whence("data", "split", "pictures", "--into", "one=0.5", *given).code == 2
+    parts = _split(place, *words, "--missing", "include")
+    assert all({"0.png", "2.png", "4.png"} & set(paths) for paths in parts.values())
+    assert "5.png" in parts["one"] + parts["two"]
+
+
+@shows("data split --group")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    parts = _split(place, "--group", "who", "--table", "of.csv", "--key", "file", "--missing", "drop")
+    assert ("0.png" in parts["one"]) == ("1.png" in parts["one"])
+    assert ("2.png" in parts["one"]) == ("3.png" in parts["one"])
+
+
+@shows("data split --by")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    assert _split(place, "--by", "rows", "--table", "of.csv") == {"one": ["of.csv"], "two": ["of.csv"]}
+
+
+@shows("data split --plan")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    planned = _version(place, "split", "pictures", "--into", "one=0.5", "--plan")
+    assert (planned["plan"], place.whence("data", "show", "pictures-one").code) == (True, 3)
+
+
+@shows("data split --because", "data split --description")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    _split(place, "--because", "to compare", "--description", "a half")
+    shown = _version(place, "show", "pictures-one")
+    assert (shown["why"], shown["description"]) == ("to compare", "a half")
 
 
 # Looking

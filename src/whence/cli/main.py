@@ -62,6 +62,7 @@ VERBS: dict[str, dict[str, str]] = {
         "diff": "what two versions have otherwise",
         "status": "what a folder has otherwise than a version",
         "get": "write a version into a folder, verified",
+        "split": "divide a version into parts, each a dataset",
     },
 }
 

@@ -27,7 +27,7 @@ class Step(Struct, frozen=True, kw_only=True):
     name: str
     """The dataset's name."""
     version: str
-    """What it made: a release after `create`, `release` and `import`, else a developing version."""
+    """What it made: a release after `create`, `release`, `derive` and `import`, else a developing version."""
     base: str | None = None
     """The version that it was made from."""
     manifest: str
@@ -48,4 +48,4 @@ class Step(Struct, frozen=True, kw_only=True):
     parts: list[Part] = []
     """Versions of other datasets in it, as they were then, by folder."""
     parameters: dict[str, Any] = {}
-    """Of what was derived: the operation with all that decides its result."""
+    """Of what was derived: all that decides its members (`records.derivation`)."""

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from ...actions.dataset_view import VersionPage, file_lines, manifest_of, version_page
 from ...records.data import ManifestEntry
+from ...records.encoding import encode
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, size_text, time_text
@@ -68,7 +69,11 @@ def _lines(page: VersionPage) -> Iterator[str]:
     for place in page.contained_in:
         yield f"part of   {printable(f'{place.dataset}@{place.version}  {place.folder}/')}"
     for key, value in version.parameters.items():
-        yield f"given     {printable(f'{key} = {value}')}"
+        yield f"given     {printable(f'{key} = {_text(value)}')}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _after(before: str, text: str | None) -> str:
