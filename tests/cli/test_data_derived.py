@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,3 +267,90 @@ def test_a_part_with_rows_of_its_own_is_verified_and_a_damaged_table_is_named(pe
         pack.write_bytes(pack.read_bytes().replace(b"owner3", b"owner4"))
     done = pets.whence("data", "split", "pets", "--into", "again=0.5", "--stratify", "label")
     assert (done.code, digest in done.err) == (4, True)
+
+
+# Subsets
+
+
+def subset(place: Workplace, *words: str | Path, **how: Any) -> Any:
+    (made,) = place.whence("data", "subset", *words, "--json", **how).ok().json()["derived"]
+    return made
+
+
+MEANT = {
+    "a pseudo column": ("folder = owl", ["labels.csv", "owl/18.png", "owl/19.png"], "whole"),
+    "a column of the table": ("label = 'owl' and age > 18", ["labels.csv", "owl/19.png"], "rows"),
+    "both": ("size > 9B and (label = dog or path ~ '^owl') and not owner in (owner8, owner9)", None, "rows"),
+}
+
+
+@pytest.mark.parametrize("case", MEANT)
+def test_a_subset_has_what_the_query_means(case: str, pets: Workplace) -> None:
+    query, expected, table = MEANT[case]
+    made = subset(pets, "pets@0.1.0", "some", "--where", query)
+    found = paths(pets, "some")
+    if table == "whole":
+        expected = [path for path in expected or [] if path != "labels.csv"]
+    if expected is not None:
+        assert found == expected
+    else:
+        assert [path for path in found if path != "labels.csv"] == [f"dog/{at}.png" for at in (12, 13, 14, 15, 16, 17)]
+    if table == "rows":
+        rows = list(csv.DictReader(io.StringIO(text(pets, "some", "labels.csv"))))
+        assert {row["path"] for row in rows} == set(found) - {"labels.csv"}
+        assert made["parameters"]["table"] == "labels.csv"
+    assert (made["version"], made["parameters"]["where"]) == ("0.1.0", query)
+    assert made["parameters"]["algorithm"] == "whence-subset/1"
+
+
+def test_a_subset_of_rows_is_the_table_with_the_rows_that_are_meant(workplace: Workplace) -> None:
+    rows = ['{"id": 1, "site": {"name": "north"}, "body mass": 3}', '{"id": 2}', '{"id": 3, "body mass": 4.5}']
+    workplace.write("d/a.jsonl", "\n".join(rows))
+    workplace.whence("data", "create", "rows", "d").ok()
+    subset(workplace, "rows", "heavy", "--by", "rows", "--where", "'body mass' > 3 or site.name = north")
+    assert text(workplace, "heavy", "a.jsonl").splitlines() == [rows[0], rows[2]]
+
+
+@pytest.mark.scenario("E5")
+def test_a_list_of_ones_own_is_kept_with_the_version_that_it_made(pets: Workplace) -> None:
+    made = subset(pets, "pets", "mine", "--paths", "-", input="./owl/19.png\ncat/0.png\n")
+    assert paths(pets, "mine") == ["cat/0.png", "owl/19.png"]
+    digest = made["parameters"]["paths"]
+    pets.whence("get", digest, "list.txt").ok()
+    assert (pets.path / "list.txt").read_text() == "cat/0.png\nowl/19.png\n"
+
+
+@pytest.mark.scenario("E9")
+def test_a_planned_subset_writes_nothing_and_says_the_same(pets: Workplace) -> None:
+    pets.write("mine.txt", "cat/1.png\n")
+    before = everything(pets)
+    planned = subset(pets, "pets", "mine", "--paths", "mine.txt", "--plan")
+    assert everything(pets) == before
+    assert planned == subset(pets, "pets", "mine", "--paths", "mine.txt")
+    assert subset(pets, "pets", "mine", "--paths", "mine.txt")["changes"] is False
+
+
+BAD_SUBSETS = {
+    "neither": ([], 2, "one of the arguments --where --paths is required"),
+    "both": (["--where", "size > 1", "--paths", "x"], 2, "not allowed with argument"),
+    "no such column": (
+        ["--where", "lable = cat"],
+        2,
+        "query, character 1: unknown column 'lable': »lable = cat\nhint: did you mean label?",
+    ),
+    "no query": (["--where", "label ="], 2, "query, character 8: expected a value: label =»"),
+    "nothing that is meant": (["--where", "label = cow"], 2, "pets@0.1.0: none of its files is meant"),
+    "a path that is not there": (["--paths", "mine.txt"], 3, "pets@0.1.0: has no file cat/99.png and 1 more"),
+    "a list that is not there": (["--paths", "nope"], 2, "--paths nope: cannot be read: No such file or directory"),
+    "a list of rows": (["--paths", "mine.txt", "--by", "rows"], 2, "--paths: is about files, found --by rows"),
+}
+
+
+@pytest.mark.scenario("E5")
+@pytest.mark.parametrize("case", BAD_SUBSETS)
+def test_a_wrong_choice_is_named_and_nothing_is_made(case: str, pets: Workplace) -> None:
+    words, code, message = BAD_SUBSETS[case]
+    pets.write("mine.txt", "cat/99.png\ncat/0.png\ncat/999.png\n")
+    done = pets.whence("data", "subset", "pets@0.1.0", "new", *words)
+    assert (done.code, message in done.err, "Traceback" in done.err) == (code, True, False), done.err
+    assert len(pets.whence("data", "list", "--json").ok().json_lines()) == 1

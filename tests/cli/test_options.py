@@ -77,6 +77,7 @@ JSON = {
     "data diff": ["data", "diff", "letters@0.1.0", "letters@0.1.0.post1.dev1"],
     "data status": ["data", "status", "letters", "letters"],
     "data get": ["data", "get", "letters", "../letters-again"],
+    "data subset": ["data", "subset", "letters@0.1.0", "one", "--where", "path = a.txt"],
     "data split": ["data", "split", "letters@0.1.0", "--into", "one=1", "--plan"],
 }
 
@@ -349,6 +350,37 @@ def _(place: Workplace) -> None:
     _pictures(place)
     planned = _version(place, "split", "pictures", "--into", "one=0.5", "--plan")
     assert (planned["plan"], place.whence("data", "show", "pictures-one").code) == (True, 3)
+
+
+@shows("data subset --where", "data subset --paths", "data subset --plan")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    place.write("list.txt", "1.png\n")
+    place.whence("data", "subset", "pictures", "one", "--where", "path = 0.png", "--plan").ok()
+    assert place.whence("data", "show", "one").code == 3
+    place.whence("data", "subset", "pictures", "one", "--where", "path = 0.png").ok()
+    place.whence("data", "subset", "pictures", "two", "--paths", "list.txt").ok()
+    assert (_paths(place, "one"), _paths(place, "two")) == (["0.png"], ["1.png"])
+
+
+@shows("data subset --by", "data subset --table", "data subset --key")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    words = ["data", "subset", "pictures", "some", "--where", "kind = a", "--table", "of.csv"]
+    assert place.whence(*words).code == 2
+    place.whence(*words, "--key", "file").ok()
+    assert _paths(place, "some") == ["0.png", "2.png", "4.png", "of.csv"]
+    place.whence(*words, "--by", "rows").ok()
+    assert _paths(place, "some") == ["of.csv"]
+
+
+@shows("data subset --because", "data subset --description")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    words = ("--because", "to compare", "--description", "a half")
+    place.whence("data", "subset", "pictures", "some", "--where", "size < 2", *words).ok()
+    shown = _version(place, "show", "some")
+    assert (shown["why"], shown["description"]) == ("to compare", "a half")
 
 
 @shows("data split --because", "data split --description")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import UsageError
-from ..records.derivation import By, Derivation, Missing, Origin, PartTake, Split
+from ..errors import UnresolvedError, UsageError
+from ..records.derivation import By, Derivation, Missing, Origin, PartTake, Split, Subset
 from ..records.encoding import convert
-from ..rules.contents import counts
+from ..rules.contents import Manifest, counts
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made
+from ..rules.query import columns_of
 from ..rules.splitting import ALGORITHM as SPLIT
 from ..rules.splitting import check_parts
 from ..rules.versions import FIRST
@@ -24,7 +26,20 @@ from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import put_chunks
 from ..store.speaker import Speaker
-from .dataset_members import Keep, Members, choose_table, measured, split_members
+from .dataset_members import (
+    PSEUDO,
+    Keep,
+    Members,
+    choose_table,
+    encode_list,
+    is_file,
+    listed_paths,
+    measured,
+    split_members,
+    subset_members,
+)
+
+SUBSET = "whence-subset/1"
 
 
 class SplitWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +98,8 @@ def plan_split(store: Store, found: Found, wish: SplitWish, keep: Keep = measure
     manifest = read_manifest(store, found.made.manifest)
     columns = [name for name in (wish.stratify, wish.group) if name is not None]
     table, key = choose_table(store, str(found), manifest, wish.by, wish.table, wish.key, columns)
+    if table is not None:
+        table.require(*(name for name in columns if wish.by == "rows" or name not in PSEUDO))
     derivation = Split(
         algorithm=SPLIT,
         source=_origin(found),
@@ -98,6 +115,51 @@ def plan_split(store: Store, found: Found, wish: SplitWish, keep: Keep = measure
     )
     members = split_members(store, derivation, keep)
     return [_planned(store, names[part], replace(derivation, part=part), members[part]) for part in members]
+
+
+class SubsetWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subset is asked to be: what a query means, or a list of paths."""
+
+    where: str | None = None
+    paths: bytes | None = None
+    """A path a line."""
+    by: By = "files"
+    table: str | None = None
+    key: str | None = None
+
+
+def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: Keep = measured) -> Planned:
+    """The subset as it would be. With `measured` nothing is written. Raises as `plan_split`."""
+    check_target(store, name, found.history)
+    manifest = read_manifest(store, found.made.manifest)
+    if wish.paths is not None and wish.by == "rows":
+        raise UsageError("--paths: is about files, found --by rows", hint="rows are asked for with --where")
+    columns = columns_of(wish.where) if wish.where is not None else []
+    table, key = choose_table(store, str(found), manifest, wish.by, wish.table, wish.key, columns)
+    listed = None if wish.paths is None else _listed(found, manifest, wish.paths)
+    derivation = Subset(
+        algorithm=SUBSET,
+        source=_origin(found),
+        by=wish.by,
+        table=None if table is None else table.entry.path,
+        key=key,
+        where=wish.where,
+        paths=None if listed is None else keep([encode_list(listed)]).digest,
+    )
+    return _planned(store, name, derivation, subset_members(store, derivation, keep, listed))
+
+
+def _listed(found: Found, manifest: Manifest, content: bytes) -> list[str]:
+    """The paths of a list, each of which must be a file of the version."""
+    listed = listed_paths(content)
+    files = {entry.path for entry in manifest if is_file(entry)}
+    unknown = [path for path in listed if path not in files]
+    if unknown:
+        more = f" and {len(unknown) - 1} more of the list" if len(unknown) > 1 else ""
+        raise UnresolvedError(
+            f"{found}: has no file {unknown[0]}{more}", candidates=tuple(get_close_matches(unknown[0], files, n=3))
+        )
+    return listed
 
 
 def _names(store: Store, found: Found, wish: SplitWish) -> dict[str, str]:
@@ -129,12 +191,16 @@ def check_target(store: Store, name: str, source: History) -> None:
         )
 
 
-def derivation_of(made: Made) -> Split | None:
+def derivation_of(made: Made) -> Derivation | None:
     """How the version was derived; nothing for one that was not. Raises FormatError for what is not known here."""
     step = made.stated.step
     if step.operation != "derive":
         return None
-    return convert(step.parameters, Split, where=f"{step.name}@{step.version}: parameters")
+    return convert({"parameters": step.parameters}, _Recorded, where=f"{step.name}@{step.version}").parameters
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    parameters: Derivation
 
 
 def _origin(found: Found) -> Origin:

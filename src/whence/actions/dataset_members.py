@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +24,14 @@ from ..digests import sha256
 from ..errors import UnresolvedError, UsageError
 from ..interop.tables import Row, Table, TableError, is_table, open_table
 from ..records.data import ManifestEntry
-from ..records.derivation import By, Split
+from ..records.derivation import By, Split, Subset
 from ..rules.contents import Manifest, in_order
+from ..rules.matching import matches
+from ..rules.query import Query, parse_over
 from ..rules.splitting import Element, split
 from ..store.layout import Store
 from ..store.manifests import read_manifest
-from ..store.objects import Kept, open_verified
+from ..store.objects import Kept, open_verified, read_object
 
 Keep = Callable[[Iterable[bytes]], Kept]
 """Keeps content, or only measures it."""
@@ -328,24 +331,106 @@ def choose_table(
     store: Store, of: str, manifest: Manifest, by: By, path: str | None, key: str | None, columns: Collection[str]
 ) -> tuple[TableIn | None, str | None]:
     """The table that a derivation needs, and by files its column of paths, with what was left unsaid filled in.
+    `columns` are those that are asked for.
 
     Raises UsageError, UnresolvedError.
     """
-    if by == "files" and path is None and all(name in PSEUDO for name in columns):
+    wanted = [name for name in columns if by == "rows" or name not in PSEUDO]
+    if by == "files" and path is None and not wanted:
         if key is not None:
             raise UsageError(f"--key {key}: found no table that it is a column of", hint="name it: --table PATH")
         return None, None
-    table = find_table(store, of, manifest, path, [name for name in columns if by == "rows" or name not in PSEUDO])
+    table = find_table(store, of, manifest, path, wanted)
     if by == "rows":
         if key is not None:
             raise UsageError("--key: is about files, found --by rows")
         check_rows(table)
-        table.require(*columns)
         return table, None
-    if key is None and "path" not in table.columns():
+    known = table.columns()
+    if key is None and "path" not in known:
         raise UsageError(
             f"{table.entry.path} of {of}: which column holds the paths of the files?",
-            hint=f"--key COLUMN, one of {', '.join(table.columns())}",
+            hint=f"--key COLUMN, one of {', '.join(known)}",
         )
-    table.require(key or "path", *(name for name in columns if name not in PSEUDO))
+    table.require(key or "path")
     return table, key or "path"
+
+
+# Subsets
+
+
+def subset_members(store: Store, wish: Subset, keep: Keep, listed: Collection[str] | None = None) -> Members:
+    """The members that are asked for; `listed` is the list of paths where it is not in the store yet.
+
+    Raises UsageError for nothing at all and for what is no query of the columns, UnresolvedError for a source that is
+    gone, FormatError for damage.
+    """
+    of = f"{wish.source.name}@{wish.source.version}"
+    manifest = read_manifest(store, wish.source.manifest)
+    table = find_table(store, of, manifest, wish.table) if wish.table is not None else None
+    if wish.by == "rows" and table is not None:
+        members = _rows_meant(wish, table, keep)
+    else:
+        members = _files_meant(wish, manifest, table, _listed(store, wish) if listed is None else listed, keep)
+    if members.elements == 0:
+        raise UsageError(f"{of}: none of its {wish.by} is meant, expected at least one")
+    return members
+
+
+def _rows_meant(wish: Subset, table: TableIn, keep: Keep) -> Members:
+    check_rows(table)
+    query = parse_over(wish.where or "", table.columns())
+    taken = 0
+
+    def meant(_: int, row: Row) -> bool:
+        nonlocal taken
+        found = matches(query, _builtins(row.values))
+        taken += found
+        return found
+
+    entry = taken_entry(table, meant, keep)
+    return Members(elements=taken, manifest=[entry])
+
+
+def _listed(store: Store, wish: Subset) -> list[str]:
+    return [] if wish.paths is None else listed_paths(read_object(store, wish.paths))
+
+
+def _files_meant(
+    wish: Subset, manifest: Manifest, table: TableIn | None, listed: Collection[str], keep: Keep
+) -> Members:
+    files = files_of(manifest, table)
+    if wish.paths is not None:
+        paths = set(listed)
+        inside = [entry for entry in files if entry.path in paths]
+    else:
+        query = parse_over(wish.where or "", [*PSEUDO, *(table.columns() if table else ())])
+        paths = {entry.path for entry in files}
+        rows = rows_by_path(table, wish.key, paths) if table is not None and wish.key is not None else {}
+        inside = [entry for entry in files if _is_meant(query, entry, rows.get(entry.path, [{}]))]
+    return Members(elements=len(inside), manifest=with_table(inside, table, wish.key, keep) if inside else [])
+
+
+def _is_meant(query: Query, entry: ManifestEntry, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of the rows of a file is one that the query means."""
+    return any(matches(query, {**_builtins(row), **pseudo_columns(entry)}) for row in rows)
+
+
+def _builtins(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as queries are held against: what JSON has no form for is text."""
+    return {name: value if _is_plain(value) else text_of(value) for name, value in row.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | list | dict)
+
+
+def listed_paths(content: bytes) -> list[str]:
+    """The paths of a list, one a line, sorted, each once."""
+    lines = (os.fsdecode(line) for line in content.split(b"\n") if line)
+    return sorted({line.removeprefix("./") for line in lines})
+
+
+def encode_list(paths: Sequence[str]) -> bytes:
+    """The list as it is kept."""
+    return b"".join(os.fsencode(path) + b"\n" for path in paths)

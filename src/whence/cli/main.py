@@ -63,6 +63,7 @@ VERBS: dict[str, dict[str, str]] = {
         "status": "what a folder has otherwise than a version",
         "get": "write a version into a folder, verified",
         "split": "divide a version into parts, each a dataset",
+        "subset": "what of a version is asked for, as a dataset",
     },
 }
 
