@@ -354,3 +354,82 @@ def test_a_wrong_choice_is_named_and_nothing_is_made(case: str, pets: Workplace)
     done = pets.whence("data", "subset", "pets@0.1.0", "new", *words)
     assert (done.code, message in done.err, "Traceback" in done.err) == (code, True, False), done.err
     assert len(pets.whence("data", "list", "--json").ok().json_lines()) == 1
+
+
+# Again
+
+
+@pytest.fixture
+def parted(pets: Workplace) -> Workplace:
+    """The same, of which three kinds of derived datasets were made."""
+    split(pets, "pets@0.1.0", "--into", "train=0.7", "--into", "test", "--stratify", "label", "--group", "owner")
+    split(pets, "pets@0.1.0", "--by", "rows", "--into", "few=5", "--seed", "3")
+    subset(pets, "pets@0.1.0", "owls", "--where", "label = owl")
+    pets.write("mine.txt", "cat/1.png\n")
+    subset(pets, "pets@0.1.0", "mine", "--paths", "mine.txt")
+    return pets
+
+
+DERIVED = ("pets-train", "pets-test", "pets-few", "owls", "mine")
+
+
+@pytest.mark.scenario("E6", "S7")
+def test_the_record_alone_gives_the_same_members_whatever_happened_to_the_source_since(parted: Workplace) -> None:
+    parted.write("pets/owl/20.png", "another")
+    parted.whence("data", "add", "pets", "pets").ok()
+    parted.whence("data", "remove", "pets", "cat").ok()
+    parted.whence("data", "release", "major", "pets").ok()
+    before = everything(parted)
+    for name in DERIVED:
+        done = parted.whence("data", "derive", name, "--check").ok()
+        assert done.err == f"{name}@0.1.0, derived again from pets@0.1.0: equal\n"
+    assert everything(parted) == before
+
+
+@pytest.mark.scenario("E6", "E7")
+def test_the_same_parameters_make_the_next_release_of_the_current_source(parted: Workplace) -> None:
+    parted.write("pets/owl/20.png", "another")
+    table = (parted.path / "pets/labels.csv").read_text()
+    parted.write("pets/labels.csv", table + "owl/20.png,owl,owner3,20\n")
+    parted.whence("data", "add", "pets", "pets").ok()
+    parted.whence("data", "release", "minor", "pets").ok()
+    planned = parted.whence("data", "derive", "owls", "--plan", "--json").ok().json()
+    made = parted.whence("data", "derive", "owls", "--json").ok().json()
+    assert (planned["plan"], planned["derived"], made["source"]["version"]) == (True, made["derived"], "0.2.0")
+    assert made["derived"][0]["version"] == "0.1.1"
+    assert paths(parted, "owls") == ["labels.csv", "owl/18.png", "owl/19.png", "owl/20.png"]
+    assert "owl/20.png" not in paths(parted, "owls@0.1.0")
+    again = parted.whence("data", "derive", "owls@0.1.0").ok().err
+    assert "owls@0.1.1: nothing changes, so no version was made" in again
+    assert "derive the others (test) again, too" in parted.whence("data", "derive", "pets-train").ok().err
+    for name in ("owls@0.1.0", "owls@0.1.1", "pets-train@0.1.1"):
+        parted.whence("data", "derive", name, "--check").ok()
+
+
+def test_a_source_that_is_gone_is_named_with_what_is_missing(parted: Workplace) -> None:
+    for pack in parted.store.glob("packs/*.tar"):
+        pack.unlink()
+    done = parted.whence("data", "derive", "owls", "--check")
+    assert (done.code, done.out) == (3, "")
+    assert "owls@0.1.0: cannot be derived again from pets@0.1.0: labels.csv of pets@0.1.0: " in done.err
+    manifest = parted.whence("data", "show", "pets", "--json").ok().json()["manifest"].removeprefix("sha256:")
+    (parted.store / "objects/sha256" / manifest[:2] / manifest[2:]).unlink()
+    done = parted.whence("data", "derive", "mine", "--check")
+    assert (done.code, f"holds no object sha256:{manifest}" in done.err) == (3, True)
+    assert "mine@0.1.0: cannot be derived again from pets@0.1.0: " in done.err
+
+
+NOT_DERIVED = {
+    "the source itself": (["pets"], 2, "pets@0.1.0: was not derived, but made by `create`"),
+    "a change by hand": (["owls@0.1.0.post1.dev1"], 2, "owls@0.1.0.post1.dev1: was not derived, but made by `remove`"),
+    "both at once": (["owls", "--check", "--plan"], 2, "not allowed with argument"),
+    "no such dataset": (["owl"], 3, "no dataset owl"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_DERIVED)
+def test_what_was_not_derived_is_not_derived_again(case: str, parted: Workplace) -> None:
+    words, code, message = NOT_DERIVED[case]
+    parted.whence("data", "remove", "owls", "owl/18.png").ok()
+    done = parted.whence("data", "derive", *words)
+    assert (done.code, message in done.err) == (code, True), done.err

@@ -78,6 +78,7 @@ JSON = {
     "data status": ["data", "status", "letters", "letters"],
     "data get": ["data", "get", "letters", "../letters-again"],
     "data subset": ["data", "subset", "letters@0.1.0", "one", "--where", "path = a.txt"],
+    "data derive": ["data", "derive", "letters-one", "--check"],
     "data split": ["data", "split", "letters@0.1.0", "--into", "one=1", "--plan"],
 }
 
@@ -219,6 +220,7 @@ def _letters(place: Workplace) -> None:
     place.write("letters/a.txt", "a")
     place.write("letters/sub/b.txt", "b")
     place.whence("data", "create", "letters", "letters").ok()
+    place.whence("data", "split", "letters", "--into", "one=1").ok()
     place.write("letters/c.txt", "c")
     place.whence("data", "add", "letters", "letters").ok()
 
@@ -381,6 +383,18 @@ def _(place: Workplace) -> None:
     place.whence("data", "subset", "pictures", "some", "--where", "size < 2", *words).ok()
     shown = _version(place, "show", "some")
     assert (shown["why"], shown["description"]) == ("to compare", "a half")
+
+
+@shows("data derive --check", "data derive --plan", "data derive --because", "data derive --description")
+def _(place: Workplace) -> None:
+    _letters(place)
+    place.whence("data", "release", "patch", "letters").ok()
+    assert _version(place, "derive", "letters-one", "--check")["same"]
+    assert _version(place, "derive", "letters-one", "--plan")["plan"]
+    assert _version(place, "show", "letters-one")["version"] == "0.1.0"
+    _version(place, "derive", "letters-one", "--because", "there are more", "--description", "one")
+    shown = _version(place, "show", "letters-one")
+    assert (shown["version"], shown["why"], shown["description"]) == ("0.1.1", "there are more", "one")
 
 
 @shows("data split --because", "data split --description")

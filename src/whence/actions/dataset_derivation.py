@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from ..errors import UnresolvedError, UsageError
+from ..errors import FormatError, UnresolvedError, UsageError
 from ..records.derivation import By, Derivation, Missing, Origin, PartTake, Split, Subset
 from ..records.encoding import convert
-from ..rules.contents import Manifest, counts
+from ..rules.contents import Difference, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made
 from ..rules.query import columns_of
@@ -28,18 +27,17 @@ from ..store.objects import put_chunks
 from ..store.speaker import Speaker
 from .dataset_members import (
     PSEUDO,
+    SUBSET,
     Keep,
     Members,
     choose_table,
     encode_list,
-    is_file,
     listed_paths,
     measured,
+    members_of,
     split_members,
     subset_members,
 )
-
-SUBSET = "whence-subset/1"
 
 
 class SplitWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,11 +130,11 @@ def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: K
     """The subset as it would be. With `measured` nothing is written. Raises as `plan_split`."""
     check_target(store, name, found.history)
     manifest = read_manifest(store, found.made.manifest)
-    if wish.paths is not None and wish.by == "rows":
+    listed = None if wish.paths is None else listed_paths(wish.paths)
+    if listed is not None and wish.by == "rows":
         raise UsageError("--paths: is about files, found --by rows", hint="rows are asked for with --where")
     columns = columns_of(wish.where) if wish.where is not None else []
     table, key = choose_table(store, str(found), manifest, wish.by, wish.table, wish.key, columns)
-    listed = None if wish.paths is None else _listed(found, manifest, wish.paths)
     derivation = Subset(
         algorithm=SUBSET,
         source=_origin(found),
@@ -147,19 +145,6 @@ def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: K
         paths=None if listed is None else keep([encode_list(listed)]).digest,
     )
     return _planned(store, name, derivation, subset_members(store, derivation, keep, listed))
-
-
-def _listed(found: Found, manifest: Manifest, content: bytes) -> list[str]:
-    """The paths of a list, each of which must be a file of the version."""
-    listed = listed_paths(content)
-    files = {entry.path for entry in manifest if is_file(entry)}
-    unknown = [path for path in listed if path not in files]
-    if unknown:
-        more = f" and {len(unknown) - 1} more of the list" if len(unknown) > 1 else ""
-        raise UnresolvedError(
-            f"{found}: has no file {unknown[0]}{more}", candidates=tuple(get_close_matches(unknown[0], files, n=3))
-        )
-    return listed
 
 
 def _names(store: Store, found: Found, wish: SplitWish) -> dict[str, str]:
@@ -201,6 +186,46 @@ def derivation_of(made: Made) -> Derivation | None:
 
 class _Recorded(msgspec.Struct, frozen=True):
     parameters: Derivation
+
+
+def get_derivation(found: Found) -> Derivation:
+    """How the version was derived. Raises UsageError for one that was not."""
+    derivation = derivation_of(found.made)
+    if derivation is None:
+        raise UsageError(
+            f"{found}: was not derived, but made by `{found.made.stated.step.operation}`",
+            hint=f"`whence data log {found.history.name}` says how each version was made",
+        )
+    return derivation
+
+
+def check(store: Store, found: Found) -> Difference:
+    """What the version has otherwise than what its parameters decide, computed anew from the version that it came of.
+
+    Raises UsageError for one that was not derived, UnresolvedError where its source is gone, FormatError for damage.
+    """
+    derivation = get_derivation(found)
+    source = f"{derivation.source.name}@{derivation.source.version}"
+    try:
+        members = members_of(store, derivation, measured)
+    except (UnresolvedError, FormatError) as error:
+        raise type(error)(
+            f"{found}: cannot be derived again from {source}: {error.message}", hint=error.hint
+        ) from error
+    return difference(read_manifest(store, found.made.manifest), members.manifest)
+
+
+def plan_again(store: Store, found: Found, keep: Keep = measured) -> tuple[Found, Planned]:
+    """The current release of the source, and what the same parameters make of it.
+
+    Raises UsageError for what was not derived, UnresolvedError where the source or a table or file in it is gone,
+    FormatError.
+    """
+    derivation = get_derivation(found)
+    history = find_dataset(store, derivation.source.dataset)
+    source = Found(history=history, made=history.current, floating=True)
+    again = replace(derivation, source=_origin(source))
+    return source, _planned(store, found.history.name, again, members_of(store, again, keep))
 
 
 def _origin(found: Found) -> Origin:

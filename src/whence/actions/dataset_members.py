@@ -21,13 +21,14 @@ import msgspec
 from msgspec.structs import replace
 
 from ..digests import sha256
-from ..errors import UnresolvedError, UsageError
+from ..errors import FormatError, UnresolvedError, UsageError
 from ..interop.tables import Row, Table, TableError, is_table, open_table
 from ..records.data import ManifestEntry
-from ..records.derivation import By, Split, Subset
+from ..records.derivation import By, Derivation, Split, Subset
 from ..rules.contents import Manifest, in_order
 from ..rules.matching import matches
 from ..rules.query import Query, parse_over
+from ..rules.splitting import ALGORITHM as SPLIT
 from ..rules.splitting import Element, split
 from ..store.layout import Store
 from ..store.manifests import read_manifest
@@ -358,6 +359,8 @@ def choose_table(
 
 # Subsets
 
+SUBSET = "whence-subset/1"
+
 
 def subset_members(store: Store, wish: Subset, keep: Keep, listed: Collection[str] | None = None) -> Members:
     """The members that are asked for; `listed` is the list of paths where it is not in the store yet.
@@ -401,14 +404,27 @@ def _files_meant(
 ) -> Members:
     files = files_of(manifest, table)
     if wish.paths is not None:
-        paths = set(listed)
-        inside = [entry for entry in files if entry.path in paths]
+        inside = _files_listed(wish, files, listed)
     else:
         query = parse_over(wish.where or "", [*PSEUDO, *(table.columns() if table else ())])
         paths = {entry.path for entry in files}
         rows = rows_by_path(table, wish.key, paths) if table is not None and wish.key is not None else {}
         inside = [entry for entry in files if _is_meant(query, entry, rows.get(entry.path, [{}]))]
     return Members(elements=len(inside), manifest=with_table(inside, table, wish.key, keep) if inside else [])
+
+
+def _files_listed(wish: Subset, files: Sequence[ManifestEntry], listed: Collection[str]) -> list[ManifestEntry]:
+    """The files of a list. Raises UnresolvedError for a path that is not there."""
+    paths = {entry.path for entry in files}
+    unknown = [path for path in listed if path not in paths]
+    if unknown:
+        more = f" and {len(unknown) - 1} more of the list" if len(unknown) > 1 else ""
+        raise UnresolvedError(
+            f"{wish.source.name}@{wish.source.version}: has no file {unknown[0]}{more}",
+            candidates=tuple(difflib.get_close_matches(unknown[0], paths, n=3)),
+        )
+    wanted = set(listed)
+    return [entry for entry in files if entry.path in wanted]
 
 
 def _is_meant(query: Query, entry: ManifestEntry, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -434,3 +450,18 @@ def listed_paths(content: bytes) -> list[str]:
 def encode_list(paths: Sequence[str]) -> bytes:
     """The list as it is kept."""
     return b"".join(os.fsencode(path) + b"\n" for path in paths)
+
+
+# Either
+
+
+def members_of(store: Store, derivation: Derivation, keep: Keep) -> Members:
+    """What the parameters of a step decide. Raises as what made it, and FormatError for an unknown algorithm."""
+    known = SPLIT if isinstance(derivation, Split) else SUBSET
+    if derivation.algorithm != known:
+        raise FormatError(
+            f"found the algorithm {derivation.algorithm}, expected {known}", hint="a newer whence has made it"
+        )
+    if isinstance(derivation, Split):
+        return split_members(store, derivation, keep, derivation.part)[derivation.part]
+    return subset_members(store, derivation, keep)

@@ -64,6 +64,7 @@ VERBS: dict[str, dict[str, str]] = {
         "get": "write a version into a folder, verified",
         "split": "divide a version into parts, each a dataset",
         "subset": "what of a version is asked for, as a dataset",
+        "derive": "derive again: from the current release, or to check",
     },
 }
 
