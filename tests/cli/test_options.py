@@ -250,6 +250,18 @@ def _(place: Workplace) -> None:
     assert place.whence("data", "add", "one", "settings.json", "--as", "../out").code == 2
 
 
+@shows("data create --tables", "data add --tables")
+def _(place: Workplace) -> None:
+    for number in range(65):
+        place.write(f"many/{number}.csv", "a\n1\n")
+    for verb, *words in (("create", "some"), ("create", "all", "--tables"), ("add", "letters", "--tables")):
+        if verb == "add":
+            _letters(place)
+        made = _version(place, verb, *words, "many")
+        shown = _version(place, "show", f"{words[0]}@{made['version']}")
+        assert ("rows" in shown["tables"][0] and "digest" in shown["tables"][0]) == ("--tables" in words)
+
+
 @shows("data create --reference", "data add --reference")
 def _(place: Workplace) -> None:
     place.whence("data", "create", "one", "data.csv", "--reference").ok()

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ..records.dataset import Operation
 from ..rules.contents import Manifest, difference
 from ..rules.history import History, Made
@@ -18,6 +20,7 @@ from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.speaker import Speaker
+from .dataset_tables import describer
 from .dataset_view import (
     DifferenceShown,
     FileLine,
@@ -136,7 +139,7 @@ class RecordedDataset:
         return version_line(history, taken.made if taken else history.head)
 
     def _said(self, because: str | None, description: str | None) -> Said:
-        return said_masked(self._secrets(), because, description)
+        return replace(said_masked(self._secrets(), because, description), describe=describer(self._store))
 
 
 def create_dataset(
@@ -153,7 +156,7 @@ def create_dataset(
     """Make a dataset of files and folders; its identifier. Raises UsageError for a name that is taken or none."""
     check_new_name(store, name)
     entries = gather(store, cwd, _listed(paths), below=below, keep=not reference)
-    return create(store, name, entries, said, speaker).history.id
+    return create(store, name, entries, replace(said, describe=describer(store)), speaker).history.id
 
 
 def _made(history: History, version: VersionLike | None) -> Made:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
 
-from .table_rows import Row, Table, TableError
+from ..rules.column_types import READERS, Narrowing
+from .table_rows import Opener, Row, Table, TableError, TypedTable
 
 BOM = b"\xef\xbb\xbf"
 
@@ -30,6 +31,36 @@ def _open(stream: BinaryIO, delimiter: str) -> Table:
     if twice:
         raise TableError(f"found the column {twice[0]!r} twice, expected different names")
     return Table(names, head, _rows(records, names))
+
+
+def typed_csv(opener: Opener) -> Iterator[TypedTable]:
+    """The table, read twice: the first time says what the types of its columns are."""
+    yield _typed(opener, open_csv)
+
+
+def typed_tsv(opener: Opener) -> Iterator[TypedTable]:
+    yield _typed(opener, open_tsv)
+
+
+def _typed(opener: Opener, reader: Callable[[BinaryIO], Table]) -> TypedTable:
+    with opener() as stream:
+        table = reader(stream)
+        narrowing = {name: Narrowing() for name in table.columns or ()}
+        for row in table.rows:
+            for name, field in row.values.items():
+                if field is not None:
+                    narrowing[name].see(field)
+    types = {name: seen.type for name, seen in narrowing.items()}
+    return TypedTable(None, list(types), types, _typed_rows(opener, reader, types))
+
+
+def _typed_rows(
+    opener: Opener, reader: Callable[[BinaryIO], Table], types: Mapping[str, str]
+) -> Iterator[Mapping[str, Any]]:
+    readers = {name: READERS[kind] for name, kind in types.items()}
+    with opener() as stream:
+        for row in reader(stream).rows:
+            yield {name: readers[name](field) for name, field in row.values.items() if field is not None}
 
 
 def _rows(records: Iterator[tuple[bytes, list[str], int]], names: Sequence[str]) -> Iterator[Row]:

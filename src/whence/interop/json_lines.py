@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from .table_rows import Row, Table, TableError
+from .table_rows import Opener, Row, Table, TableError, TypedTable
 
 
 def open_json_lines(stream: BinaryIO) -> Table:
     return Table(None, b"", _rows(stream))
+
+
+def typed_json_lines(opener: Opener) -> Iterator[TypedTable]:
+    yield TypedTable(None, (), None, _typed_rows(opener))
+
+
+def _typed_rows(opener: Opener) -> Iterator[Mapping[str, Any]]:
+    with opener() as stream:
+        for row in _rows(stream):
+            yield row.values
 
 
 def _rows(stream: BinaryIO) -> Iterator[Row]:

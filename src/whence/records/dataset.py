@@ -39,6 +39,8 @@ class Step(Struct, frozen=True, kw_only=True):
     changed: int = 0
     removed: int = 0
     """Files that `base` did not have, had with other bytes, and had."""
+    tables: str | None = None
+    """Digest of what is known of its tables (`records.tables`)."""
     description: str | None = None
     """What the dataset is; takes the place of what was said before."""
     run: str | None = None

@@ -23,6 +23,7 @@ from ..rules.nesting import cycle, intact, with_part
 from ..rules.secrets import Secrets
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
 from .dataset_references import Found, find_dataset
+from .dataset_tables import Describe, put_tables, tables_before
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
 from .layout import Store
 from .manifests import Stored, counts_of, put_manifest, read_manifest
@@ -40,6 +41,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
     """The run that makes the step."""
     parameters: dict[str, Any] = {}
+    describe: Describe | None = None
+    """Says what the tables are; without, what is known of those that stay is kept."""
 
 
 def said_masked(secrets: Secrets, why: str | None, description: str | None) -> Said:
@@ -80,6 +83,7 @@ def create(
         files=whole.files,
         size=whole.size,
         added=whole.files,
+        tables=put_tables(store, manifest, [], said.describe),
         description=said.description,
         run=said.run,
         producers=[said.run] if said.run else [],
@@ -135,6 +139,7 @@ def change(
             added=len(differs.added),
             changed=len(differs.changed),
             removed=len(differs.removed),
+            tables=put_tables(store, after, tables_before(store, head.stated.step.tables), said.describe),
             description=said.description,
             run=said.run,
             parts=parts,
@@ -239,6 +244,7 @@ def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Spe
         added=len(differs.added),
         changed=len(differs.changed),
         removed=len(differs.removed),
+        tables=put_tables(store, manifest, tables_before(store, head.stated.step.tables), said.describe),
         description=said.description,
         run=said.run,
         producers=[said.run] if said.run else [],

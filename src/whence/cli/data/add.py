@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     place = Place()
     history = find_dataset(place.store, options.dataset)
     entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
-    reasons = said(place, options.because, options.description)
+    reasons = said(place, options.because, options.description, all_tables=options.tables)
     taken = change(place.store, history.id, "add", addition(entries), reasons, speaker(place.setting), added=entries)
     tell(history, taken, as_json=options.json)
     return 0

@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     place = Place(makes=True)
     check_new_name(place.store, options.name)
     entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
-    reasons = said(place, options.because, options.description)
+    reasons = said(place, options.because, options.description, all_tables=options.tables)
     taken = create(place.store, options.name, entries, reasons, speaker(place.setting))
     tell(taken.history, taken, as_json=options.json)
     return 0
