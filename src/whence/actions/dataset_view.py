@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,12 +12,15 @@ from ..errors import FormatError, UnresolvedError, WhenceError
 from ..records.act import Actor
 from ..records.data import ManifestEntry
 from ..records.dataset import Operation, Part
+from ..records.tables import TableShape
 from ..records.transform import Transform
 from ..rules.contents import Difference
 from ..rules.history import History, Made
 from ..rules.nesting import Parts, all_parts
+from ..rules.table_difference import TableChange
 from ..store.dataset_references import Found
 from ..store.dataset_steps import parts_of
+from ..store.dataset_tables import tables_before
 from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
@@ -64,6 +67,7 @@ class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     producers: list[str]
     parts: list[Part]
+    tables: str | None
     parameters: dict[str, Any]
     act: str
 
@@ -180,6 +184,7 @@ def version_line(history: History, made: Made) -> VersionLine:
         run=step.run,
         producers=step.producers,
         parts=step.parts,
+        tables=step.tables,
         parameters=step.parameters,
         act=stated.act,
     )
@@ -262,9 +267,18 @@ class DifferenceShown(msgspec.Struct, frozen=True, kw_only=True):
     added: list[str]
     changed: list[ChangedFile]
     removed: list[str]
+    tables: list[TableChange]
+    """What of the tables among them differs, as far as both were read."""
 
 
-def difference_shown(first: str, second: str, differs: Difference) -> DifferenceShown:
+def tables_of(store: Store, made: Made) -> list[TableShape]:
+    """What is known of the tables of a version; nothing where that was lost."""
+    return tables_before(store, made.stated.step.tables)
+
+
+def difference_shown(
+    first: str, second: str, differs: Difference, tables: Sequence[TableChange] = ()
+) -> DifferenceShown:
     return DifferenceShown(
         first=first,
         second=second,
@@ -274,4 +288,5 @@ def difference_shown(first: str, second: str, differs: Difference) -> Difference
             ChangedFile(path=after.path, before=before.digest, after=after.digest) for before, after in differs.changed
         ],
         removed=[entry.path for entry in differs.removed],
+        tables=list(tables),
     )

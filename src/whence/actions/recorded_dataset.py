@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ..records.dataset import Operation
 from ..rules.contents import Manifest, difference
 from ..rules.history import History, Made
@@ -20,6 +22,7 @@ from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.speaker import Speaker
+from .dataset_tables import describer
 from .dataset_view import (
     DifferenceShown,
     FileLine,
@@ -142,7 +145,7 @@ class RecordedDataset:
         return version_line(history, taken.made if taken else history.head)
 
     def _said(self, because: str | None, description: str | None) -> Said:
-        return said_masked(self._secrets(), because, description)
+        return replace(said_masked(self._secrets(), because, description), describe=describer(self._store))
 
 
 def create_dataset(
@@ -160,7 +163,7 @@ def create_dataset(
     check_new_name(store, name)
     with adding(store):
         entries = gather(store, cwd, _listed(paths), below=below, keep=not reference)
-        return create(store, name, entries, said, speaker).history.id
+        return create(store, name, entries, replace(said, describe=describer(store)), speaker).history.id
 
 
 def _made(history: History, version: VersionLike | None) -> Made:

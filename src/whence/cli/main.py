@@ -67,6 +67,9 @@ VERBS: dict[str, dict[str, str]] = {
         "export": "a version as a BagIt archive that any program can check",
         "expire": "remove the bytes of versions, and say what that means first",
         "import": "a version out of such an archive",
+        "split": "divide a version into parts, each a dataset",
+        "subset": "what of a version is asked for, as a dataset",
+        "derive": "derive again: from the current release, or to check",
     },
 }
 

@@ -27,7 +27,7 @@ class Step(Struct, frozen=True, kw_only=True):
     name: str
     """The dataset's name."""
     version: str
-    """What it made: a release after `create`, `release` and `import`, else a developing version."""
+    """What it made: a release after `create`, `release`, `derive` and `import`, else a developing version."""
     base: str | None = None
     """The version that it was made from."""
     manifest: str
@@ -39,6 +39,8 @@ class Step(Struct, frozen=True, kw_only=True):
     changed: int = 0
     removed: int = 0
     """Files that `base` did not have, had with other bytes, and had."""
+    tables: str | None = None
+    """Digest of what is known of its tables (`records.tables`)."""
     description: str | None = None
     """What the dataset is; takes the place of what was said before."""
     run: str | None = None
@@ -48,7 +50,7 @@ class Step(Struct, frozen=True, kw_only=True):
     parts: list[Part] = []
     """Versions of other datasets in it, as they were then, by folder."""
     parameters: dict[str, Any] = {}
-    """Of what was derived: the operation with all that decides its result."""
+    """Of what was derived: all that decides its members (`records.derivation`)."""
 
 
 class Imported(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
-    reasons = said(place, options.because, options.description)
+    reasons = said(place, options.because, options.description, all_tables=options.tables)
     author = speaker(place.setting)
     with adding(place.store):
         entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)

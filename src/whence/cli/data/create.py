@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place(makes=True)
     check_new_name(place.store, options.name)
-    reasons = said(place, options.because, options.description)
+    reasons = said(place, options.because, options.description, all_tables=options.tables)
     with adding(place.store):
         entries = gather(place.store, place.setting.cwd, options.paths, below=options.below, keep=not options.reference)
         taken = create(place.store, options.name, entries, reasons, speaker(place.setting))

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
-from ...actions.dataset_view import VersionPage, file_lines, manifest_of, version_page
+from ...actions.dataset_view import VersionPage, file_lines, manifest_of, tables_of, version_page
 from ...records.act import Actor
 from ...records.data import ManifestEntry
+from ...records.encoding import encode
+from ...records.tables import TableShape
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
-from ..output import json_document, line, printable, size_text, time_text
+from ..output import counted, json_document, line, printable, size_text, time_text
 from .words import VERSION, amount
 
 
@@ -33,9 +35,9 @@ def main(words: Sequence[str]) -> int:
     page = version_page(store, found)
     entries = manifest_of(store, found) if options.files else None
     if options.json:
-        json_document(_as_json(page, entries))
+        json_document({**_as_json(page, entries), "tables": tables_of(store, found.made)})
         return 0
-    for text in _lines(page):
+    for text in [*_lines(page), *_table_lines(tables_of(store, found.made))]:
         line(text)
     for entry in entries or []:
         line(f"  {entry.digest or '-':<71}  {size_text(entry.size):>9}  {printable(entry.path)}")
@@ -73,7 +75,21 @@ def _lines(page: VersionPage) -> Iterator[str]:
     for place in page.contained_in:
         yield f"part of   {printable(f'{place.dataset}@{place.version}  {place.folder}/')}"
     for key, value in version.parameters.items():
-        yield f"given     {printable(f'{key} = {value}')}"
+        yield f"given     {printable(f'{key} = {_text(value)}')}"
+
+
+def _table_lines(tables: Sequence[TableShape]) -> Iterator[str]:
+    for table in tables:
+        name = printable(table.path + (f" {table.name}" if table.name is not None else ""))
+        if table.digest is None:
+            yield f"table     {name}: not read: {printable(table.because or '')}"
+            continue
+        yield f"table     {name}: {counted(table.rows or 0, 'row', 'rows')}, {table.digest}"
+        yield f"          {printable(', '.join(f'{column.name} ({column.type})' for column in table.columns))}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _who(actor: Actor) -> str:

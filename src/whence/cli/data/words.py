@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from ...actions.dataset_tables import describer
 from ...actions.dataset_view import dataset_line, version_line
 from ...rules.history import History
 from ...store.dataset_steps import Said, Taken, said_masked
@@ -21,6 +24,11 @@ def add_sources(parser: CommandParser) -> None:
     parser.add_argument(
         "--reference", action="store_true", help="note the digests only; the bytes stay where they are, and only there"
     )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="read every table, however large: its schema, and the digest of its rows",
+    )
 
 
 def add_reasons(parser: CommandParser) -> None:
@@ -29,9 +37,10 @@ def add_reasons(parser: CommandParser) -> None:
     parser.add_argument("--description", metavar="TEXT", help="what the dataset is, from now on")
 
 
-def said(place: Place, because: str | None, description: str | None) -> Said:
-    """What is said with a step."""
-    return said_masked(secrets_of(place.setting, place.policy), because, description)
+def said(place: Place, because: str | None, description: str | None, *, all_tables: bool = False) -> Said:
+    """What is said with a step, and by whom its tables are described."""
+    masked = said_masked(secrets_of(place.setting, place.policy), because, description)
+    return replace(masked, describe=describer(place.store, everything=all_tables))
 
 
 def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:
