@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,15 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
 def repository(workplace: Workplace) -> Workplace:
     """A workplace that is a git repository with one commit of a small program, `train.py`."""
     return workplace.repository(**{"train.py": "print('trained')\n"})
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with room for 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("may not mount a small disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)  # A test that failed may hold a file open.

@@ -17,7 +17,7 @@ from .capture.configuration import hydra_state
 from .capture.running import Running
 from .errors import WhenceError
 from .recorder.asking import Paths, config_of, fields_of, params_of, paths_of, pins_of, policy_of, tags_of, text_of
-from .recorder.attach import Outer, find_outer
+from .recorder.attach import DRY_RUN, Outer, find_outer, is_dry
 from .recorder.blocks import Asked, begin
 from .recorder.handle import DryRun, Run
 from .recorder.open_runs import current as current_run
@@ -59,6 +59,8 @@ def start(
         return DryRun(_existing_store)
     with held, apart:
         where = setting()
+        if is_dry(where.environ):
+            return _dry_run()
         request = Request(
             mode="block",
             argv=list(sys.orig_argv),
@@ -89,6 +91,11 @@ def start(
         return begin(world)
 
 
+def _dry_run() -> Run:
+    warn_once(DRY_RUN, f"{DRY_RUN} is set: nothing is recorded")
+    return DryRun(_existing_store)
+
+
 def _existing_store() -> Store:
     where = setting()
     return existing_store(where, load_policy(where))
@@ -116,7 +123,10 @@ def current() -> Run | None:
     run = current_run()
     if run is None:
         with apart:
-            outer = find_outer(setting().environ)
+            environ = setting().environ
+            if is_dry(environ):
+                return _dry_run()
+            outer = find_outer(environ)
             return None if outer is None else _join(outer)
     return run
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from .errors import StoreError, UsageError
+from .ids import new_id
 from .recorder.request import Surroundings
 from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
@@ -168,7 +169,10 @@ def store_for_run(where: Setting, policy: Policy) -> tuple[Store, bool]:
     # Not `path.exists()`: another process may be half way through making it.
     if (path / MARK).exists():
         return open_store(path), False
-    return create_store(path, now_ns=time.time_ns(), random=os.urandom(10)), True
+    now, random = time.time_ns(), os.urandom(10)
+    store = create_store(path, now_ns=now, random=random)
+    # Of many that make it at once, it is that of the one whose identifier it has.
+    return store, store.id == new_id(now // 1_000_000, random)
 
 
 def user_key(where: Setting) -> bytes:

@@ -85,14 +85,14 @@ def test_the_patch_makes_a_fresh_clone_into_the_code_that_ran(world: CodeWorld, 
     run, code = recorded(world)
     shutil.rmtree(world.place.path)
     world.place.path.mkdir()
-    (tmp_path / "p").write_bytes(patch(world.store, run, world.place.environ))
+    (tmp_path / "p").write_bytes(patch(world.store, run, world.place.environ).content)
     world.place.git("-C", str(clone), "apply", "--index", str(tmp_path / "p"))
     assert world.place.git("-C", str(clone), "write-tree") == code.git_tree == code.tree
 
 
 def test_the_patch_of_a_clean_run_is_empty(world: CodeWorld) -> None:
     run, _ = recorded(world)
-    assert patch(world.store, run, world.place.environ) == b""
+    assert patch(world.store, run, world.place.environ).content == b""
 
 
 @pytest.mark.scenario("X6")

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 import stored
@@ -215,6 +216,25 @@ def test_following_reads_the_file_that_the_output_goes_to(mode: str, workplace: 
     assert sorted(workplace.whence("cat", "@:output", "-f").ok().out.split()) == ["aside", "one", "two"]
 
 
+def test_what_is_followed_is_not_written_into_itself(workplace: Workplace) -> None:
+    log = workplace.path / "job.out"
+    with log.open("wb") as out:
+        process = workplace.start_whence(
+            "run", "--", "python", "-uc", TALK, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: workplace.run_folders() and workplace.show()["started"], what="the run to start")
+        wait_until(log.read_bytes, what="the first line")
+        follower = workplace.start_whence("cat", "@:output", "-f", stdout=out, stderr=subprocess.PIPE)
+    try:
+        said = follower.communicate(timeout=20)[1].decode()
+    finally:
+        process.communicate(b"\n")
+        follower.kill()
+    assert follower.returncode == 2
+    assert f"{log}: is both what is read and what is written to: it would never end\n" in said
+    assert log.read_bytes() == b"one\ntwo\n"
+
+
 @pytest.mark.scenario("S24")
 def test_a_dirty_tree_comes_back(workplace: Workplace) -> None:
     workplace.repository(**{"a.py": "print(1)\n"})
@@ -228,6 +248,29 @@ def test_a_dirty_tree_comes_back(workplace: Workplace) -> None:
     assert (workplace.path.parent / "back/a.py").read_text() == "print(2)\n"
     assert "+print(2)" in workplace.whence("restore", "@", "--patch").ok().out
     assert workplace.whence("restore", "@", ".").code == 2
+
+
+def test_a_patch_says_what_it_lacks(repository: Workplace, tmp_path: Path) -> None:
+    library = Workplace(tmp_path / "library", repository.home).repository(**{"lib.py": "x = 1\n"})
+    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", library.path, "lib")
+    repository.commit()
+    repository.write("lib/lib.py", "x = 2\n")
+    repository.write("lib/new.py", "y = 1\n")
+    repository.write("train.py", "print('edited')\n")
+    repository.write(".env", "A=1\n")
+    repository.record("true")
+    done = repository.whence("restore", "@", "--patch").ok()
+    assert done.out.startswith("diff --git a/train.py b/train.py\n") and "lib" not in done.out
+    assert sorted(done.err.splitlines()) == [
+        "not in the patch, of a nested repository: lib/lib.py: modified",
+        "not in the patch, of a nested repository: lib/new.py: added",
+        "not in the patch, of a nested repository: lib: its commit or its files differ",
+        "not in the patch: .env (4 B): a file named .env holds secrets by custom",
+        "whence restore @ DIR writes the files of nested repositories as they were",
+    ]
+    lacks = repository.whence("restore", "@", "--patch", "--json").ok().json()["lacks"]
+    assert {one["path"] for one in lacks["nested"]} == {"lib", "lib/lib.py", "lib/new.py"}
+    assert [one["path"] for one in lacks["files_left_out"]] == [".env"]
 
 
 def test_a_stopped_run_says_so(workplace: Workplace) -> None:

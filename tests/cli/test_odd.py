@@ -128,6 +128,7 @@ def test_a_patch_is_json_where_json_is_asked_for(repository: Workplace) -> None:
         "id": run,
         "encoding": "utf-8",
         "patch": text,
+        "lacks": {"files_left_out": [], "nested": [], "outside_snapshot": []},
     }
 
 
@@ -141,3 +142,17 @@ def test_the_answer_of_each_command_is_on_standard_output(repository: Workplace)
     for words, begin in answers.items():
         done = repository.whence(*words).ok()
         assert (done.out.startswith(begin), done.err) == (True, ""), words
+
+
+WRONG_WORDS = {
+    "--code-commit zzz": "--code-commit zzz: expected the hexadecimal digits of a commit, 6 or more",
+    "--param a=1 --param a.b=2": "--param a.b: found a value for a too, expected only one of the two",
+    "--param a.b.c=2 --param a.b=1": "--param a.b.c: found a value for a.b too, expected only one of the two",
+}
+
+
+@pytest.mark.parametrize("words", WRONG_WORDS)
+def test_words_that_cannot_be_meant_are_refused_and_nothing_is_recorded(words: str, workplace: Workplace) -> None:
+    done = workplace.whence("run", *words.split(), "--", "true")
+    assert (done.code, done.err.splitlines()[0]) == (2, f"whence: whence run: {WRONG_WORDS[words]}")
+    assert not workplace.store.exists()

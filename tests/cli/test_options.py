@@ -77,6 +77,9 @@ JSON = {
     "data diff": ["data", "diff", "letters@0.1.0", "letters@0.1.0.post1.dev1"],
     "data status": ["data", "status", "letters", "letters"],
     "data get": ["data", "get", "letters", "../letters-again"],
+    "data subset": ["data", "subset", "letters@0.1.0", "one", "--where", "path = a.txt"],
+    "data derive": ["data", "derive", "letters-one", "--check"],
+    "data split": ["data", "split", "letters@0.1.0", "--into", "one=1", "--plan"],
 }
 
 
@@ -217,6 +220,7 @@ def _letters(place: Workplace) -> None:
     place.write("letters/a.txt", "a")
     place.write("letters/sub/b.txt", "b")
     place.whence("data", "create", "letters", "letters").ok()
+    place.whence("data", "split", "letters", "--into", "one=1").ok()
     place.write("letters/c.txt", "c")
     place.whence("data", "add", "letters", "letters").ok()
 
@@ -253,6 +257,18 @@ def _(place: Workplace) -> None:
     assert _paths(place, "one") == ["one.parquet"]
     place.whence("data", "add", "one", *words, "n=2").ok()
     assert _version(place, "show", "one@0.1.0.post1.dev1")["parameters"]["parameters"] == {"n": 2}
+
+
+@shows("data create --tables", "data add --tables")
+def _(place: Workplace) -> None:
+    for number in range(65):
+        place.write(f"many/{number}.csv", "a\n1\n")
+    for verb, *words in (("create", "some"), ("create", "all", "--tables"), ("add", "letters", "--tables")):
+        if verb == "add":
+            _letters(place)
+        made = _version(place, verb, *words, "many")
+        shown = _version(place, "show", f"{words[0]}@{made['version']}")
+        assert ("rows" in shown["tables"][0] and "digest" in shown["tables"][0]) == ("--tables" in words)
 
 
 @shows("data create --reference", "data add --reference")
@@ -299,6 +315,116 @@ def _(place: Workplace) -> None:
     assert _version(place, "get", "letters", str(target), "--verify")["written"] == 0
     linked = _version(place, "get", "letters", str(place.path.parent / "linked"), "--link")
     assert (linked["written"], (place.path.parent / "linked/a.txt").stat().st_mode & 0o222) == (2, 0)
+
+
+def _pictures(place: Workplace) -> None:
+    """A dataset of six pictures, and a table whose last row says nothing of its own."""
+    rows = [f"{at}.png,{'ab'[at % 2]},{at // 2}" for at in range(5)]
+    for at in range(6):
+        place.write(f"pictures/{at}.png", str(at))
+    place.write("pictures/of.csv", "\n".join(["file,kind,who", *rows, "5.png,,", ""]))
+    place.write("pictures/also.csv", "file\n")
+    place.whence("data", "create", "pictures", "pictures").ok()
+
+
+def _split(place: Workplace, *words: str) -> dict[str, list[str]]:
+    """The paths of each part that was made."""
+    made = _version(place, "split", "pictures@0.1.0", "--into", "one=0.5", "--into", "two", *words)
+    return {one["part"]: _paths(place, one["name"]) for one in made["derived"]}
+
+
+@shows("data split --into", "data split --seed", "data split --name")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    first = _split(place)
+    assert [len(paths) for paths in first.values()] == [4, 4]
+    assert _split(place, "--seed", "1") != first
+    _split(place, "--name", "one=half")
+    assert _paths(place, "half") == first["one"]
+
+
+@shows("data split --table", "data split --key", "data split --stratify", "data split --missing")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    words = ["--stratify", "kind", "--table", "of.csv", "--key", "file"]
+    for left_out in ("--table", "--key", "--missing"):
+        given = [word for word in words if left_out not in (word, words[words.index(word) - 1])]
+        assert place.whence("data", "split", "pictures", "--into", "one=0.5", *given).code == 2
+    parts = _split(place, *words, "--missing", "include")
+    assert all({"0.png", "2.png", "4.png"} & set(paths) for paths in parts.values())
+    assert "5.png" in parts["one"] + parts["two"]
+
+
+@shows("data split --group")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    parts = _split(place, "--group", "who", "--table", "of.csv", "--key", "file", "--missing", "drop")
+    assert ("0.png" in parts["one"]) == ("1.png" in parts["one"])
+    assert ("2.png" in parts["one"]) == ("3.png" in parts["one"])
+
+
+@shows("data split --by")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    assert _split(place, "--by", "rows", "--table", "of.csv") == {"one": ["of.csv"], "two": ["of.csv"]}
+
+
+@shows("data split --plan")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    planned = _version(place, "split", "pictures", "--into", "one=0.5", "--plan")
+    assert (planned["plan"], place.whence("data", "show", "pictures-one").code) == (True, 3)
+
+
+@shows("data subset --where", "data subset --paths", "data subset --plan")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    place.write("list.txt", "1.png\n")
+    place.whence("data", "subset", "pictures", "one", "--where", "path = 0.png", "--plan").ok()
+    assert place.whence("data", "show", "one").code == 3
+    place.whence("data", "subset", "pictures", "one", "--where", "path = 0.png").ok()
+    place.whence("data", "subset", "pictures", "two", "--paths", "list.txt").ok()
+    assert (_paths(place, "one"), _paths(place, "two")) == (["0.png"], ["1.png"])
+
+
+@shows("data subset --by", "data subset --table", "data subset --key")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    words = ["data", "subset", "pictures", "some", "--where", "kind = a", "--table", "of.csv"]
+    assert place.whence(*words).code == 2
+    place.whence(*words, "--key", "file").ok()
+    assert _paths(place, "some") == ["0.png", "2.png", "4.png", "of.csv"]
+    place.whence(*words, "--by", "rows").ok()
+    assert _paths(place, "some") == ["of.csv"]
+
+
+@shows("data subset --because", "data subset --description")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    words = ("--because", "to compare", "--description", "a half")
+    place.whence("data", "subset", "pictures", "some", "--where", "size < 2", *words).ok()
+    shown = _version(place, "show", "some")
+    assert (shown["why"], shown["description"]) == ("to compare", "a half")
+
+
+@shows("data derive --check", "data derive --plan", "data derive --because", "data derive --description")
+def _(place: Workplace) -> None:
+    _letters(place)
+    place.whence("data", "release", "patch", "letters").ok()
+    assert _version(place, "derive", "letters-one", "--check")["same"]
+    assert _version(place, "derive", "letters-one", "--plan")["plan"]
+    assert _version(place, "show", "letters-one")["version"] == "0.1.0"
+    _version(place, "derive", "letters-one", "--because", "there are more", "--description", "one")
+    shown = _version(place, "show", "letters-one")
+    assert (shown["version"], shown["why"], shown["description"]) == ("0.1.1", "there are more", "one")
+
+
+@shows("data split --because", "data split --description")
+def _(place: Workplace) -> None:
+    _pictures(place)
+    _split(place, "--because", "to compare", "--description", "a half")
+    shown = _version(place, "show", "pictures-one")
+    assert (shown["why"], shown["description"]) == ("to compare", "a half")
 
 
 # Looking

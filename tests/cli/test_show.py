@@ -199,3 +199,13 @@ def test_a_seed_that_code_set_and_a_tree_with_gaps_are_said_so(repository: Workp
     page = repository.whence("show").ok().out
     assert "seeded" in page and " = 7 (set at job.py:1)" in page
     assert "(complete, without 1 file)" in page
+
+
+def test_a_file_in_the_current_folder_is_shown_by_its_name_where_no_run_has_it(workplace: Workplace) -> None:
+    first = workplace.record("sh", "-c", "echo 1 > out.bin; echo 2 > other", options=("--output", "out.bin"))["id"]
+    second = workplace.record("true", options=("--name", "other"))["id"]
+    shown = [workplace.whence("show", name, "--json").ok().json()["id"] for name in ("out.bin", "other")]
+    assert shown == [first, second]
+    done = workplace.whence("show", "gone.bin")
+    assert done.code == 3
+    assert done.err.splitlines()[0] == f"whence: gone.bin: no such run in {workplace.store}, and no file ./gone.bin"

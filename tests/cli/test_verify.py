@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,132 @@ def test_restore_of_damaged_code_names_the_file(place: Place, how: str) -> None:
         overwrite(path, b"no object")
     done = work.whence("restore", first, "again")
     assert done.code == 4 and "pkg/train.py" in done.err and "hint: `whence verify`" in done.err
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Two runs of different code, and who needs each object of `code.git`."""
+
+    place: Workplace
+    runs: dict[str, str]
+    """Name -> id."""
+    objects: dict[str, set[str]]
+    """Object -> names of runs."""
+
+    @property
+    def code(self) -> Path:
+        return self.place.store / "code.git"
+
+    def damage(self, *names: str) -> list[tuple[str, set[str]]]:
+        """What is said of `code.git`, and the names of the runs that are said to need it."""
+        named = {run: name for name, run in self.runs.items()}
+        found = damage(self.place, *(self.runs[name] for name in names))
+        assert {item["where"] for item in found} <= {"code.git"}
+        return [(item["what"], {named[run] for run in item["runs"]}) for item in found]
+
+    def loose(self, name: str) -> Path:
+        return self.code / "objects" / name[:2] / name[2:]
+
+    def tree(self, name: str, path: str = "") -> str:
+        return self.place.git("--git-dir", self.code, "rev-parse", f"refs/whence/{self.runs[name]}:{path}")
+
+
+@pytest.fixture(scope="module")
+def made_needs(tmp_path_factory: pytest.TempPathFactory) -> Needs:
+    folder = tmp_path_factory.mktemp("needs")
+    place = Workplace(folder / "work", folder / "home").repository(**{"same.py": "print(0)\n"})
+    runs: dict[str, str] = {}
+    for name in ("one", "two"):
+        place.write("pkg/train.py", f"print('{name}')\n" * 20)
+        runs[name] = place.record("true", options=("--name", name))["id"]
+    needs = Needs(place, runs, {})
+    for pack in (needs.code / "objects/pack").glob("*.pack"):
+        moved = pack.rename(folder / pack.name)
+        pack.with_suffix(".idx").unlink()
+        place.run(["sh", "-c", f"git --git-dir='{needs.code}' unpack-objects -q < '{moved}'"]).ok()
+    for name, run in runs.items():
+        references = (f"refs/whence/{run}", f"refs/whence-base/{run}")
+        for line in place.git("--git-dir", needs.code, "rev-list", "--objects", *references).splitlines():
+            needs.objects.setdefault(line[:40], set()).add(name)
+    return needs
+
+
+@pytest.fixture
+def needs(made_needs: Needs, tmp_path: Path) -> Iterator[Needs]:
+    shutil.copytree(made_needs.place.path, tmp_path / "work", symlinks=True)
+    place = Workplace(tmp_path / "work", made_needs.place.home)
+    yield Needs(place, made_needs.runs, made_needs.objects)
+    place.close()
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("how", ["flipped", "garbage", "empty", "gone"])
+def test_each_damaged_object_of_the_code_is_named_alone_with_the_runs_that_need_it(needs: Needs, how: str) -> None:
+    assert len(needs.objects) > 8
+    for name, runs in needs.objects.items():
+        path = needs.loose(name)
+        whole = path.read_bytes()
+        if how == "gone":
+            path.unlink()
+        else:
+            other = {"flipped": flipped(whole, len(whole) // 2), "garbage": b"garbage", "empty": b""}[how]
+            overwrite(path, other)
+        [(what, named)] = needs.damage()
+        assert what.startswith(f"object {name} (") and named == runs
+        assert what.endswith(": not there" if how == "gone" else "that it is named for")
+        if how == "flipped":
+            assert bool(needs.damage("one")) == ("one" in runs)
+        overwrite(path, whole) if path.exists() else path.write_bytes(whole)
+
+
+def test_a_damaged_tree_or_commit_hides_no_other_damage(needs: Needs) -> None:
+    hidden = needs.tree("two", "pkg/train.py")
+    commit = needs.place.git("--git-dir", needs.code, "rev-parse", f"refs/whence/{needs.runs['two']}")
+    tree = needs.tree("one")
+    needs.loose(hidden).unlink()
+    overwrite(needs.loose(tree), b"garbage")
+    overwrite(needs.loose(commit), b"")
+    found = {what.split()[1]: runs for what, runs in needs.damage()}
+    assert found == {tree: {"one"}, hidden: {"two"}, commit: {"two"}}
+
+
+def test_a_flipped_byte_in_each_part_of_a_pack_names_the_runs_that_need_it(needs: Needs) -> None:
+    git = ("--git-dir", needs.code)
+    needs.place.git(*git, "config", "extensions.preciousObjects", "false")
+    needs.place.git(*git, "-c", "repack.writeBitmaps=false", "repack", "-adq")
+    [pack] = (needs.code / "objects/pack").glob("*.pack")
+    listed = [line.split() for line in needs.place.git(*git, "verify-pack", "-v", pack).splitlines()]
+    objects = {words[0]: (int(words[4]), int(words[3])) for words in listed if len(words) in (5, 7)}
+    assert objects.keys() == needs.objects.keys()
+    assert needs.damage() == []
+    whole = pack.read_bytes()
+    for name, (offset, size) in objects.items():
+        overwrite(pack, flipped(whole, offset + size - 5))
+        found = {what.split()[1]: runs for what, runs in needs.damage()}
+        assert found.pop(name) == needs.objects[name]
+        # A delta stands on another object.
+        assert all(runs <= needs.objects[other] for other, runs in found.items())
+        assert len(found) < 3
+    for at, runs in ((0, {"one", "two"}), (len(whole) - 1, {"one", "two"})):
+        overwrite(pack, flipped(whole, at))
+        assert [(what.split(":")[0], named) for what, named in needs.damage()] == [(pack.name, runs)]
+    overwrite(pack, whole)
+    index = pack.with_suffix(".idx")
+    table = index.read_bytes()
+    overwrite(index, flipped(table, 8 + 4 * 100))
+    assert [(what.split(":")[0], runs) for what, runs in needs.damage()] == [(index.name, {"one", "two"})]
+    overwrite(index, flipped(table, len(table) - 1))
+    assert [(what.split(".")[0], runs) for what, runs in needs.damage()] == [(index.stem, set())]
+    assert needs.damage("one") == []
+
+
+def test_a_run_whose_code_is_sound_passes_beside_one_whose_tree_is_damaged(needs: Needs) -> None:
+    overwrite(needs.loose(needs.tree("one")), b"")
+    assert needs.damage("two") == []
+    needs.place.whence("restore", "two", "again").ok()
 
 
 def test_an_act_whose_run_or_seal_is_gone_is_named(place: Place) -> None:

@@ -217,3 +217,19 @@ def test_with_keeper_and_parent_killed_the_run_is_lost(repository: Workplace) ->
     os.kill(command, signal.SIGKILL)
     process.wait(LIMIT)
     assert closed(repository)["exit_code"] is None
+
+
+def test_the_last_sign_of_a_recorder_is_not_called_the_end_of_the_command(repository: Workplace) -> None:
+    process, folder = started(repository, "sleep", "600")
+    kill_all(process, folder)
+    # A file's time is that of the kernel's last tick, before the clock that stamped the line in it.
+    written = (folder / "main.jsonl").stat().st_mtime_ns - 10**9
+    for path in folder.iterdir():
+        os.utime(path, ns=(written, written))
+    record = closed(repository)
+    assert record["started"] <= record["ended"]
+    page = repository.whence("show", "@").ok().out
+    assert "\n  last sign of life  " in page
+    assert "\n  ended  " not in page
+    said = f"when and how the command ended is not known; {record['ended']} is the last sign of its recorder"
+    assert said in repository.whence("audit", "@").out

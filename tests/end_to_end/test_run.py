@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Workplace, kill, wait_until
+from workplace import LIMIT, WHENCE, Workplace, kill, wait_until
 
 PYTHON = sys.executable
 
@@ -348,6 +350,38 @@ def test_a_dry_run_in_a_folder_without_a_store_makes_none(repository: Workplace)
     assert not repository.store.exists()
 
 
+SPEAKS = """
+import sys, whence
+whence.log(loss=1)
+with whence.start(name="inner") as run:
+    run.log(loss=2)
+    whence.log(loss=3)
+    print(run.id, whence.current() is not None)
+"""
+
+
+@pytest.mark.scenario("S26")
+@pytest.mark.parametrize("there", [False, True], ids=["without a store", "with a store"])
+def test_what_uses_whence_in_a_dry_run_records_nothing_either(repository: Workplace, there: bool) -> None:
+    repository.script("speaks.py", SPEAKS)
+    repository.write("nested.sh", "whence run --name inner --output o -- sh -c 'echo x > o; exit 5'; echo $?\n")
+    if there:
+        repository.record("true")
+    before = state_of(repository.store)
+    spoken = repository.whence("run", "--dry-run", "--", "python", "speaks.py").ok()
+    assert spoken.out == "dry-run True\n"
+    assert spoken.err.count("WHENCE_DRY_RUN is set: nothing is recorded") == 1
+    nested = repository.whence("run", "--dry-run", "--", "sh", "nested.sh").ok()
+    assert (nested.out, nested.err) == ("5\n", "whence: WHENCE_DRY_RUN is set: nothing is recorded\n")
+    assert repository.store.exists() == there and state_of(repository.store) == before
+
+
+def test_a_dry_run_inside_a_run_adds_nothing_to_it(repository: Workplace) -> None:
+    repository.script("log.py", "import whence\nwhence.log(loss=1)\n")
+    record = repository.record("whence", "run", "--dry-run", "--", "python", "log.py")
+    assert (record["metrics"], [writer["name"] for writer in record["writers"]]) == ({}, ["main"])
+
+
 @pytest.mark.scenario("L1", "P1")
 def test_reading_commands_leave_the_store_as_it_was(repository: Workplace) -> None:
     repository.write("data", "1")
@@ -409,6 +443,87 @@ def test_no_planted_secret_is_anywhere_in_the_store(repository: Workplace) -> No
     assert record["config"]["values"]["lr"] == 1
     restored = repository.whence("restore", "@", repository.path.parent / "restored").ok()
     assert ".env" in restored.out + restored.err
+
+
+@pytest.mark.scenario("S23")
+def test_what_is_a_secret_only_now_is_left_out_though_an_earlier_run_kept_it(repository: Workplace) -> None:
+    repository.write(".env", "API_KEY=planted-in-dotenv-0123456789\n")
+    repository.commit()
+    repository.write("lab.cfg", "zugang = planted-by-pattern-77\n")
+    repository.write("seen.py", "print('planted-by-environment-88')\n")
+    repository.write("plain.py", "print(1)\n")
+    time.sleep(2.1)  # What changed less than two seconds ago is not remembered.
+
+    def left_out(**env: str) -> set[str]:
+        done = repository.whence("run", "--", "true", env=env).ok()
+        found = {item["path"] for item in repository.show()["code"]["files_left_out"]}
+        assert ("seen.py is not in the snapshot" in done.err) == ("seen.py" in found)
+        return found
+
+    assert left_out() == set()
+    repository.git("rm", "-q", "--cached", ".env")
+    repository.write("whence.toml", 'secret_patterns = ["zugang"]\n')
+    assert left_out() == {".env", "lab.cfg"}
+    assert left_out(MY_SECRET_TOKEN="planted-by-environment-88") == {".env", "lab.cfg", "seen.py"}
+    repository.whence("restore", "@", "again").ok()
+    assert {path.name for path in (repository.path / "again").iterdir()} >= {"plain.py", "whence.toml"}
+    assert not {".env", "lab.cfg", "seen.py"} & {path.name for path in (repository.path / "again").iterdir()}
+
+
+NAMES = """
+import os, whence
+key = os.environ["OPENAI_API_KEY"]
+issued = "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789"
+for token in (key, issued):
+    for word in ("o", "late", "seen"):
+        open(f"{word}-{token}", "w").write(token[:4])
+with whence.start(outputs=[f"late-{key}"], inputs=[f"start-{issued}=a.py"], nested=True) as run:
+    run.output(f"o-{key}", name=f"o-{key}")
+    run.output(f"o-{issued}")
+    run.output(f"never-{key}")
+    run.input("a.py", name=f"i-{key}")
+    run.input(f"nothing-{issued}")
+    run.data(issued, "cifar", "0.1.0")
+    try:
+        run.data(f"x-{issued}", "cifar", "9.9.9")
+    except Exception:
+        pass
+    run.output_dataset(issued, "a.py")
+    run.output_dataset("made", "a.py")
+open(f"seen-{key}").read()
+"""
+
+
+@pytest.mark.scenario("S23")
+def test_no_secret_in_the_name_of_an_input_or_output_is_in_the_store(repository: Workplace) -> None:
+    key, issued = "planted-name-of-1234", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    repository.write("a.py", "print(1)\n")
+    repository.write("given.csv", "1\n")
+    repository.script("names.py", NAMES)
+    repository.git("add", "names.py")
+    repository.whence("data", "create", "cifar", "a.py").ok()
+    options = (
+        "--input", f"{issued}=a.py", "--input", f"in-{key}=given.csv", "--output", f"{key}=o.txt",
+        "--output", f"model:out-{issued}.bin", "--data", f"t-{issued}=cifar@0.1.0",
+    )  # fmt: skip
+    env = {"OPENAI_API_KEY": key}
+    done = repository.whence("run", *options, "--", "python", "names.py", env=env).ok()
+    refused = repository.whence("run", "--input", f"not-{issued}", "--", "true", env=env)
+    assert (refused.code, done.code) == (125, 0)
+    shown = repository.whence("log", "--json").ok().json_lines()
+    outer = next(run for run in shown if run["parent"] is None and run["status"] == "succeeded")
+    names = {one["name"] for one in repository.show(outer["id"])["inputs"]}
+    assert sum("<secret keyed:" in name for name in names) >= 3
+    for path, content in every_byte(repository.store):
+        if "cache" not in path.parts:  # It knows the files of this folder by their names.
+            assert not [value for value in (key, issued) if value.encode() in content or value in str(path)], path
+    assert repository.whence("verify").code == 0
+
+
+def test_a_dataset_is_not_called_by_a_token(repository: Workplace) -> None:
+    repository.write("a.csv", "1\n")
+    done = repository.whence("data", "create", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "a.csv")
+    assert done.code == 2 and "whence: a dataset's name: found what looks like a token\n" in done.err
 
 
 def test_no_secret_in_a_name_a_place_a_login_or_an_image_is_in_the_store(repository: Workplace) -> None:
@@ -784,3 +899,17 @@ def test_a_spooled_run_that_is_killed_loses_no_line(repository: Workplace) -> No
     kill(process)
     wait_until(lambda: repository.show()["status"] == "lost", what="the run to read as lost")
     assert repository.whence("verify").code == 0
+
+
+def test_our_own_word_on_a_command_that_is_not_there_is_nothing_that_it_printed(repository: Workplace) -> None:
+    repository.run(["sh", "-c", 'exec "$@" > out.txt 2>&1', "sh", *WHENCE, "run", "--", "no-such-command"])
+    assert "no-such-command: command not found" in (repository.path / "out.txt").read_text()
+    output = repository.show()["output"]
+    assert output is None or output["bytes"] == 0
+
+
+def test_of_many_first_runs_at_once_one_says_that_it_made_the_store(repository: Workplace) -> None:
+    runs = [repository.start_whence("run", "--", "true", stderr=subprocess.PIPE) for _ in range(6)]
+    said = b"".join(run.communicate(timeout=LIMIT)[1] for run in runs)
+    assert said.count(b"made a store at ") == 1
+    assert len(repository.run_folders()) == 6

@@ -270,6 +270,18 @@ def test_an_image_with_nothing_but_an_interpreter_records_a_complete_run(workpla
     workplace.whence("verify").ok()
 
 
+@pytest.mark.scenario("M7")
+def test_a_run_has_a_code_id_or_the_reason_why_not(workplace: Workplace) -> None:
+    workplace.write("a.py", "print(1)\n")
+    for command in (("sh", "-c", "python a.py"), ("ls",), ("python", "a.py")):
+        record = workplace.record(*command, env={"WHENCE_IN_CONTAINER": "true"})
+        reasons = [gap["because"] for gap in record["missing"] if gap["what"] == "code.id"]
+        assert record["code"]["tree"] is not None
+        assert (record["code"]["id"] is None) == (len(reasons) == 1) == (command != ("python", "a.py")), reasons
+        shown = (record["code"]["id"] or "-").rpartition(":")[2][:7]
+        assert f" {shown} " in workplace.whence("log").ok().out.splitlines()[1]
+
+
 @pytest.mark.scenario("M4", "M7")
 def test_without_any_variable_a_run_is_recorded_with_what_there_is(workplace: Workplace) -> None:
     bare: dict[str, str | None] = dict.fromkeys(workplace.environ)

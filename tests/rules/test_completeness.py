@@ -303,3 +303,10 @@ def test_interrupted_opens_are_a_remark_that_names_what_helps() -> None:
         if "EINTR" in one.because
     ]
     assert [(one.level, one.counts, "--observe strace" in one.fix) for one in told] == [("remark", False, True)]
+
+
+def test_a_snapshot_without_a_file_says_that_what_is_there_was_left_out() -> None:
+    left = LeftOut(path="a.py", size=9, digest="keyed:0", because="it holds a token of a known form")
+    found = {one.what: one for one in findings(_code(tree=EMPTY_TREE, files_left_out=[left])(CLEAN), fields=FIELDS)}
+    assert found["code.tree"].because == "the snapshot holds no file: what is in the folder was left out"
+    assert "code.files_left_out.a.py" in found

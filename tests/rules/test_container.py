@@ -12,6 +12,7 @@ from whence.rules.container import (
     disagreement,
     from_kernel_text,
     identity,
+    malformed,
     of_image,
 )
 
@@ -95,3 +96,23 @@ def test_a_containers_id_is_read_from_the_kernels_words(case: str) -> None:
 
 def test_a_host_is_no_container() -> None:
     assert from_kernel_text("0::/user.slice/user-1000.slice/session-1.scope\n", "/proc/self/cgroup") is None
+
+
+def test_a_declared_commit_is_held_against_that_of_the_checkout() -> None:
+    environ = {"WHENCE_GIT_COMMIT": "f" * 40, "WHENCE_IN_CONTAINER": "true"}
+    checked = [of_image(Code(vcs="git", commit=commit), None, environ).declared for commit in ("f" * 40, "a" * 40)]
+    assert [[(one.checked, one.observed) for one in found] for found in checked] == [
+        [("agrees", "f" * 40)],
+        [("differs", "a" * 40)],
+    ]
+
+
+def test_a_declared_value_that_cannot_be_one_is_said_and_identifies_nothing() -> None:
+    environ = {"WHENCE_IMAGE_DIGEST": "bad", "WHENCE_GIT_COMMIT": "zzz", "WHENCE_IN_CONTAINER": "true"}
+    assert list(malformed(None, environ)) == [
+        "WHENCE_IMAGE_DIGEST: found 'bad', expected sha256: and 64 hexadecimal digits",
+        "WHENCE_GIT_COMMIT: found 'zzz', expected the hexadecimal digits of a commit",
+    ]
+    assert identity(None, declared_container(None, environ)) is None
+    assert of_image(Code(), None, environ).id is None
+    assert list(malformed(SEEN, BAKED)) == []

@@ -61,6 +61,15 @@ def test_a_traceback_that_was_only_printed_is_not_the_error_of_another_code() ->
     assert error and error.type == "exit_code"
 
 
+def test_the_last_lines_that_were_printed_are_called_so() -> None:
+    errors = [end(3, tail=tail).error for tail in ("", "13\n", "a\nb\n")]
+    assert [error and error.message for error in errors] == [
+        "exit code 3",
+        "exit code 3; printed last: 13",
+        "exit code 3; printed last:\na\nb",
+    ]
+
+
 def test_a_torn_traceback_is_not_one() -> None:
     assert find_exception(TRACE) is None
 

@@ -79,6 +79,12 @@ def test_a_launch_that_died_says_so() -> None:
     assert decide("created", seen(lock="held")).status == "created"
 
 
+def test_a_launch_that_may_have_gone_on_does_not_say_that_the_command_never_started() -> None:
+    assert decide("created", seen(writer=False, launched=True)).evidence == (
+        "the recorder's process is gone; whether the command was started is not known"
+    )
+
+
 @pytest.mark.parametrize("status", ["succeeded", "failed", "interrupted", "killed"])
 def test_an_ended_run_keeps_its_status_and_is_finishing(status: str) -> None:
     for evidence in (seen(lock="held"), seen(silence=9 * DAY)):

@@ -8,7 +8,7 @@ import pytest
 
 from whence.errors import UsageError
 from whence.rules.matching import matches
-from whence.rules.query import All, QueryError, parse
+from whence.rules.query import All, QueryError, columns_of, parse, parse_over
 
 RECORD: dict[str, Any] = {
     "id": "01a1",
@@ -184,3 +184,22 @@ def test_a_mistake_names_its_place(query: str, position: int, message: str, hint
     assert isinstance(raised.value, UsageError)
     if hint:
         assert raised.value.hint == hint
+
+
+COLUMNS = ("label", "body mass", "a.b", "meta")
+ROW = {"label": "cat", "body mass": "3.5", "a.b": 2, "meta": {"site": "north"}, "status": "x"}
+
+
+@pytest.mark.parametrize(
+    "query", ["label = cat", "'body mass' > 3", "a.b = 2", "meta.site = north", "label missing or meta exists", " "]
+)
+def test_a_query_over_columns_holds(query: str) -> None:
+    assert matches(parse_over(query, COLUMNS), ROW)
+
+
+def test_a_query_over_columns_knows_these_and_not_the_fields_of_runs() -> None:
+    with pytest.raises(QueryError) as raised:
+        parse_over("label = cat and status = failed", COLUMNS)
+    assert raised.value.message == "query, character 17: unknown column 'status': label = cat and »status = failed"
+    assert raised.value.hint == "there are label, body mass, a.b, meta"
+    assert columns_of("x = 1 and not (y.z > 2 or 'b c' in (1)) or x exists") == ["x", "y.z", "b c"]

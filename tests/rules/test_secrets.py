@@ -270,7 +270,7 @@ def test_no_named_secret_survives_in_any_position(value: str, name: str) -> None
         *SECRETS.mask_argv(["run", f"{name}={value}", f"--x={name}={value}"]),
     )
     assert all(value not in output for output in outputs)
-    if SECRETS.names(option, value):
+    if SECRETS.names(option, value) and value not in option:
         assert value not in " ".join(SECRETS.mask_argv([option, value]))
 
 
@@ -321,6 +321,13 @@ SECRET_FILES = {
     "parentheses.py": b'tok: str = ("Qz81hausboot9wieder"\n    "y")\n',
     "url.py": b'URL = "https://ada:Qz81-haus-boot@host/x"\n',
     "header.py": b'H = {"Authorization": "Bearer Qz81-haus-boot"}\n',
+    "download.sh": b'curl -H "Authorization: Bearer q8Zx71PwLs02mNvT5eRy" x\n',
+    "quotes.sh": b"curl -H 'Authorization: Bearer q8Zx71-PwLs' x\n",
+    "download.py": b"os.system('curl -H \"Authorization: Bearer q8Zx71PwLs02mNvT5eRy\" x')\n",
+    "header.sh": b"curl -H 'PRIVATE-TOKEN: q8Zx71PwLs02mNvT5eRy' x\n",
+    "option.sh": b"python train.py --api-key q8Zx71PwLs02mNvT5eRy\n",
+    "fit.R": b'password <- "Qz81-haus-boot"\n',
+    "global.R": b"db_password<<-'Qz81-haus-boot'\n",
     "list.py": b'API_KEYS = ["Qz81-haus-boot", "x"]\n',
     "lists.yaml": b"lr: 1\napi_keys:\n  - Qz81-haus-boot\n",
     "flow.yaml": b"api_keys: [Qz, x]\n",
@@ -348,6 +355,10 @@ PLAIN_FILES = {
     ".env-example": b"A=",
     "submit.sh": b"export AWS_SECRET_ACCESS_KEY=$KEY\nexport PASSWORD=$(pass show db)\nexport API_KEY=<your-api-key>\n",
     "job.sh": b"export API_KEY=changeme-please-1\nSECRET_FILE=/run/secrets/x\npassword=${PASSWORD}\n",
+    "header.sh": b'curl -H "Authorization: Bearer $TOKEN" -H "Authorization: Bearer YOUR_TOKEN_1" x\n',
+    "options.sh": b'python t.py --token-file path/12345678901234 --password "$PASS" --api-key $(cat key) --token 7\n',
+    "header.md": b"Send `Authorization: Bearer <your token>` or `Authorization: Basic base64-encoded-credentials`.\n",
+    "fit.R": b'token <- tokenize(x)\npassword <- Sys.getenv("DB_PASSWORD_1")\nif (n<-3) stop("password 12345678")\n',
     "secrets.py": b"import os\npassword = os.environ['PASSWORD_OF_DB_1']\n",
     "train.py": b"token = tokenizer.next()",
     "innocent.py": b"""

@@ -6,8 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -391,18 +390,6 @@ def test_what_may_not_be_read_is_named(store: Store, source: Path, monkeypatch: 
         add(store, source)
     assert raised.value.message == f"{source}/{name}: cannot be read: Permission denied"
     nothing_half_written(store)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder with room for 2 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("may not mount a small disk")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.parametrize("size", [100_000, 5_000_000])

@@ -142,7 +142,7 @@ def test_a_torn_tail_and_a_run_that_never_came_to_be_are_notes(store: Store) -> 
     report = check_store(store)
     assert report.damage == ()
     assert sorted(note.partition(": ")[2] for note in report.notes) == [
-        "a run that never came to be: its writer died before the first line",
+        "a run that never came to be: its writer died, or had no room, before the first line",
         "a torn tail of 7 bytes",
         "no seal yet",
     ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -205,3 +208,47 @@ def test_a_point_after_a_short_write_goes_to_a_new_file(tmp_path: Path) -> None:
     assert "short write" in done.stdout
     assert list(iterate((tmp_path / "main-2.points.jsonl").read_bytes())) == [(3, 1.0, {"a": 3.0})]
     assert [step for step, _, _ in iterate((tmp_path / "main.points.jsonl").read_bytes())] == [1]
+
+
+def fill(disk: Path, left: int = 0) -> Path:
+    """Leave so many bytes of a disk; the file that takes up the rest."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while stream.write(bytes(4096)):
+            pass
+    os.truncate(ballast, ballast.stat().st_size - left)
+    return ballast
+
+
+def test_a_full_disk_costs_points_and_no_new_files_and_is_written_to_as_soon_as_there_is_room(small_disk: Path) -> None:
+    writer = PointsWriter.create(small_disk, "main")
+    ballast = fill(small_disk, left=4096)
+    lost = 0
+    for step in range(4000):
+        try:
+            writer.write({"a": 1.0}, step, 1.0)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            lost += 1
+    names = sorted(path.name for path in small_disk.glob("*.points.jsonl"))
+    assert names == ["main-2.points.jsonl", "main.points.jsonl"]  # The first one ends in half a line.
+    ballast.unlink()
+    assert not writer.write_plain({"a": 2.0}, 4000, 1.0)
+    writer.write({"a": 2.0}, 4000, 1.0)
+    assert writer.write_plain({"a": 3.0}, 4001, 1.0)
+    points = [point for name in reversed(names) for point in iterate((small_disk / name).read_bytes())]
+    writer.close()
+    assert [step for step, _, _ in points] == [*range(4000 - lost), 4000, 4001]
+
+
+def test_on_a_full_disk_few_writes_are_tried(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, tries = PointsWriter.create(small_disk, "main"), []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: tries.append(fd) or write(fd, data))
+    fill(small_disk)
+    began = time.monotonic()
+    for step in range(4000):
+        with pytest.raises(OSError, match="No space left on device"):
+            writer.write({"a": 1.0}, step, 1.0)
+    writer.close()
+    assert len(tries) < 12 + (time.monotonic() - began)

@@ -175,6 +175,8 @@ def _default(key: Key) -> str:
         return "see below"
     if key.kind == "bytes":
         return f"`{value / (1 << 20):g} MiB`"
+    if key.kind == "retention":
+        return "`forever`"
     return f"`{value:g} s`" if key.kind == "seconds" else f"`{value}`" if value else "none"
 
 

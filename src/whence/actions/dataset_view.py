@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,17 +12,21 @@ from ..errors import FormatError, UnresolvedError, WhenceError
 from ..records.act import Actor
 from ..records.data import ManifestEntry
 from ..records.dataset import Operation, Part
+from ..records.tables import TableShape
 from ..records.transform import Transform
 from ..rules.contents import Difference
 from ..rules.history import History, Made
 from ..rules.nesting import Parts, all_parts
+from ..rules.table_difference import TableChange
 from ..store.dataset_references import Found
 from ..store.dataset_steps import parts_of
+from ..store.dataset_tables import tables_before
 from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has
 from ..store.runs import load_run
+from ..store.tombstones import Tombstone, archive_of, tombstones
 
 
 class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,7 @@ class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     producers: list[str]
     parts: list[Part]
+    tables: str | None
     parameters: dict[str, Any]
     act: str
 
@@ -85,6 +90,25 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
+class Undone(msgspec.Struct, frozen=True, kw_only=True):
+    """The import that brought bytes back."""
+
+    act: str
+    at: str
+    by: Actor
+    archive: str
+
+
+class ExpiryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """That bytes of a version were removed."""
+
+    act: str
+    at: str
+    by: Actor
+    why: str | None
+    undone: Undone | None
+
+
 class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """All that there is to say of a version."""
 
@@ -95,6 +119,8 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """Its parts and theirs, each with its folder in the whole."""
     contained_in: list[Container]
     """Where it is a part, whichever level; versions of one dataset ascending."""
+    expiry: list[ExpiryLine]
+    """Its tombstones, the oldest first."""
 
 
 def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
@@ -158,6 +184,7 @@ def version_line(history: History, made: Made) -> VersionLine:
         run=step.run,
         producers=step.producers,
         parts=step.parts,
+        tables=step.tables,
         parameters=step.parameters,
         act=stated.act,
     )
@@ -171,7 +198,19 @@ def version_page(store: Store, found: Found) -> VersionPage:
         here=_here(store, found.made),
         all_parts=all_parts(found.made.stated.step.parts, below),
         contained_in=list(_containers(store, found, below)),
+        expiry=list(_expiry(store, found)),
     )
+
+
+def _expiry(store: Store, found: Found) -> Iterator[ExpiryLine]:
+    for one in tombstones(store, found.history.id):
+        if (one.body.version, one.body.manifest) == (str(found.made.version), found.made.manifest):
+            yield ExpiryLine(act=one.act.id, at=one.act.at, by=one.act.by, why=one.act.why, undone=_undone(one))
+
+
+def _undone(tombstone: Tombstone) -> Undone | None:
+    act = tombstone.undone
+    return None if act is None else Undone(act=act.id, at=act.at, by=act.by, archive=archive_of(act))
 
 
 def _containers(store: Store, found: Found, below: Parts) -> Iterator[Container]:
@@ -228,9 +267,18 @@ class DifferenceShown(msgspec.Struct, frozen=True, kw_only=True):
     added: list[str]
     changed: list[ChangedFile]
     removed: list[str]
+    tables: list[TableChange]
+    """What of the tables among them differs, as far as both were read."""
 
 
-def difference_shown(first: str, second: str, differs: Difference) -> DifferenceShown:
+def tables_of(store: Store, made: Made) -> list[TableShape]:
+    """What is known of the tables of a version; nothing where that was lost."""
+    return tables_before(store, made.stated.step.tables)
+
+
+def difference_shown(
+    first: str, second: str, differs: Difference, tables: Sequence[TableChange] = ()
+) -> DifferenceShown:
     return DifferenceShown(
         first=first,
         second=second,
@@ -240,4 +288,5 @@ def difference_shown(first: str, second: str, differs: Difference) -> Difference
             ChangedFile(path=after.path, before=before.digest, after=after.digest) for before, after in differs.changed
         ],
         removed=[entry.path for entry in differs.removed],
+        tables=list(tables),
     )

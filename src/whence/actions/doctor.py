@@ -17,8 +17,8 @@ from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
 from ..store.code_repository import is_code_repository
 from ..store.layout import Store
-from ..store.run_files import written_beside
-from ..store.run_list import misplaced_runs, open_run, run_ids
+from ..store.run_files import NEVER_CAME_TO_BE, came_to_be
+from ..store.run_list import misplaced_runs, open_run, run_folders, run_ids
 from ..store.runs import load_run
 from ..store.seal import SEAL
 from ..store.spool import forward_leftovers, spooled_runs
@@ -146,12 +146,14 @@ def _runs(store: Store, now_ns: int) -> Iterator[Check]:
             f"{store.runs / day / run_id}: found a run of another day, expected it in {store.run_folder(run_id).parent}"
         )
         yield Check(name="run", level="bad", found=found, fix="move it there, or away if the run is there already")
-    for run_id in run_ids(store):
+    for run_id in run_folders(store):
         try:
+            if not came_to_be(open_run(store, run_id)):
+                yield _no_run(store, run_id)
+                continue
             loaded = load_run(store, run_id)
-        except FormatError as error:
-            level = "note" if _never_came_to_be(store, run_id) else "bad"
-            yield Check(name="run", level=level, found=error.message, fix=error.hint)
+        except (FormatError, OSError) as error:
+            yield _unreadable(store, run_id, error)
             continue
         if loaded.seal is None and SEAL in open_run(store, run_id).names():
             yield Check(name="run", level="bad", found=f"{run_id}: its seal cannot be read", fix="whence verify")
@@ -161,15 +163,15 @@ def _runs(store: Store, now_ns: int) -> Iterator[Check]:
             yield _waiting(item)
 
 
-def _never_came_to_be(store: Store, run_id: str) -> bool:
-    """Whether its writer died before the first line, which is no damage."""
-    try:
-        files = open_run(store, run_id)
-        return not written_beside(files) and (
-            "main.jsonl" not in files.names() or b"\n" not in files.read("main.jsonl")
-        )
-    except OSError:
-        return False
+def _no_run(store: Store, run_id: str) -> Check:
+    found = f"{store.run_folder(run_id)}: {NEVER_CAME_TO_BE}"
+    return Check(name="run", level="note", found=found, fix="nothing: no command takes it for a run; or delete it")
+
+
+def _unreadable(store: Store, run_id: str, error: FormatError | OSError) -> Check:
+    if isinstance(error, FormatError):
+        return Check(name="run", level="bad", found=error.message, fix=error.hint)
+    return Check(name="run", level="bad", found=f"{store.run_folder(run_id)}: {error.strerror}", fix="whence verify")
 
 
 def _waiting(item: Waiting) -> Check:

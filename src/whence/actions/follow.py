@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import FormatError
+from ..errors import FormatError, UsageError
 from ..records.record import Record
 from ..records.result import PrintedTo
 from ..records.run import TERMINAL
@@ -29,15 +29,26 @@ WAIT = 50
 """Looks at the status of a run that has ended, for what it printed to be captured."""
 
 
+Identity = tuple[int, int]
+"""Of a file: device and inode."""
+
+
 def follow_output(
-    store: Store, run_id: str, *, sleep: Callable[[float], None], say: Callable[[str], None]
+    store: Store,
+    run_id: str,
+    *,
+    sleep: Callable[[float], None],
+    say: Callable[[str], None],
+    target: Identity | None = None,
 ) -> Iterator[bytes]:
-    """What the command printed and prints, until the run has ended. Raises UnresolvedError where nobody looks.
+    """What the command printed and prints, until the run has ended. Raises UnresolvedError where nobody looks, and
+    UsageError where `target`, the file that it is going to be written to, is one that is read: it would never end.
 
     What is redirected to a regular file is read there while the run goes on, and `say` is told; where that file cannot
     be seen, it comes at the end.
     """
     path = open_run(store, run_id).path("output.log")
+    _refuse_itself(path, target)
     if _unseen(store, run_id) or _ended(store, run_id):
         yield from read_part(store, run_id, "output", now_ns=0, environ={})
         return
@@ -51,9 +62,9 @@ def follow_output(
         printed = list(log.more()) if look_at_status or not files else []
         if look_at_status and _ended(store, run_id):
             break
-        yield from printed
         if files is None and look_at_status:
-            files = _files(store, run_id, say)
+            files = _files(store, run_id, say, target)
+        yield from printed
         for file in files or ():
             yield from file.more()
         sleep(POLL)
@@ -81,12 +92,30 @@ class _Growing:
                 yield chunk
 
 
-def _files(store: Store, run_id: str, say: Callable[[str], None]) -> list[_Growing] | None:
+def _refuse_itself(path: Path | None, target: Identity | None) -> None:
+    if path is not None and target is not None and _identity(path) == target:
+        raise UsageError(
+            f"{path}: is both what is read and what is written to: it would never end",
+            hint="the run prints there already: follow it with `tail -f`, or write to another file",
+        )
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _files(store: Store, run_id: str, say: Callable[[str], None], target: Identity | None) -> list[_Growing] | None:
     """The files that the command prints into, as far as they are here; nothing before it has started."""
     loaded = load_run(store, run_id)
     if loaded.record.started is None:
         return None
     told = printed_to(loaded.journals)
+    for file in told:
+        _refuse_itself(Path(file.path), target)
     for file in told:
         seen = "which is read as it grows" if _is_here(file) else "which cannot be read here: it comes at the end"
         say(f"{file.stream} goes to {file.path}, {seen}")

@@ -17,12 +17,15 @@ from ..rules.versions import Level, Version, read_version
 from ..store.dataset_changes import addition, removal
 from ..store.dataset_references import Found, find_dataset
 from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
+from ..store.dropping import adding
+from ..store.explaining import explained
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.origins import origins_of
 from ..store.speaker import Speaker
 from .dataset_sources import Source, gather_source
+from .dataset_tables import describer
 from .dataset_view import (
     DifferenceShown,
     FileLine,
@@ -99,7 +102,8 @@ class RecordedDataset:
         history = self._history
         found = Found(history=history, made=_made(history, version), floating=version is None)
         wish = Wish(verify=verify, replace=replace, link=link, origins=origins_of(self._store, found))
-        return materialize(self._store, found.made.manifest, self._cwd / folder, wish).path
+        with explained(self._store, found):
+            return materialize(self._store, found.made.manifest, self._cwd / folder, wish).path
 
     def add(
         self,
@@ -118,9 +122,10 @@ class RecordedDataset:
         digests are noted. Instead of paths, `sql` is a query of the database at `url`, with its `parameters`; its rows
         are frozen to a Parquet file, which `below` names. Raises SourceError, StoreError, UsageError, LibraryError."""
         source = source_of(paths, below, reference, sql, url, parameters)
-        taking = gather_source(self._store, self._cwd, self.name, source, self._secrets(), self._speaker)
-        said = replace(self._said(because, description), parameters=taking.parameters)
-        return self._change("add", addition(taking.entries), said, taking.entries)
+        with adding(self._store):
+            taking = gather_source(self._store, self._cwd, self.name, source, self._secrets(), self._speaker)
+            said = replace(self._said(because, description), parameters=taking.parameters)
+            return self._change("add", addition(taking.entries), said, taking.entries)
 
     def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
         """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""
@@ -150,7 +155,7 @@ class RecordedDataset:
         return version_line(history, taken.made if taken else history.head)
 
     def _said(self, because: str | None, description: str | None) -> Said:
-        return said_masked(self._secrets(), because, description)
+        return replace(said_masked(self._secrets(), because, description), describe=describer(self._store))
 
 
 def create_dataset(
@@ -165,8 +170,10 @@ def create_dataset(
 ) -> str:
     """Make a dataset; its identifier. Raises UsageError for a name that is taken or none."""
     check_new_name(store, name)
-    taking = gather_source(store, cwd, name, source, secrets, speaker)
-    return create(store, name, taking.entries, replace(said, parameters=taking.parameters), speaker).history.id
+    with adding(store):
+        taking = gather_source(store, cwd, name, source, secrets, speaker)
+        whole = replace(said, parameters=taking.parameters, describe=describer(store))
+        return create(store, name, taking.entries, whole, speaker).history.id
 
 
 def source_of(

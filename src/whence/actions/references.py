@@ -2,7 +2,8 @@
 
 Precedence for runs: `@` and `@~N` (the latest, and those before it), `@NAME` and `@NAME~N` (likewise among the runs
 of that name), a full id, an exact name, a unique end of an id of at least four characters, a unique part of as many of
-its last eight, which `log` shows. The head of an id is a clock, and no reference.
+its last eight, which `log` shows. The head of an id is a clock, and no reference. A file in the current folder comes
+last: what is no run is tried as `./NAME`.
 What matches nothing or several things raises UnresolvedError with the candidates.
 """
 
@@ -71,7 +72,10 @@ def resolve(store: Store, text: str, *, cwd: Path) -> Reference:
         if not name or not run:
             raise UsageError(f"{text}: expected RUN:NAME", hint="for instance @:model.pt")
         return PartReference(run=resolve_run(store, run), name=name)
-    return RunReference(run=resolve_run(store, text))
+    may_be_file = bool(text) and not colon and not text.startswith("@")
+    if may_be_file and _is_file(cwd / text) and not find_runs(store, text):
+        return PathReference(path=cwd / text)
+    return RunReference(run=resolve_run(store, text, tried=f"./{text}" if may_be_file else None))
 
 
 def _digest(text: str) -> str:
@@ -85,14 +89,21 @@ def _is_path(text: str) -> bool:
     return "/" in text.partition(":")[0]
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # A word that no file can have for a name.
+        return False
+
+
 def _existing(path: Path, text: str) -> Path:
     if not path.exists():
         raise UnresolvedError(f"{text}: no such file or folder", hint="RUN:NAME names an output of a run")
     return path
 
 
-def resolve_run(store: Store, text: str) -> str:
-    """The id of the run that the word names."""
+def resolve_run(store: Store, text: str, *, tried: str | None = None) -> str:
+    """The id of the run that the word names; `tried` is the file that it was taken for in vain."""
     found = find_runs(store, text)
     if len(found) == 1:
         return found[0]
@@ -105,7 +116,9 @@ def resolve_run(store: Store, text: str) -> str:
             else "give more of the end of the id, which `whence log` shows, or the whole id",
         )
     raise UnresolvedError(
-        f"{text}: no such run in {store.path}", candidates=_near(store, text), hint=_unknown(store, text)
+        f"{text}: no such run in {store.path}" + (f", and no file {tried}" if tried else ""),
+        candidates=_near(store, text),
+        hint=_unknown(store, text),
     )
 
 

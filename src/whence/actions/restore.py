@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import StoreError, UsageError
-from ..records.code import Code, LeftOut, OutsideSource
+from ..records.code import Code, DirtyPath, LeftOut, OutsideSource
 from ..store.layout import Store
 from ..store.runs import load_run
 from ..store.trees import Trees
@@ -82,11 +82,21 @@ def _refuse_occupied(dest: Path) -> None:
         )
 
 
-def patch(store: Store, run_id: str, environ: Mapping[str, str]) -> bytes:
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
+    """The difference between a commit and the code that ran, and what of that difference it cannot have."""
+
+    content: bytes
+    left_out: tuple[LeftOut, ...] = ()
+    nested: tuple[DirtyPath, ...] = ()
+    """What differed in submodules and other nested repositories: their commits are not kept, so there is nothing to
+    compare with."""
+    outside: tuple[OutsideSource, ...] = ()
+
+
+def patch(store: Store, run_id: str, environ: Mapping[str, str]) -> Patch:
     """The difference between the run's commit and the code that ran, for `git apply` in a fresh clone.
 
-    Empty when the folder was clean. Files that were left out are not in it, and neither are files of nested
-    repositories, which have commits of their own. Raises StoreError when the commit's own tree was not kept.
+    Empty when the folder was clean. Raises StoreError when the commit's own tree was not kept.
     """
     code = _code_of(store, run_id)
     if code.vcs != "git" or code.commit is None:
@@ -95,11 +105,20 @@ def patch(store: Store, run_id: str, environ: Mapping[str, str]) -> bytes:
     base = trees.base_of(run_id)
     if base is None:
         if not code.dirty_paths:
-            return b""
+            return Patch(content=b"", left_out=tuple(code.files_left_out), outside=tuple(code.outside_snapshot))
         raise StoreError(f"run {run_id}: the tree of its commit was not kept", hint="restore the whole tree instead")
-    nested = tuple(f"{module.path}/" for module in code.submodules)
+    nested = [dirty for dirty in code.dirty_paths if _is_nested(dirty, code)]
     paths: list[str] = []
     for dirty in code.dirty_paths:
-        if dirty.state != "submodule" and not dirty.path.startswith(nested):
+        if not _is_nested(dirty, code):
             paths += [dirty.path] if dirty.before is None else [dirty.before, dirty.path]
-    return trees.patch(base, code.tree or "", paths)
+    return Patch(
+        content=trees.patch(base, code.tree or "", paths),
+        left_out=tuple(code.files_left_out),
+        nested=tuple(nested),
+        outside=tuple(code.outside_snapshot),
+    )
+
+
+def _is_nested(dirty: DirtyPath, code: Code) -> bool:
+    return dirty.state == "submodule" or dirty.path.startswith(tuple(f"{one.path}/" for one in code.submodules))

@@ -18,7 +18,7 @@ from ..capture.attempts import reason
 from ..capture.host import capture_user
 from ..digests import digest_of
 from ..errors import RefusedError, WhenceError
-from ..recorder.attach import VARIABLE, find_outer, named
+from ..recorder.attach import DRY_RUN, VARIABLE, find_outer, named
 from ..recorder.beside import Beside
 from ..recorder.boot_folder import BootFolder, Hearing, make_boot_folder
 from ..recorder.closing import abandon, attempt, finish
@@ -225,7 +225,8 @@ def dry_run(
     find_store: Callable[[], Store] | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> int:
-    """Become the command: nothing of ours is left, and nothing is recorded. Returns only when it cannot be executed.
+    """Become the command: nothing of ours is left but a variable, and nothing is recorded, also by what the command
+    runs. Returns only when it cannot be executed.
 
     Data that are pinned are laid out, in the store's cache. Raises RefusedError.
     """
@@ -233,6 +234,7 @@ def dry_run(
         folders = _laid_out(find_store(), data, say)
         argv = with_places(argv, folders)
         environ = {**environ, **{variable(name): folder for name, folder in folders.items()}}
+    environ = {**environ, DRY_RUN: "1"}
     program = find_program(argv[0], environ)
     if program is None:
         there = "/" in argv[0] and os.path.exists(argv[0])
@@ -240,7 +242,7 @@ def dry_run(
     sys.stdout.flush()
     restore_signals()
     try:
-        os.execve(program, [os.fsencode(word) for word in argv], dict(environ))
+        os.execve(program, [os.fsencode(word) for word in argv], environ)
     except OSError as error:
         return _refuse(error.errno or errno.EACCES, argv[0], environ)
 

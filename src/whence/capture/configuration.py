@@ -8,7 +8,7 @@ name of every value.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -67,6 +67,17 @@ def parameter(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise ValueError(f"{text!r}: expected NAME=VALUE")
     return name.strip(), _typed(value)
+
+
+def checked_params(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The values by name, of a name the last. Raises ValueError where one is below another that is a plain value, as
+    only one of the two could be kept."""
+    found = dict(pairs)
+    for name in found:
+        for end in (at for at, letter in enumerate(name) if letter == "."):
+            if name[:end] in found and not isinstance(found[name[:end]], dict):
+                raise ValueError(f"{name}: found a value for {name[:end]} too, expected only one of the two")
+    return found
 
 
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None, "nan": "NaN", "inf": "Infinity"}

@@ -22,7 +22,7 @@ from ..records.environment import (
     Software,
     System,
 )
-from ..rules.container import declared_container, disagreement, identity, masked
+from ..rules.container import declared_container, disagreement, identity, malformed, masked
 from ..rules.hardware import hardware_class
 from ..rules.packages import portable
 from ..rules.schedulers import scheduler
@@ -151,6 +151,8 @@ def _container(
     """Observed and declared; a declared digest that the runtime contradicts is stated."""
     observed = attempts.attempt("environment.container", lambda: observe_container(environ, files), None)
     declared = declared_container(observed, environ)
+    for fault in malformed(observed, environ):
+        attempts.failed("environment.container_declared", fault)
     if contradiction := disagreement(observed, declared):
         attempts.failed("environment.container_declared", contradiction)
     if observed and not identity(observed, None):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import time
 from collections.abc import Sequence
 
@@ -44,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     place = Place()
     run = resolve_run(place.store, reference)
     if options.follow:
-        for chunk in follow_output(place.store, run, sleep=time.sleep, say=say):
+        for chunk in follow_output(place.store, run, sleep=time.sleep, say=say, target=_target()):
             raw(chunk)
             flush()
         return 0
@@ -59,3 +61,12 @@ def main(words: Sequence[str]) -> int:
     for chunk in chunks:
         raw(chunk)
     return 0
+
+
+def _target() -> tuple[int, int] | None:
+    """The regular file that standard output is; nothing for a pipe or a terminal."""
+    try:
+        found = os.fstat(1)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None

@@ -253,12 +253,13 @@ def _command(record: Record) -> str:
 
 
 def _code(record: Record) -> str:
-    """The commit's first digits, or the code id's; `*`: the folder differed from the commit, `?`: that is not known."""
+    """The commit's first digits, or the code id's, or neither; `*`: the folder differed from the commit, `?`: that is
+    not known."""
     code = record.code
     if code is None:
         return "-"
     mark = {True: "*", False: "", None: "?" if code.vcs == "git" else ""}[code.dirty]
-    return (code.commit or (code.id or "").rpartition(":")[2] or code.tree or "-")[:7] + mark
+    return (code.commit or (code.id or "").rpartition(":")[2] or "-")[:7] + mark
 
 
 def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:

@@ -62,6 +62,14 @@ VERBS: dict[str, dict[str, str]] = {
         "diff": "what two versions have otherwise",
         "status": "what a folder has otherwise than a version",
         "get": "write a version into a folder, verified",
+        "check": "whether what a run would pin can be had, without reading data",
+        "verify": "read every byte of versions again, and name what is damaged",
+        "export": "a version as a BagIt archive that any program can check",
+        "expire": "remove the bytes of versions, and say what that means first",
+        "import": "a version out of such an archive",
+        "split": "divide a version into parts, each a dataset",
+        "subset": "what of a version is asked for, as a dataset",
+        "derive": "derive again: from the current release, or to check",
     },
 }
 
@@ -70,6 +78,7 @@ VARIABLES: dict[str, str] = {
     "WHENCE_POLICY_<KEY>": "a policy key, for instance WHENCE_POLICY_DIRTY=refuse",
     "WHENCE_DATA_<NAME>": "set for the command of a run: the folder of the data that it pins as NAME",
     "WHENCE_RUN": "set for the command of a run: names it, so that scripts attach to it",
+    "WHENCE_DRY_RUN": "set for the command of a dry run: nothing in it is recorded, also by `import whence`",
     "WHENCE_WATCH": "set for a command that is watched: where runs inside it learn what their own commands do",
     "WHENCE_IN_CONTAINER": "`true`: the four below count although no container is observed",
     "WHENCE_IMAGE_NAME, WHENCE_IMAGE_DIGEST": "the container's image, as declared",

@@ -20,6 +20,7 @@ from ..rules.code_findings import changed_sources
 from ..rules.data_findings import absent_inputs
 from ..rules.expected import unseen_outputs
 from ..rules.finding import Finding
+from ..rules.liveness import is_last_sign, may_have_started
 from ..rules.plain import flatten
 from ..rules.transforms import transform_text
 from .code_text import outside_text
@@ -66,8 +67,8 @@ def _what(record: Record) -> Rows:
     yield Row("command", command_text(record.command))
     yield from some("in", record.cwd)
     yield from some("created", time_text(record.created))
-    yield from some("started", time_text(record.started) or "never")
-    yield from some("ended", time_text(record.ended))
+    yield from some("started", time_text(record.started) or ("not known" if may_have_started(record) else "never"))
+    yield from some("last sign of life" if is_last_sign(record) else "ended", time_text(record.ended))
     yield from some("took", seconds_text(record.duration))
     yield from _ending(record)
     yield from some("by", " on ".join(filter(None, (_user(record), record.host.name if record.host else None))))
@@ -164,7 +165,11 @@ def _looked(record: Record, code: Code) -> Rows:
         yield Row("looked", "nobody looked at what code was loaded")
 
 
-_LOOKED = {"modules": "modules that were loaded", "opens": "files that were seen to be opened"}
+_LOOKED = {
+    "modules": "modules that were loaded",
+    "opens": "files that were seen to be opened",
+    "cells": "cells that IPython executed",
+}
 
 
 def _commit(code: Code) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..actions.references import resolve_run
-from ..actions.restore import Restored, patch, restore
+from ..actions.restore import Patch, Restored, patch, restore
 from ..errors import UsageError
 from .arguments import REFERENCE, CommandParser, Place
 from .code_text import outside_text
-from .output import counted, json_document, line, printable, raw, size_text
+from .output import counted, json_document, line, printable, raw, say, size_text
 
 
 def parser() -> CommandParser:
@@ -37,7 +37,8 @@ def main(words: Sequence[str]) -> int:
     environ = place.setting.environ
     if options.patch:
         found = patch(place.store, run, environ)
-        json_document(_patch_as_json(run, found)) if options.json else raw(found)
+        json_document(_patch_as_json(run, found)) if options.json else raw(found.content)
+        _say_what_is_not_in(found, options.run)
         return 0
     dest = None if options.dir is None else (place.setting.cwd / options.dir).resolve()
     restored = restore(place.store, run, dest, environ, plan=options.plan)
@@ -48,12 +49,30 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _patch_as_json(run: str, found: bytes) -> dict[str, object]:
+def _patch_as_json(run: str, found: Patch) -> dict[str, object]:
     """The patch as text, or where its files hold bytes that are none, in Base64."""
+    lacks = {
+        "files_left_out": list(found.left_out),
+        "nested": list(found.nested),
+        "outside_snapshot": list(found.outside),
+    }
     try:
-        return {"id": run, "encoding": "utf-8", "patch": found.decode()}
+        return {"id": run, "encoding": "utf-8", "patch": found.content.decode(), "lacks": lacks}
     except UnicodeDecodeError:
-        return {"id": run, "encoding": "base64", "patch": found}
+        return {"id": run, "encoding": "base64", "patch": found.content, "lacks": lacks}
+
+
+def _say_what_is_not_in(found: Patch, run: str) -> None:
+    """On stderr: the patch goes on to `git apply`."""
+    for dirty in found.nested:
+        what = "its commit or its files differ" if dirty.state == "submodule" else (dirty.change or dirty.state)
+        say(f"not in the patch, of a nested repository: {dirty.path}: {what}")
+    for left in found.left_out:
+        say(f"not in the patch: {left.path} ({size_text(left.size)}): {left.because}")
+    for source in found.outside:
+        say(f"not in the patch, ran too: {source.path} ({outside_text(source)})")
+    if found.nested:
+        say(f"whence restore {run} DIR writes the files of nested repositories as they were")
 
 
 def _as_json(run: str, restored: Restored) -> dict[str, object]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..actions.run import dry_run, run
-from ..capture.configuration import parameter
+from ..capture.configuration import checked_params, parameter
 from ..errors import RefusedError, StoreError, UsageError
 from ..ids import short
+from ..recorder.attach import DRY_RUN, is_dry
 from ..recorder.request import Request
 from ..records.record import Record
+from ..rules.declared import looks_like_commit
 from ..rules.fields import allowed
 from ..rules.kinds import KINDS
 from ..rules.names import check_name
@@ -86,6 +88,9 @@ def main(words: Sequence[str]) -> int:
                 "no command: expected `--` and a command", hint="for instance `whence run -- python train.py`"
             )
         where = setting()
+        if is_dry(where.environ) and not options.dry_run:
+            _say(f"{DRY_RUN} is set: nothing is recorded")
+            options.dry_run = True
         return _dry_run(options, command, where) if options.dry_run else _record(options, command, where)
     except (RefusedError, StoreError) as error:
         complain(error.message, error.hint)
@@ -156,7 +161,7 @@ def _record(options: argparse.Namespace, command: list[str], where: Setting) -> 
         outputs=options.output,
         output_data=read_products(options.output_data),
         code_url=options.code_url,
-        code_commit=options.code_commit,
+        code_commit=_commit(options.code_commit),
     )
     # What is piped or kept in a file is the command's alone.
     told = _tell if os.isatty(2) else None
@@ -176,9 +181,16 @@ def pairs(words: Sequence[str], option: str, *, needs_value: bool = True) -> dic
 
 def _params(words: Sequence[str]) -> dict[str, Any]:
     try:
-        return dict(map(parameter, words))
+        return checked_params(map(parameter, words))
     except ValueError as error:
         raise UsageError(f"whence run: --param {error}", hint="for instance --param optim.lr=0.1") from None
+
+
+def _commit(text: str | None) -> str | None:
+    if text is not None and not looks_like_commit(text):
+        message = f"whence run: --code-commit {text}: expected the hexadecimal digits of a commit, 6 or more"
+        raise UsageError(message, hint="git rev-parse HEAD prints them")
+    return text
 
 
 def _report_to(file: str | None, cwd: Path) -> Path | None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from ..capture.configuration import parameter
+from ..capture.configuration import checked_params, parameter
 from ..errors import UsageError
 from ..rules.pins import Pin, read_pins
 
@@ -40,7 +40,7 @@ def params_of(value: Any) -> dict[str, Any]:
         return dict(cast("Mapping[str, Any]", value))
     words = [] if value is None else _words("params", value, "a mapping, or words as of --param")
     try:
-        return dict(map(parameter, words))
+        return checked_params(map(parameter, words))
     except ValueError as error:
         raise UsageError(f"params: {error}", hint="for instance params={'optim.lr': 0.1}") from None
 

@@ -37,6 +37,7 @@ from ..system.locks import lock_state
 from .recording import Recording
 
 VARIABLE = "WHENCE_RUN"
+DRY_RUN = "WHENCE_DRY_RUN"
 
 Taken = TypeVar("Taken")
 
@@ -54,6 +55,11 @@ class Outer(msgspec.Struct, frozen=True, kw_only=True):
 def named(run: str, store: Path) -> str:
     """The value of `WHENCE_RUN` for the processes that this one starts."""
     return f"{run}@{store}"
+
+
+def is_dry(environ: Mapping[str, str]) -> bool:
+    """Whether nothing is to be recorded here: the process was started under a dry run."""
+    return environ.get(DRY_RUN, "") not in ("", "0")
 
 
 def find_outer(environ: Mapping[str, str]) -> Outer | None:
@@ -172,6 +178,7 @@ def join(
     spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
+    mask: Callable[[str], str],
 ) -> Recording:
     """A journal of this process's own beside main's. `argv` has its secrets masked. Raises StoreError."""
     spooled = spools if spools is not None and spools.serve(store, run, policy.spool) else None
@@ -182,7 +189,7 @@ def join(
             f"{error.filename or store.run_folder(run)}: cannot be written: {error.strerror}",
             hint="make the store writable for every process of the run",
         ) from error
-    recording = Recording(store, policy, run, journal.writer, journal, clock=clock, say=say)
+    recording = Recording(store, policy, run, journal.writer, journal, clock=clock, say=say, mask=mask)
     recording.state(ProcessAttached(process=process, argv=list(argv), rank=rank))
     if spooled is not None and forward is not None:
         recording.spool(spooled, forward)

@@ -255,6 +255,8 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
     recording, store = launch.recording, launch.around.store
     try:
         recording.state(events.RunSealed())
+        if recording.unsaid:
+            raise WhenceError("the end of the command could not be written")
         beside = _folder_in_store(launch) if recording.spools is not None else None
         # First, as a worker that outlives its run goes on: what it adds from here on is late, in the record too.
         files, journals = measure(recording.folder, beside)
@@ -271,11 +273,17 @@ def _seal(launch: Launch, pending: list[Pending]) -> str | None:
         seal = replace(seal, status=record.status, code_digest=record.code.digest if record.code else None)
         return close_run(recording.folder, seal, encode(record) + b"\n")
     except (OSError, WhenceError) as error:
-        launch.around.say(f"{store.run_folder(recording.id)}: not sealed: {error}; `whence doctor --close` seals it")
+        launch.around.say(f"{store.run_folder(recording.id)}: not sealed: {error}; {_cure(launch)}")
         return None
     finally:
         # The lock is held until the seal is there: nobody takes the run for one that was left unsealed.
         recording.close()
+
+
+def _cure(launch: Launch) -> str:
+    if launch.recording.folder.is_dir():
+        return "`whence doctor --close` seals it"
+    return "its folder was removed while it ran, and nothing of the record is left"
 
 
 def _record(launch: Launch, seal: Seal) -> Record:

@@ -142,6 +142,7 @@ def _keep(
     """The keeper, from the fork to its end. A fault of ours ends it alone: the front then relays on."""
     code = OUR_FAULT
     try:
+        recording.set_off()
         os.setpgid(0, 0)
         if fork_or_report(reports[1:]) == 0:
             os.close(front)

@@ -114,7 +114,9 @@ def _join(
 ) -> Recording:
     argv = secrets.mask_argv(sys.orig_argv)
     process = identity(host=os.uname().nodename)
-    recording = attach.join(store, policy, run, process, rank=rank, argv=argv, spools=spools, clock=clock, say=say)
+    recording = attach.join(
+        store, policy, run, process, rank=rank, argv=argv, spools=spools, clock=clock, say=say, mask=secrets.mask_text
+    )
     multiprocessing: Any = sys.modules.get("multiprocessing.util")
     if multiprocessing is not None:
         # Its workers leave by os._exit, which runs its finalizers and no other.

@@ -59,6 +59,7 @@ LISTEN = 1.0
 class Recorded(Protocol):
     """The part of a recording that the keeper needs; `Recording` is the real one."""
 
+    def set_off(self) -> None: ...
     def state(self, event: Event) -> None: ...
     def start(self, process: Process, *, terminal: bool = False, printed_to: Sequence[PrintedTo] = ()) -> None: ...
     def end(self, ended: RunEnded) -> None: ...
@@ -392,7 +393,8 @@ class Keeper:
         return b""
 
     def _captured(self) -> Output | None:
-        for file in self.job.descriptors.files:
+        # What was not executed printed nothing: what is in the file is our own word on it.
+        for file in self.job.descriptors.files if self._refused is None else ():
             try:
                 _copy_range(file, self.log)
             except OSError as error:

@@ -39,7 +39,7 @@ from ..records.result import Output
 from ..records.run import Error, Host
 from ..records.seal import Pending
 from ..rules.boot_environment import without_boot
-from ..rules.container import masked, of_image
+from ..rules.container import NOT_IDENTIFIED, masked, of_image
 from ..rules.kinds import guess, mistaken_kind, split_kind
 from ..rules.permission import policy_cases
 from ..rules.pins import variable, with_places
@@ -54,6 +54,7 @@ from ..system.held_signals import held
 from ..system.printing import Printed, passed_on_to, printed_to
 from ..system.processes import identity
 from . import attach, recording
+from .cells import state_cells
 from .keeping import Keeping
 from .recording import Recording
 from .request import Request, Surroundings
@@ -158,6 +159,7 @@ def join(request: Request, around: Surroundings) -> Launch:
         spools=around.spools,
         clock=around.clock,
         say=around.say,
+        mask=around.secrets.mask_text,
     )
     return _launch(request, around, recording, host)
 
@@ -181,6 +183,8 @@ def capture(launch: Launch) -> None:
     """Capture everything before the start. Raises RefusedError, which the caller states, and StoreError."""
     _expect_outputs(launch)
     _attempt(launch, "code", lambda: _code(launch))
+    if launch.request.mode == "block":
+        _attempt(launch, "code.cells", lambda: state_cells(launch.recording, launch.around.secrets, "launch"))
     _attempt(launch, "environment", lambda: _environment(launch))
     refusals = _pins(launch)
     _attempt(launch, "config", lambda: _config(launch))
@@ -257,6 +261,7 @@ def _create(request: Request, around: Surroundings, host: Host) -> Recording:
         spools=around.spools,
         clock=around.clock,
         say=around.say,
+        mask=around.secrets.mask_text,
     )
 
 
@@ -293,7 +298,10 @@ def _code(launch: Launch) -> None:
         _missing(launch, *launch.snapshot.missing)
         _warn_of_left_out(launch, launch.code)
     shown = masked(environ, around.secrets.mask_pair)
+    of_folder = launch.code.id
     launch.code = of_image(launch.code, observe_container(shown, HostFiles()), shown)
+    if of_folder is not None and launch.code.id is None:
+        _missing(launch, Missing(what="code.id", because=NOT_IDENTIFIED))
     launch.recording.state(events.CodeCaptured(code=_shown(around, launch.code)))
 
 
@@ -401,12 +409,15 @@ def _pins(launch: Launch) -> list[RefusedError]:
     request, around = launch.request, launch.around
     if not request.data:
         return []
+    from ..rules.retention import ends_soon
     from .pins import double, find_pins, refusal  # with all that reads datasets, where some are pinned
 
     launch.pins, refusals = find_pins(around.store, request.data)
     for number, one in enumerate(launch.pins):
         if (said := double(one, launch.pins[:number])) is not None:
             around.say(f"warning: data {one}: {said}")
+        if (said := ends_soon(one.found.made, around.policy.retention, around.clock() / 1e9)) is not None:
+            around.say(f"warning: data {one}: {said} (policy retention); `whence data release` keeps its bytes")
     for one in () if refusals else launch.pins:
         try:
             one.lay_out(around.store, around.say, between=held.check)

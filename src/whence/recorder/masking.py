@@ -1,8 +1,6 @@
-"""What was read, without what a secret would show: in its path, or by the digest of a file of secrets."""
+"""What was read or written, without what the digest of a file of secrets would show."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -12,14 +10,6 @@ from ..rules.kinds import guess
 from ..rules.secret_files import HEAD, file_is_secret
 from ..rules.secrets import Secrets
 from ..system.files import read_regular
-
-
-def masked(stated: Input, mask: Callable[[str], str]) -> Input:
-    """With paths in which what looks like a secret does not stand."""
-    place = stated.location
-    if place is not None and place.target is not None:
-        place = replace(place, target=mask(place.target))
-    return replace(stated, name=mask(stated.name), path=mask(stated.path), location=place)
 
 
 def why_secret(path: str, role: Role, secrets: Secrets) -> str | None:

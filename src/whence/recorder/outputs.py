@@ -31,7 +31,8 @@ def state_outputs(launch: Launch, outputs: list[OutputDigest], pending: list[Pen
     for artifact, output in zip(artifacts, outputs, strict=True):
         launch.recording.state(events.ArtifactProduced(artifact=artifact))
         if output.pending:
-            pending.append(Pending(name=artifact.name, path=artifact.path, stat=artifact.stat))
+            mask = launch.around.secrets.mask_text  # As the journal has it.
+            pending.append(Pending(name=mask(artifact.name), path=mask(artifact.path), stat=artifact.stat))
     state_failed(launch.recording, keeping)
     return artifacts
 

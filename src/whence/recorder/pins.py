@@ -16,6 +16,7 @@ from ..records.data import Input
 from ..records.events import InputChecked
 from ..rules.pins import Pin
 from ..store.dataset_references import Found, find_version
+from ..store.explaining import explained
 from ..store.laid_out import changed_there, data_folder, lay_out
 from ..store.layout import Store
 from ..store.manifests import read_manifest
@@ -50,12 +51,11 @@ class Pinned(msgspec.Struct, kw_only=True):
         between: Callable[[], None] = lambda: None,
         seconds: float | None = None,
     ) -> None:
-        """Have the files there. Raises what `materialize` raises."""
-        origins = origins_of(store, self.found)
-        self.folder = lay_out(
-            store, self.found.made.manifest, say=say, origins=origins, seconds=seconds, between=between
-        )
-        self.kept = not origins or holds_all(store, self.found.made.manifest)
+        """Have the files there. Raises what `materialize` raises; of missing bytes it says who needs them."""
+        manifest, origins = self.found.made.manifest, origins_of(store, self.found)
+        with explained(store, self.found):
+            self.folder = lay_out(store, manifest, say=say, origins=origins, seconds=seconds, between=between)
+        self.kept = not origins or holds_all(store, manifest)
         self.materialized = True
 
     def input(self, when: When) -> Input:

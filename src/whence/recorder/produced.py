@@ -12,6 +12,7 @@ from ..records.base import When
 from ..records.data import Artifact
 from ..store.dataset_changes import gather
 from ..store.dataset_steps import Said, produce
+from ..store.dropping import adding
 from ..store.manifests import put_manifest
 from ..store.speaker import Speaker
 from .recording import Recording
@@ -19,8 +20,9 @@ from .recording import Recording
 
 def state_dataset(recording: Recording, cwd: Path, name: str, path: str, when: When) -> str:
     """Make the version and state it as what the run produced; its text. Raises WhenceError."""
-    entries = gather(recording.store, cwd, [path])
-    version = produce(recording.store, name, entries, Said(run=recording.id), _speaker(recording))
+    with adding(recording.store):
+        entries = gather(recording.store, cwd, [path])
+        version = produce(recording.store, name, entries, Said(run=recording.id), _speaker(recording))
     step = version.made.stated.step
     artifact = Artifact(
         when=when,

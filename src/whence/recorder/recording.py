@@ -1,7 +1,8 @@
 """A run that this process records: its journal, its points, and what is owed at its end.
 
-Before the command starts a fault rises, and the launch ends with it. After the start nothing rises into the command:
-what could not be written is counted, said once on stderr, and stated as `record.lost` as soon as a line goes through.
+Before the command starts a fault rises, and the launch ends with it. From the moment on when its start cannot be called
+back nothing rises: what could not be written is counted, said once on stderr, and stated as `record.lost` as soon as a
+line goes through. That the command started, and how it ended, is not lost, but stated later.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from ..errors import StoreError
 from ..handlers import let_pass
+from ..records.encoding import timestamp
 from ..records.events import Event, ProcessEnded, RecordLost, RunCreated, RunEnded, RunStarted
 from ..records.result import PrintedTo
 from ..records.run import Process
 from ..rules.fold import MAIN
+from ..rules.masked_events import masked
 from ..rules.policy import Policy
 from ..store.journal import JournalLost, JournalWriter
 from ..store.layout import Store
@@ -34,6 +40,9 @@ Made = TypeVar("Made")
 
 Loss = tuple[str, str, int | None]
 """What was lost, why, and how often."""
+
+Lifecycle = RunStarted | RunEnded
+"""What has to be stated, in this order, if a line goes through at all."""
 
 Point = tuple[Mapping[str, float | str], float | None, float]
 """Values, step and time."""
@@ -55,7 +64,9 @@ class Recording:
         *,
         clock: Callable[[], int],
         say: Callable[[str], None],
+        mask: Callable[[str], str],
     ) -> None:
+        """`mask` replaces the secrets in a text."""
         self.store = store
         self.policy = policy
         self.id = run
@@ -76,17 +87,24 @@ class Recording:
         """How often the making of `_points` was begun: a signal handler's exception may cut it off."""
         self._clock = clock
         self._say = say
+        self._mask = mask
         self._started = self.writer != MAIN
         self._owed: dict[tuple[str, str], int] = {}
-        self._owing = Turns[Loss | None](self._count, rank=2)
-        """Over `_owed`; nothing in it asks for payment."""
+        self._unsaid: dict[type[Lifecycle], Lifecycle] = {}
+        self._owing = Turns[Loss | Lifecycle | None](self._count, rank=2)
+        """Over `_owed` and `_unsaid`; nothing in it asks for payment."""
         self._logging = Turns[Point](self._write_points, rank=1)
         self._said: set[str] = set()
 
     @property
     def started(self) -> bool:
-        """Whether the command has been started: from then on no fault of ours rises."""
+        """Whether the command has been started, or will be: from then on no fault of ours rises."""
         return self._started
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether the start or the end of the command could not be stated yet."""
+        return bool(self._unsaid)
 
     @property
     def is_written(self) -> bool:
@@ -107,18 +125,23 @@ class Recording:
 
     def state(self, event: Event) -> None:
         """Append an event to the journal. Raises StoreError only before the start."""
+        if self._started and isinstance(event, RunStarted | RunEnded):
+            self._owing.take(event, None)
+            return
         self._pay()
         self._append(event)
 
     def _append(self, event: Event) -> bool:
         """Whether it was written, or is left to who is at work on the journal."""
         try:
-            self._journal.append(event)
+            self._journal.append(masked(event, self._mask))
             return True
         except JournalLost as error:
             for one in error.events:
                 if isinstance(one, RecordLost):
                     self._owing.take((one.what, one.because, one.lost))
+                elif self._started and isinstance(one, RunStarted | RunEnded):
+                    self._owe(one, _reason(error))
                 else:
                     self._lose(f"the event {one.__struct_config__.tag}", error)
             return False
@@ -163,7 +186,7 @@ class Recording:
         something that was said (the disk is full) is not said again.
         """
         self._owing.take((what, because, 1))
-        self._warn(cause or what, f"lost {what}", because)
+        self._warn(cause or (because if because in self._said else what), f"lost {what}", because)
 
     def warn(self, what: str, because: str) -> None:
         """Say on stderr what goes wrong, once for each thing."""
@@ -174,13 +197,17 @@ class Recording:
             return
         self._said.add(key)
         try:
-            self._say(f"{what}: {because}; the run goes on")
+            self._say(self._mask(f"{what}: {because}; the run goes on"))
         except (OSError, ValueError) as error:
             let_pass(error)
             return  # stderr is closed; the record has it.
         except RuntimeError as error:
             let_pass(error)
             self._said.discard(key)  # A signal handler in the midst of a print: the next time.
+
+    def set_off(self) -> None:
+        """The start of the command cannot be called back: from here on nothing rises."""
+        self._started = True
 
     def start(self, process: Process, *, terminal: bool = False, printed_to: Sequence[PrintedTo] = ()) -> None:
         """The command runs: from here on nothing rises, and the work beside it begins."""
@@ -246,22 +273,36 @@ class Recording:
             raise StoreError(f"{self.folder}: {because}", hint="free some space, or set WHENCE_STORE") from error
         self.lost(what, because, cause=because.rpartition(": ")[2])
 
+    def _owe(self, event: Lifecycle, because: str) -> None:
+        cause = because.rpartition(": ")[2]
+        self._warn(cause, f"could not write {event.__struct_config__.tag}", because)
+        self._owing.take(replace(event, occurred=event.occurred or timestamp(self._clock())))
+
     def _pay(self) -> None:
-        """State the losses that are still owed; they stay owed if this does not go through either."""
-        if self._owed:
+        """State what is still owed; it stays owed if this does not go through either."""
+        if self._owed or self._unsaid:
             self._owing.take(None)
 
-    def _count(self, waiting: deque[Loss | None]) -> None:
+    def _count(self, waiting: deque[Loss | Lifecycle | None]) -> None:
         while waiting:
-            loss = waiting.popleft()
-            if loss is not None:
-                what, because, count = loss
+            owed = waiting.popleft()
+            if owed is None:
+                self._pay_off()
+            elif isinstance(owed, RunStarted | RunEnded):
+                self._unsaid[type(owed)] = owed
+            else:
+                what, because, count = owed
                 self._owed[what, because] = self._owed.get((what, because), 0) + (count or 1)
-                continue
-            for what, because in [*self._owed]:
-                # Taken out first: what cannot be stated comes back by this very queue.
-                if not self._append(RecordLost(what=what, because=because, lost=self._owed.pop((what, because)))):
-                    break
+
+    def _pay_off(self) -> None:
+        """Each is taken out first: what cannot be stated comes back by the queue."""
+        for kind in (RunStarted, RunEnded):
+            event = self._unsaid.pop(kind, None)
+            if event is not None and not self._append(event):
+                return
+        for what, because in [*self._owed]:
+            if not self._append(RecordLost(what=what, because=because, lost=self._owed.pop((what, because)))):
+                return
 
 
 def _reason(error: Exception) -> str:
@@ -276,6 +317,7 @@ def create(
     spools: Spools | None,
     clock: Callable[[], int],
     say: Callable[[str], None],
+    mask: Callable[[str], str],
 ) -> Recording:
     """Row first: the run's folder, and its first line. Raises StoreError when that cannot be written.
 
@@ -288,11 +330,24 @@ def create(
     else:
         folder = store.run_folder(created.id)
         forward, journal = None, _writable(folder, lambda: _create_in(folder, clock))
-    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say)
-    recording.state(created)
+    recording = Recording(store, policy, created.id, MAIN, journal, clock=clock, say=say, mask=mask)
+    try:
+        recording.state(created)
+    except StoreError:
+        recording.close()
+        if forward is None:
+            _take_back(journal.path)
+        raise
     if spools is not None and forward is not None:
         recording.spool(spools, forward)
     return recording
+
+
+def _take_back(path: Path) -> None:
+    """What was made for a run that never came to be; where that fails, readers skip it."""
+    with suppress(OSError):
+        os.unlink(path)
+        os.rmdir(path.parent)
 
 
 def _create_in(folder: Path, clock: Callable[[], int]) -> JournalWriter:

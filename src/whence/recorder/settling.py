@@ -30,7 +30,7 @@ from ..store.results import add_artifacts
 from ..system.leases import is_written_to
 from .before_run import BeforeRun
 from .launch import Launch
-from .masking import is_named_as_secret, masked, why_secret, why_secret_output, without_digest
+from .masking import is_named_as_secret, why_secret, why_secret_output, without_digest
 from .observed import Observed
 from .outputs import state_outputs
 from .source_keeping import SourceKeeping
@@ -234,7 +234,7 @@ class Settling:
     def _state_gone_folder(self, entry: Entry, uses: list[FileUse]) -> None:
         stated, manifest = gone_folder(entry, uses, self._digest_then, cwd=os.fspath(self._launch.cwd))
         put_bytes(self._launch.around.store, manifest)
-        self._launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
+        self._launch.recording.state(events.InputObserved(input=stated))
 
     def _digest_then(self, use: FileUse) -> str | None:
         """Of what was opened, where that was known in time."""
@@ -277,7 +277,7 @@ class Settling:
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
         if secret is not None:
             stated = without_digest(stated, secret)
-        launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
+        launch.recording.state(events.InputObserved(input=stated))
 
     def _is_written_to(self, use: FileUse) -> bool:
         """Whether somebody who is not of the command may write to what it read, by a way that no stat shows."""
@@ -295,7 +295,7 @@ class Settling:
         if one.measured is not None and one.measured.manifest is not None:
             put_bytes(launch.around.store, one.measured.manifest)
         stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts)
-        launch.recording.state(events.InputObserved(input=masked(stated, self._said)))
+        launch.recording.state(events.InputObserved(input=stated))
 
     # What was written.
 

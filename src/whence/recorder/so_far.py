@@ -18,7 +18,7 @@ from ..records.events import ObservationSoFar
 from ..rules.folders import is_at_or_below
 from ..rules.observation import FileUse
 from ..rules.seen import Identity
-from .masking import masked, why_secret, without_digest
+from .masking import why_secret, without_digest
 
 if TYPE_CHECKING:
     from .observed import Observed
@@ -64,7 +64,7 @@ class SoFar:
             self._launch.recording.state(ObservationSoFar(inputs=inputs, artifacts=artifacts))
 
     def _inputs(self) -> Iterator[Input]:
-        launch, mask = self._launch, self._launch.around.secrets.mask_text
+        launch = self._launch
         declared = self._observed.declared() if self._read else frozenset[str]()
         for path, opened in list(self._read.items()):
             if is_at_or_below(os.path.realpath(os.fsdecode(path)), declared):
@@ -81,16 +81,14 @@ class SoFar:
             stated = one.input(cwd=os.fspath(launch.cwd), mounts=launch.mounts, when="during")
             stated = replace(stated, changed="unknown", because=stated.because or _READ)
             secret = why_secret(one.path, "data", launch.around.secrets)
-            yield masked(stated if secret is None else without_digest(stated, secret), mask)
+            yield stated if secret is None else without_digest(stated, secret)
 
     def _artifacts(self) -> Iterator[Artifact]:
-        mask = self._launch.around.secrets.mask_text
         for path in list(self._written):
             found = found_output(os.fsdecode(path), cwd=os.fspath(self._launch.cwd))
             if found is None or found.stat is None or found.kind != "file":
                 continue  # Not there, or not any more: it may come.
             del self._written[path]
             self._named.add(path)
-            shown = replace(found, name=mask(found.name), path=mask(found.path))
-            artifact = OutputDigest(shown, how="observed", when="during").artifact(because=_WRITTEN)
+            artifact = OutputDigest(found, how="observed", when="during").artifact(because=_WRITTEN)
             yield replace(artifact, final=False)

@@ -20,6 +20,7 @@ from ..records.base import Missing
 from ..records.code import OutsideSource
 from ..rules.secrets import Secrets
 from ..store.held import Held, State
+from .cells import state_cells
 from .neighbours import Neighbours
 from .recording import Recording
 
@@ -80,6 +81,7 @@ class Sources:
         """
         try:
             self._look(enough)
+            state_cells(self._recording, self._secrets, "end")
         except (OSError, WhenceError) as error:
             self._known.clear()
             self._recording.lost("the look at sources that ran", str(error))

@@ -30,7 +30,8 @@ class Act(Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     """`note` {text}, `tag` {set: {key: value}, unset: [key]}, `digest` {artifacts: [{name, digest, size}]},
-    `dataset` (`records.dataset.Step`)."""
+    `dataset` (`records.dataset.Step`), `import` (`records.dataset.Imported`), `expire`
+    (`records.dataset.Expired`)."""
     at: str
     subject: Subject
     by: Actor

@@ -75,6 +75,11 @@ class LeftOut(Struct, frozen=True, kw_only=True):
     because: str
 
 
+CELLS = "<cells>"
+CELLS_AT_LAUNCH = "<cells at the launch>"
+"""Paths of what an IPython shell executed, a source without a file."""
+
+
 class OutsideSource(Struct, frozen=True, kw_only=True):
     """A source file that ran, and that the snapshot does not hold with these bytes."""
 
@@ -105,7 +110,7 @@ class SourceObserver(Struct, frozen=True, kw_only=True):
     by: str
     """`modules`: what the interpreter had loaded when the block, or the process, ended; `opens`: the files that the
     command and its descendants were seen to open; `programs`: what the Python programs of the command had loaded when
-    they ended. One that was killed, or left at once, did not say."""
+    they ended; `cells`: what an IPython shell had executed. One that was killed, or left at once, did not say."""
     when: When = "end"
 
 

@@ -27,7 +27,7 @@ class Step(Struct, frozen=True, kw_only=True):
     name: str
     """The dataset's name."""
     version: str
-    """What it made: a release after `create`, `release` and `import`, else a developing version."""
+    """What it made: a release after `create`, `release`, `derive` and `import`, else a developing version."""
     base: str | None = None
     """The version that it was made from."""
     manifest: str
@@ -39,6 +39,8 @@ class Step(Struct, frozen=True, kw_only=True):
     changed: int = 0
     removed: int = 0
     """Files that `base` did not have, had with other bytes, and had."""
+    tables: str | None = None
+    """Digest of what is known of its tables (`records.tables`)."""
     description: str | None = None
     """What the dataset is; takes the place of what was said before."""
     run: str | None = None
@@ -48,4 +50,35 @@ class Step(Struct, frozen=True, kw_only=True):
     parts: list[Part] = []
     """Versions of other datasets in it, as they were then, by folder."""
     parameters: dict[str, Any] = {}
-    """Of what was derived: the operation with all that decides its result."""
+    """Of what was derived: all that decides its members (`records.derivation`)."""
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """What came with an archive of a version: the body of an act of kind `import`. Undoes that the version expired."""
+
+    version: str
+    manifest: str
+    archive: str
+    """The name of the file."""
+    steps: int
+    """How many steps the store did not have."""
+    objects: int
+    """How many objects it did not hold."""
+    size: int
+    """Their bytes."""
+
+
+class Expired(Struct, frozen=True, kw_only=True):
+    """The tombstone of a version whose bytes were removed: the body of an act of kind `expire`."""
+
+    version: str
+    manifest: str
+    """Stays in the store, and so do the steps."""
+    objects: int
+    """How many objects were to be removed."""
+    size: int
+    """Their bytes."""
+    kept: int
+    """How many objects of the version stayed, as something else needs them."""
+    runs: list[str] = []
+    """The runs that had pinned it."""

@@ -202,6 +202,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     terminal: bool = False
     printed_to: list[PrintedTo] = []
     """Where what is printed goes that is in no `output.log` before the end."""
+    occurred: str | None = None
+    """When, where it could not be stated at once (a full disk)."""
 
 
 class NoteAdded(Event, frozen=True, kw_only=True, tag="note.added"):
@@ -298,6 +300,8 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run.ended"):
     duration: float | None = None
     """Seconds by a monotonic clock since `run.started`."""
     resources: Resources | None = None
+    occurred: str | None = None
+    """When, where it could not be stated at once."""
 
 
 class RunSealed(Event, frozen=True, kw_only=True, tag="run.sealed"):

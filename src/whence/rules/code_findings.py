@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, cast
 
-from ..records.code import Code, LeftOut, OutsideSource, Repository
+from ..records.code import CELLS, CELLS_AT_LAUNCH, Code, LeftOut, OutsideSource, Repository
 from ..records.record import Record
 from ..records.run import TERMINAL
 from .finding import Finding, Found, captured_late, fix_for, named, why_missing
@@ -24,10 +24,12 @@ def code_findings(record: Record) -> Found:
     if code.tree is not None or code.id is not None:
         yield from captured_late("code", code.when)
     ran = {source.path for source in code.outside_snapshot}
-    if not code.observed_by and code.tree is not None and record.status in TERMINAL:
+    if all(one.by == "cells" for one in code.observed_by) and code.tree is not None and record.status in TERMINAL:
         yield _nobody_looked()
     for source in code.outside_snapshot:
-        yield _outside(source)
+        if source.path not in (CELLS, CELLS_AT_LAUNCH):
+            yield _outside(source)
+    yield from _cells(code, record)
     yield from _edited(record, ran)
     for other in code.repositories:
         if other.dirty:
@@ -49,6 +51,32 @@ def code_findings(record: Record) -> Found:
                 because=f"says {declared.value}, and {declared.observed or 'something else'} was observed",
                 fix="hand in the right value, or none",
             )
+
+
+def _cells(code: Code, record: Record) -> Found:
+    """What the kernel of a notebook executed: the file need not hold it, whatever its digest."""
+    kept = {source.path for source in code.outside_snapshot if source.kept}
+    lost = {source.path: source.because for source in code.outside_snapshot if not source.kept}
+    if CELLS in kept:
+        because = f"the kernel may have executed other code than the notebook holds; what it did is kept as {CELLS}"
+        yield Finding(level="remark", what="code.cells", because=because, fix=f"whence get RUN:'{CELLS}' gives it back")
+    elif CELLS_AT_LAUNCH in kept:
+        because = "what the kernel executed after the launch was not kept"
+        yield Finding(level="weak", what="code.cells", because=because, fix=_CELLS_FIX)
+    elif CELLS in lost or CELLS_AT_LAUNCH in lost:
+        because = lost.get(CELLS) or lost.get(CELLS_AT_LAUNCH) or "nothing says why"
+        yield Finding(
+            level="missing",
+            what="code.cells",
+            because=f"what the kernel executed was not kept: {because}",
+            fix="move secrets into environment variables, and run the cells again",
+        )
+    elif (why := why_missing(record, "code.cells")) or (code.entry is not None and code.entry.kind == "notebook"):
+        because = f"what the kernel executed was not kept: {why or 'nothing in the store shows which code ran'}"
+        yield Finding(level="missing", what="code.cells", because=because, fix=_CELLS_FIX)
+
+
+_CELLS_FIX = "run all cells of the notebook again, in a kernel with a history, to the end of the run"
 
 
 def _nobody_looked() -> Finding:
@@ -140,12 +168,7 @@ def _snapshot(code: Code, record: Record) -> Found:
             level="missing", what="code.tree", because=because, fix="whence status says what a run would take"
         )
     elif code.tree == EMPTY_TREE and code.vcs != "package":
-        yield Finding(
-            level="weak",
-            what="code.tree",
-            because="the snapshot holds no file: the code is somewhere else",
-            fix="run it from the folder of its code, or look at .gitignore",
-        )
+        yield _empty(code)
     elif code.stored == "partial":
         dirty = "the folder was dirty, and " if code.dirty else ""
         yield Finding(
@@ -161,6 +184,16 @@ def _snapshot(code: Code, record: Record) -> Found:
             because="the unchanged files of the snapshot were not stored before the seal",
             fix="whence verify says whether the commit still has them",
         )
+
+
+def _empty(code: Code) -> Finding:
+    """A snapshot of nothing: nothing was there, or nothing of it could be taken."""
+    because = "the snapshot holds no file: the code is somewhere else"
+    fix = "run it from the folder of its code, or look at .gitignore"
+    if code.files_left_out:
+        because = "the snapshot holds no file: what is in the folder was left out"
+        fix = "see why under code.files_left_out"
+    return Finding(level="weak", what="code.tree", because=because, fix=fix)
 
 
 def _entry(code: Code) -> Found:

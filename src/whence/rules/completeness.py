@@ -19,6 +19,7 @@ from .code_findings import code_findings
 from .data_findings import input_findings, output_findings, result_findings
 from .finding import Finding, Found, captured_late, named, why_missing
 from .gap_findings import gap_findings, loss_findings, sight_findings
+from .liveness import is_last_sign, may_have_started
 
 
 def findings(
@@ -47,7 +48,7 @@ def findings(
 
 def _clauses(record: Record) -> tuple[Callable[[Record], Found], ...]:
     """A run that never started has only its reason to tell; one that was only created nothing."""
-    if record.started is None:
+    if record.started is None and not may_have_started(record):
         return (_reason, _seal) if record.status in TERMINAL else ()
     return (
         _end,
@@ -95,6 +96,13 @@ def _seal(record: Record) -> Found:
             what="seal",
             because="the run has ended and nothing closes its record",
             fix="whence doctor --close" if record.status == "lost" else "wait for it, or whence doctor --close",
+        )
+    if is_last_sign(record):
+        yield Finding(
+            level="weak",
+            what="end",
+            because=f"when and how the command ended is not known; {record.ended} is the last sign of its recorder",
+            fix="run it again",
         )
     if record.closed_by is not None:
         yield Finding(

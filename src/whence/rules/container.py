@@ -8,13 +8,13 @@ observed or `WHENCE_IN_CONTAINER=true`, and never become observed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
 from ..records.code import Code, Declared
 from ..records.environment import Container
-from .declared import expectation
+from .declared import expectation, is_commit, looks_like_commit
 from .secrets import Mask
 
 IMAGE_NAME = "WHENCE_IMAGE_NAME"
@@ -121,16 +121,32 @@ def declared_container(observed: Container | None, environ: Mapping[str, str]) -
     return Container(image=image, digest=digest, how="declared", evidence=named)
 
 
-def declared_values(observed: Container | None, environ: Mapping[str, str]) -> list[Declared]:
-    """The four declared values, each held against what was observed; for `code.declared`."""
+def declared_values(
+    observed: Container | None, environ: Mapping[str, str], *, commit: str | None = None
+) -> list[Declared]:
+    """The four declared values, each held against what was observed, the commit against that of the checkout; for
+    `code.declared`."""
     if not reads_declared(observed, environ):
         return []
-    known = {IMAGE_NAME: observed.image, IMAGE_DIGEST: observed.digest} if observed else {}
+    known = {GIT_COMMIT: commit}
+    if observed:
+        known |= {IMAGE_NAME: observed.image, IMAGE_DIGEST: observed.digest}
     return [_held_against(name, environ[name], known.get(name)) for name in DECLARED if environ.get(name)]
 
 
 def _held_against(name: str, value: str, observed: str | None) -> Declared:
+    if name == GIT_COMMIT:
+        return expectation(name, value, observed, agrees=is_commit(value, observed))
     return expectation(name, value, observed, agrees=(digest_in(value) or value) == observed)
+
+
+def malformed(observed: Container | None, environ: Mapping[str, str]) -> Iterator[str]:
+    """A sentence about each declared value that cannot be what it is called: it identifies nothing."""
+    if reads_declared(observed, environ):
+        if (digest := environ.get(IMAGE_DIGEST)) and not digest_in(digest):
+            yield f"{IMAGE_DIGEST}: found {digest!r}, expected sha256: and 64 hexadecimal digits"
+        if (commit := environ.get(GIT_COMMIT)) and not looks_like_commit(commit):
+            yield f"{GIT_COMMIT}: found {commit!r}, expected the hexadecimal digits of a commit"
 
 
 def disagreement(observed: Container | None, declared: Container | None) -> str | None:
@@ -145,9 +161,16 @@ def disagreement(observed: Container | None, declared: Container | None) -> str 
 def identity(observed: Container | None, declared: Container | None) -> str | None:
     """What says that two containers are of one image: a digest, observed before declared; never a mere name."""
     for container in (observed, declared):
-        if container and container.digest:
-            return digest_in(container.digest) or container.digest
+        if container and container.digest and (digest := digest_in(container.digest)):
+            return digest
     return None
+
+
+NOT_IDENTIFIED = (
+    "it runs in a container that no digest or commit identifies, and what was started is no file of the folder: the"
+    " code of any two such runs would count as the same"
+)
+"""Why `code.id` is null there."""
 
 
 def of_image(code: Code, observed: Container | None, environ: Mapping[str, str]) -> Code:
@@ -156,13 +179,13 @@ def of_image(code: Code, observed: Container | None, environ: Mapping[str, str])
     The identity is then the image's digest, else the declared commit. With neither it stays that of the folder only
     where the folder holds what was started; else it is unknown, since any two runs in such images would be the same.
     """
-    declared = [*code.declared, *declared_values(observed, environ)]
+    declared = [*code.declared, *declared_values(observed, environ, commit=code.commit)]
     if code.vcs == "git" or not reads_declared(observed, environ):
         return replace(code, declared=declared)
     digest = identity(observed, declared_container(observed, environ))
-    commit = environ.get(GIT_COMMIT)
+    commit = environ.get(GIT_COMMIT, "")
     inside = code.entry is not None and code.entry.path is not None and not code.entry.path.startswith("/")
-    known = digest or (f"commit:{commit}" if commit else None)
+    known = digest or (f"commit:{commit}" if looks_like_commit(commit) else None)
     return replace(
         code,
         declared=declared,

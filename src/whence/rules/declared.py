@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..records.code import Code, Declared
 from .remotes import parse_remote, without_credentials
 
@@ -10,14 +12,23 @@ def declared_code(code: Code, url: str | None, commit: str | None) -> list[Decla
     """The address and the commit that were handed in, as far as they were."""
     declared: list[Declared] = []
     if commit is not None:
-        agrees = code.commit is not None and len(commit) >= 7 and code.commit.startswith(commit.lower())
-        declared.append(expectation("code.commit", commit, code.commit, agrees))
+        declared.append(expectation("code.commit", commit, code.commit, is_commit(commit, code.commit)))
     if url is not None:
         clean = without_credentials(url)
         observed = code.url or next(iter(code.remotes.values()), None)
         agrees = clean == code.url or any(_same_place(clean, other) for other in code.remotes.values())
         declared.append(expectation("code.url", clean, observed, agrees))
     return declared
+
+
+def looks_like_commit(text: str) -> bool:
+    """Whether it could be the identifier of a commit, or its beginning."""
+    return re.fullmatch(r"[0-9a-fA-F]{6,64}", text) is not None
+
+
+def is_commit(declared: str, observed: str | None) -> bool:
+    """Whether they are one commit, of which seven digits are enough."""
+    return observed is not None and len(declared) >= 7 and observed.startswith(declared.lower())
 
 
 def expectation(name: str, value: str, observed: str | None, agrees: bool) -> Declared:

@@ -61,7 +61,14 @@ def _error(exit_code: int | None, signal: str | None, tail: str, out_of_memory: 
         return raised
     if signal is not None:
         return Error(type="signal", message=f"ended by {signal}")
-    return Error(type="exit_code", message=last_lines(tail) or f"exit code {exit_code}")
+    return Error(type="exit_code", message=_with_last_lines(f"exit code {exit_code}", last_lines(tail)))
+
+
+def _with_last_lines(what: str, printed: str) -> str:
+    """What was printed last may be the reason, or have nothing to do with it: it says what it is."""
+    if not printed:
+        return what
+    return f"{what}; printed last:" + ("\n" if "\n" in printed else " ") + printed
 
 
 def out_of_memory(before: Mapping[str, int], after: Mapping[str, int]) -> str | None:

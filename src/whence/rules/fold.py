@@ -153,13 +153,13 @@ def _created(draft: _Draft, _: str, stated: Stated) -> None:
 def _started(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.RunStarted", stated.event)
     draft.status = "running"
-    draft.facts |= {"started": stated.at, "process": event.process}
+    draft.facts |= {"started": event.occurred or stated.at, "process": event.process}
 
 
 def _ended(draft: _Draft, _: str, stated: Stated) -> None:
     event = cast("events.RunEnded", stated.event)
     draft.status = event.status
-    draft.facts |= {"ended": stated.at, **_how(event)}
+    draft.facts |= {"ended": event.occurred or stated.at, **_how(event)}
     if event.status != "succeeded":
         for name, artifact in draft.artifacts.items():
             draft.artifacts[name] = msgspec.structs.replace(artifact, unfinished=True)

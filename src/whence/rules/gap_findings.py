@@ -23,6 +23,7 @@ MAY_LACK = (
     "code.pushed",
     "code.commit",
     "code.branch",
+    "code.id",
     "code.safe_directory",
     "observation",
     "resources",
@@ -78,7 +79,7 @@ def _told(record: Record, what: str) -> bool:
     part, _, name = what.partition(".")
     match part:
         case "code":
-            return what in ("code", "code.tree") and _no_tree(record.code)
+            return what == "code.cells" or (what in ("code", "code.tree") and _no_tree(record.code))
         case "environment":
             return not name and (record.environment is None or record.environment.fingerprint is None)
         case "inputs" | "input":
@@ -124,8 +125,8 @@ def loss_findings(record: Record) -> Found:
 
 
 def _loss_fix(loss: Loss) -> str:
-    if loss.what.startswith("metric "):
-        return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
-    if any(word in loss.because for word in ("No space", "quota")):
+    if any(word in loss.because for word in ("No space", "quota", "short write")):
         return "free some space; then run again"
+    if loss.what.startswith("metric ") and loss.what != "metric points":
+        return "run.log() takes numbers; say text with run.note(), run.field() or a tag"
     return "mend what the reason names, and run again"

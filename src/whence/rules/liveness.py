@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from ..records.record import Record
 from ..records.run import TERMINAL, Status
 
 SILENT_AFTER = 180.0
@@ -39,6 +40,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Likewise the command's."""
     silence: float | None = None
     """Seconds since the journal was last written or touched, by the clock of the file system's server."""
+    launched: bool = False
+    """Everything that is stated before the start of the command is there: it may have been started."""
     where: str = "its host"
     """The name of the writer's host."""
 
@@ -51,6 +54,29 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     proven: bool
     """The writer is proven dead: any process may close the run."""
+
+
+_NEVER = frozenset({"refused", "not_found", "not_executable", "never_started"})
+"""Errors of commands of which nothing was executed."""
+
+
+def is_launched(record: Record) -> bool:
+    """Whether all is stated that precedes the command's start: its configuration, or why there is none, is the last of
+    what every launch captures."""
+    return record.config is not None or any(one.what == "config" for one in record.missing)
+
+
+def may_have_started(record: Record) -> bool:
+    """Whether a run that is over may have started, though nobody could state it."""
+    never = record.error is not None and record.error.type in _NEVER
+    cut_off = record.closed_by is not None or record.status == "lost"
+    return record.started is None and cut_off and not never and is_launched(record)
+
+
+def is_last_sign(record: Record) -> bool:
+    """Whether `ended` is only the last sign of life of its recorder: nobody saw the end, and the command may have gone
+    on for long."""
+    return record.ended is not None and record.closed_by is not None and record.status == "lost" and not record.error
 
 
 def decide(status: Status, evidence: Evidence) -> Liveness:
@@ -89,8 +115,13 @@ def _after_death(status: Status, evidence: Evidence, proof: str) -> Liveness:
     if evidence.command:
         text = f"{proof}, but the command's process still runs"
         return Liveness(status="running", phase="unsupervised", evidence=text, proven=False)
-    never = ", before the command was started" if status == "created" else ""
-    return Liveness(status="lost", phase=None, evidence=proof + never, proven=True)
+    return Liveness(status="lost", phase=None, evidence=proof + _start(status, evidence), proven=True)
+
+
+def _start(status: Status, evidence: Evidence) -> str:
+    if status != "created":
+        return ""
+    return "; whether the command was started is not known" if evidence.launched else ", before the command was started"
 
 
 def _living(status: Status, evidence: Evidence) -> Liveness:

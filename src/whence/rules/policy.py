@@ -25,7 +25,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """One key of the policy."""
 
     name: str
-    kind: Literal["choice", "seconds", "bytes", "patterns", "text", "fields"]
+    kind: Literal["choice", "seconds", "retention", "bytes", "patterns", "text", "fields"]
     default: Any
     sentence: str
     choices: tuple[str, ...] = ()
@@ -162,6 +162,13 @@ KEYS: dict[str, Key] = {
             choices=("auto", "always", "never"),
             sentence="Write to a local disk first and forward to the store: `auto` does so on a network file system.",
         ),
+        Key(
+            name="retention",
+            kind="retention",
+            default=float("inf"),
+            sentence="How long after it was made the bytes of a developing version of a dataset are kept that no run"
+            " pinned, for instance `90 d`: `whence data expire --old` removes what is older.",
+        ),
         Key(name="fields", kind="fields", default={}, sentence="The project's own fields: type, vocabulary, required."),
     )
 }
@@ -247,12 +254,12 @@ def _choice(key: Key, value: Any) -> str:
     return cast("str", value)
 
 
-_TIMES = {"": 1, "ms": 0.001, "s": 1, "min": 60, "h": 3600}
+_TIMES = {"": 1, "ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def _seconds(_: Key, value: Any) -> float:
     text = str(value).strip().lower()
-    digits = text.rstrip("mshin ")
+    digits = text.rstrip("mshind ")
     unit = text[len(digits) :].strip()
     try:
         number = float(digits) * _TIMES[unit]
@@ -261,6 +268,15 @@ def _seconds(_: Key, value: Any) -> float:
     if isinstance(value, bool) or not 0 <= number < float("inf"):
         raise ValueError("a time such as 90, 10 s, 2 min or 1 h")
     return number
+
+
+def _retention(key: Key, value: Any) -> float:
+    if value in ("forever", float("inf")):
+        return float("inf")
+    try:
+        return _seconds(key, value)
+    except ValueError:
+        raise ValueError("a time such as 90 d or 36 h, or forever") from None
 
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 1000, "mb": 10**6, "gb": 10**9}
@@ -298,6 +314,7 @@ def _fields(_: Key, value: Any) -> Mapping[str, Any]:
 _READERS: dict[str, Callable[[Key, Any], Any]] = {
     "choice": _choice,
     "seconds": _seconds,
+    "retention": _retention,
     "bytes": _bytes,
     "patterns": _patterns,
     "text": _text,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -145,11 +145,46 @@ def parse(query: str) -> Query:
     return _Parser(query).whole()
 
 
-class _Parser:
-    """Recursive descent, a method a rule of the grammar above."""
+def parse_over(query: str, columns: Collection[str]) -> Query:
+    """The same over the columns of a table, whose names may stand in quotes. Raises QueryError."""
+    if not query.strip():
+        return All()
+    return _Parser(query, columns).whole()
 
-    def __init__(self, query: str) -> None:
+
+def columns_of(query: str) -> list[str]:
+    """The columns that a query asks for, whatever they are. Raises QueryError."""
+    return list(dict.fromkeys(field.path[0] for field in _fields(parse_over(query, _AnyColumn()))))
+
+
+class _AnyColumn(Collection[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _fields(query: Query) -> Iterator[Field]:
+    match query:
+        case Compare() | In() | Exists():
+            yield query.field
+        case Not():
+            yield from _fields(query.part)
+        case All() | Any_():
+            for part in query.parts:
+                yield from _fields(part)
+
+
+class _Parser:
+    """Recursive descent, a method a rule of the grammar above; over the columns of a table, or over the record."""
+
+    def __init__(self, query: str, columns: Collection[str] | None = None) -> None:
         self.query = query
+        self.columns = columns
         self.tokens = tokens(query)
         self.at = 0
 
@@ -217,7 +252,7 @@ class _Parser:
         """A value that the field can have: what could never match is a mistake, and no empty answer."""
         token = self.next
         value = self.value()
-        expected = _unfit(field.path, value)
+        expected = _unfit(field.path, value) if self.columns is None else None
         if expected:
             raise self.fault(f"{field} is never {value.text!r}", at=token, hint=expected)
         return value
@@ -242,6 +277,8 @@ class _Parser:
             raise self.fault(f"not a regular expression ({error})", at=token) from None
 
     def field(self) -> Field:
+        if self.columns is not None:
+            return self.column(self.columns)
         if self.next.kind != "word":
             raise self.fault("expected a field", hint="for instance status, code.dirty, metrics.acc, config.lr")
         token = self.take()
@@ -250,6 +287,18 @@ class _Parser:
         unknown = _unknown_part(path)
         if unknown:
             raise self.fault(f"unknown field {token.text!r}", at=token, hint=unknown)
+        return Field(path=path, position=token.position)
+
+    def column(self, columns: Collection[str]) -> Field:
+        if self.next.kind not in ("word", "quoted"):
+            raise self.fault("expected a column", hint="a name with blanks or signs stands in quotes: 'body mass' > 3")
+        token = self.take()
+        text = _unquoted(token.text) if token.kind == "quoted" else token.text
+        path = (text,) if text in columns or token.kind == "quoted" else _split(text)
+        if path[0] not in columns:
+            near = difflib.get_close_matches(text, columns, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(columns)}"
+            raise self.fault(f"unknown column {text!r}", at=token, hint=hint)
         return Field(path=path, position=token.position)
 
     # What the rules are written with

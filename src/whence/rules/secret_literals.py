@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from .secret_files import SOURCES
-from .secret_forms import AFTER_SCHEME, ASSIGNED_VALUE, ASSIGNMENT, HINTS, SCHEMES, compiled
+from .secret_forms import AFTER_SCHEME, ASSIGNED_VALUE, ASSIGNMENT, AUTHORIZATION, HINTS, OPTION, SCHEMES, compiled
 from .secret_names import is_secret_text, looks_random, weigh
 
 _NAME = (
     r"(?<![\w.-])([\w.-]{1,100})(?:\\?[\"'])?[ \t]{0,3}\]?[ \t]{0,3}"  # name, "name", x["name"]
-    r"(?::[ \t]{0,3}[\w.\[\], |]{1,60}=|:=|=>|=(?!=)|:)"  # name: str =
+    r"(?::[ \t]{0,3}[\w.\[\], |]{1,60}=|<<?-|:=|=>|=(?!=)|:)"  # name: str =, R's name <-
     r"[\s(\\]{0,80}"  # on the next line, in parentheses
 )
 _QUOTED = (
@@ -35,12 +35,24 @@ def holds_literal(base: str, text: str, listed: Callable[[str], bool]) -> bool:
     if "://" in text and any(_is_login(match[0][:-1]) for match in compiled(AFTER_SCHEME).finditer(text)):
         return True
     lowered = text.lower()
+    is_source = base.endswith(SOURCES)
+    if "authorization" in lowered and any(_is_header(m, is_source) for m in compiled(AUTHORIZATION).finditer(text)):
+        return True
     if any(hint in lowered for hint in HINTS) or "tok" in lowered:
         if any(_is_secret(m[1], unquoted(m[2])[1], listed) for m in _quoted_values(text)):
             return True
         # A shell needs no quotes; in a program what has none is an expression.
-        return not base.endswith(SOURCES) and _holds_bare(text, listed)
+        return not is_source and _holds_bare(text, listed)
     return any(listed(m[1]) and is_literal(unquoted(m[2])[1]) for m in _quoted_values(text))
+
+
+def _is_header(match: re.Match[str], is_source: bool) -> bool:
+    """Whether a header in a text, `Authorization: Bearer …`, has its scheme and a value; programs, and what documents
+    them, show such headers, so only random characters count there."""
+    scheme, value = compiled(r"\w+(?=\s+$)").search(match[1]), match[2]
+    if scheme is None or scheme[0].lower() not in SCHEMES or not is_literal(value):
+        return False
+    return looks_random(value) or (not is_source and any(map(str.isdigit, value)))
 
 
 def _quoted_values(text: str) -> Iterator[re.Match[str]]:
@@ -50,11 +62,12 @@ def _quoted_values(text: str) -> Iterator[re.Match[str]]:
 
 def _holds_bare(text: str, listed: Callable[[str], bool]) -> bool:
     for match in compiled(ASSIGNMENT).finditer(text):
-        if weigh(match[1]) == "strong" or listed(match[1]):
+        if weigh(match[1]) in ("strong", "weak") or listed(match[1]):
             value = compiled(ASSIGNED_VALUE).match(text, match.end())
             if value is not None and _is_secret(match[1], unquoted(value[0])[1], listed):
                 return True
-    return False
+    options = compiled(OPTION).finditer(text) if "--" in text else ()
+    return any(_is_secret(match[1].lstrip("-"), unquoted(match[3])[1], listed) for match in options)
 
 
 def _is_secret(name: str, value: str, listed: Callable[[str], bool]) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..digests import keyed_digest
+from ..version import VERSION
 from .secret_files import SETTINGS, file_is_secret, is_example
 from .secret_forms import (
     AFTER_SCHEME,
@@ -252,6 +253,12 @@ class Secrets(msgspec.Struct, frozen=True):
             called = stated if key == "value" and isinstance(stated, str) else key
             masked[self.mask_text(key)] = self._mask_value(called, item, hidden=hidden)
         return masked
+
+    def judgement(self) -> bytes:
+        """What `file_is_secret` goes by, as 16 bytes that tell nothing of it: another version, pattern or known value
+        is another judgement."""
+        words = "\0".join((VERSION, *self.patterns, "", *self.known))
+        return keyed_digest(self.key, words.encode("utf-8", "surrogatepass"))[:16]
 
     def file_is_secret(self, name: str, head: bytes) -> str | None:
         """Why an untracked file is taken as a secret, by its path (with `/`) and its beginning, if it is.

@@ -10,10 +10,12 @@ import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import BinaryIO
 
+from ..digests import sha256
 from ..errors import StoreError
 from ..ids import new_id
-from ..system.files import copy_new, make_folders, sync_folder, temporary_name
+from ..system.files import copy_new, make_folders, sync_folder, temporary_name, write_all
 from .layout import Store
 from .objects import has, object_path, put_bytes, sync_objects
 from .pack_writer import PackWriter
@@ -31,6 +33,8 @@ MOST_MEMBERS = 32_768
 FEWEST = 8
 """Fewer objects than this are no pack: each pack is one more place to look for every object."""
 
+
+_CHUNK = 1 << 20
 
 MOST_KNOWN = 500_000
 """Packed objects: where there are no more, all are known by heart, which makes looking for one twenty times faster."""
@@ -80,6 +84,28 @@ class Bulk:
         temporary = temporary_name(self._store.objects)
         digest, size = copy_new(source, temporary, read_back=False, sync=True)
         return LargeCopy(temporary, digest, size)
+
+    def receive(self, stream: BinaryIO) -> LargeCopy:
+        """Copy what a stream gives, and digest it. Raises StoreError, and what the stream raises."""
+        temporary = temporary_name(self._store.objects)
+        with self._storing():
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        copied = False
+        try:
+            running, size = sha256(more=SMALL), 0
+            while data := stream.read(_CHUNK):
+                running.update(data)
+                with self._storing():
+                    write_all(fd, data)
+                size += len(data)
+            with self._storing():
+                os.fsync(fd)
+            copied = True
+            return LargeCopy(temporary, "sha256:" + running.hexdigest(), size)
+        finally:
+            os.close(fd)
+            if not copied:
+                os.unlink(temporary)
 
     def place(self, copied: LargeCopy) -> None:
         """Keep what was copied. Raises StoreError."""

@@ -24,7 +24,7 @@ from .dataset_check import check_datasets
 from .layout import MARK, Store
 from .object_check import check_objects
 from .run_check import check_run
-from .run_list import misplaced_runs, run_ids
+from .run_list import misplaced_runs, run_folders
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
         _check_archives(check)
         for day, run in misplaced_runs(store):
             check.add(f"runs/{day}/{run}", f"found a run of another day, expected it in runs/{day_of(run)}", [run])
-    for run in run_ids(store, newest_first=False) if runs is None else runs:
+    for run in run_folders(store, newest_first=False) if runs is None else runs:
         try:
             check_run(check, run)
         except (OSError, FormatError) as error:

@@ -70,7 +70,7 @@ def _seal(
         files=files,
         journals=journals,
         status=live.status,
-        ended=record.ended or _last_sign(folder, texts),
+        ended=record.ended or _last_sign(folder, texts, record.started),
         code_digest=record.code.digest if record.code else None,
         closed_by=by,
         output=found_output(folder) if record.output is None else None,
@@ -90,10 +90,12 @@ def _close(store: Store, folder: Path, seal: Seal) -> str:
     return close_run(folder, seal, encode(folded.record) + b"\n")
 
 
-def _last_sign(folder: Path, texts: list[JournalText]) -> str | None:
+def _last_sign(folder: Path, texts: list[JournalText], started: str | None) -> str | None:
+    """Of the recorder, when anything of the run was last written. A file's time is that of the kernel's last tick, some
+    milliseconds before the clock's: a line that is in it tells better."""
     last = last_sign(folder)
     lines = [line.envelope.at for text in texts for line in text.lines]
-    return timestamp(last) if last else max(lines, default=None)
+    return max([*lines, *filter(None, [started]), *([timestamp(last)] if last else [])], default=None)
 
 
 def _ending(said: RunEnded) -> Ending:

@@ -7,15 +7,16 @@ dislikes about the contents of a project's files and trees (`hasDotgit`, `zeroPa
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
 from ..ids import created_at, day_of, is_id
 from ..records.code import Code
 from ..system.git import GitError, StoreGit
+from .code_faults import GONE, Faults, faults_of
 from .code_repository import BASES, REFS
 from .damage import Damage
 from .layout import Store
@@ -23,14 +24,6 @@ from .run_list import holds_run
 
 WHERE = "code.git"
 
-_ID = re.compile(r"\b[0-9a-f]{40}\b")
-_LOOSE = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{38})\b")
-_PACK = re.compile(r"pack-[0-9a-f]{40}\.\w+")
-_MISSING = re.compile(r"missing (?:blob|tree|commit|tag) ([0-9a-f]{40})")
-_NO_DAMAGE = re.compile(
-    r"notice: |(?:error|warning) in \w+ |dangling |broken link |\s*to +\w+ |.*invalid sha1 pointer "
-)
-"""Of the repository as such, of contents, and what only follows from a missing object or reference."""
 _FOLDER = b"40000"
 _NESTED = b"160000"
 
@@ -67,11 +60,14 @@ def check_code(
         return
     git = StoreGit(store.code_git, environ)
     try:
-        kept, faults = _check_references(git, codes)
-        yield from faults
+        done = git.ask("fsck", "--full", "--no-dangling", "--no-progress")
+        faults = faults_of((done.err + done.out).decode("utf-8", "replace").splitlines())
+        kept = _kept_by_references(git, codes, faults)
+        yield from kept.lost
         if everything:
             yield from _runs_that_are_gone(store, git)
-        yield from _check_objects(git, kept, everything=everything)
+        if not (done.ok and kept.sound):
+            yield from _check_objects(git, kept, faults, everything=everything)
     except GitError as error:
         yield Damage(where=WHERE, what=f"could not be checked: {error}")
 
@@ -79,21 +75,51 @@ def check_code(
 # References
 
 
-def _check_references(git: StoreGit, codes: Sequence[CodeOfRun]) -> tuple[list[CodeOfRun], list[Damage]]:
-    """The trees whose objects are to be there, and what is wrong with the references that keep them."""
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    roots: list[CodeOfRun]
+    """Whose objects are to be there."""
+    commits: list[tuple[CodeOfRun, str]]
+    """What a reference names and is not there, or damaged."""
+    lost: list[Damage]
+    """References that do not keep what they should."""
+
+    @property
+    def sound(self) -> bool:
+        return not self.commits and not self.lost
+
+
+def _kept_by_references(git: StoreGit, codes: Sequence[CodeOfRun], faults: Faults) -> _Kept:
     listing = git.answer("for-each-ref", "--format=%(refname) %(objectname)", REFS, BASES)
     commits = dict(line.split(" ") for line in os.fsdecode(listing).splitlines())
-    trees = _trees_of(git, sorted(set(commits.values())), [code.tree for code in codes])
-    roots: list[CodeOfRun] = []
-    faults: list[Damage] = []
-    for code in codes:
-        found = trees[commits[code.ref]] or "a damaged commit" if code.ref in commits else None
-        if found == code.tree:
-            roots.append(code)
-        else:
-            what = _lost(code.ref, found, code.tree, trees[code.tree])
-            faults.append(Damage(where=WHERE, what=what, runs=(code.run,)))
-    return roots, faults
+    trees = _trees_of(git, sorted(set(commits.values()) - faults.objects.keys()))
+    wrong = [code for code in codes if trees.get(commits.get(code.ref, ""), code.tree) != code.tree]
+    wrong += [code for code in codes if code.ref not in commits]
+    there = {name for name, tree in git.readable("tree", sorted({code.tree for code in wrong})) if tree is not None}
+    lost = [
+        Damage(
+            where=WHERE, what=_lost(code, trees.get(commits.get(code.ref, "")), code.tree in there), runs=(code.run,)
+        )
+        for code in wrong
+    ]
+    gone = {code.ref for code in wrong if code.tree not in there}
+    return _Kept(
+        roots=[code for code in codes if code.ref not in gone],
+        commits=[(code, commits[code.ref]) for code in codes if code.ref in commits and commits[code.ref] not in trees],
+        lost=lost,
+    )
+
+
+def _lost(code: CodeOfRun, found: str | None, there: bool) -> str:
+    also = "" if there else ", which is not there either"
+    if found is None:
+        return f"{code.ref}: not there, expected a commit of the tree {code.tree}{also}"
+    return f"{code.ref}: found {found}, expected the tree {code.tree}{also}"
+
+
+def _trees_of(git: StoreGit, commits: Sequence[str]) -> dict[str, str]:
+    """The tree of each commit that can be read."""
+    read = ((name, content) for name, content in git.readable("commit", commits) if content is not None)
+    return {name: content[5:45].decode("ascii", "replace") for name, content in read}
 
 
 UNDER_WAY = 60.0
@@ -112,66 +138,68 @@ def _runs_that_are_gone(store: Store, git: StoreGit) -> Iterator[Damage]:
             yield Damage(where=f"runs/{day_of(run)}/{run}", what=what, runs=(run,))
 
 
-def _lost(name: str, found: str | None, expected: str, there: str | None) -> str:
-    also = "" if there else ", which is not there either"
-    if found is None:
-        return f"{name}: not there, expected a commit of the tree {expected}{also}"
-    return f"{name}: found {found}, expected the tree {expected}{also}"
-
-
-def _trees_of(git: StoreGit, commits: Sequence[str], trees: Sequence[str]) -> dict[str, str | None]:
-    """The tree of each commit or tree; nothing for one that cannot be read."""
-    names = [*commits, *dict.fromkeys(trees)]
-    asked = "".join(f"{name}^{{tree}}\n" for name in names).encode()
-    answers = os.fsdecode(git.answer("cat-file", "--batch-check", stdin=asked)).splitlines() if names else []
-    pairs = zip(names, answers, strict=True)
-    return {name: answer.split(" ")[0] if " tree " in answer else None for name, answer in pairs}
-
-
 # Objects
 
 
-def _check_objects(git: StoreGit, roots: Sequence[CodeOfRun], *, everything: bool) -> Iterator[Damage]:
-    done = git.ask("fsck", "--full", "--no-dangling", "--no-progress")
-    lines = (done.err + done.out).decode("utf-8", "replace").splitlines()
-    faults = [text for text in lines if text.strip() and not _NO_DAMAGE.match(text)]
-    damaged = damaged_objects(faults)
-    needed = _who_needs(git, roots, damaged) if damaged else {}
+def _check_objects(git: StoreGit, kept: _Kept, faults: Faults, *, everything: bool) -> Iterator[Damage]:
+    """Damage hides from fsck what lies below it, so what is to be there is told by the runs' own trees."""
+    damaged = dict(faults.objects)
+    entries = _read_trees(git, {root.tree for root in kept.roots}, damaged)
+    for name in git.absent(sorted({name for name, mode in _named(entries) if mode != _FOLDER} - damaged.keys())):
+        damaged[name] = GONE
+    for _, commit in kept.commits:
+        damaged.setdefault(commit, GONE)
+    needed = _who_needs(kept, entries, damaged)
+    unreadable = _unreadable_packs(git, faults, needed)
+    behind = {name for names in unreadable.values() for name in names}
     for name, what in sorted(damaged.items()):
         needs = needed.get(name, {})
         # What an interrupted writer left unfinished is missing and nobody needs it.
-        if needs or (everything and what != _GONE):
+        if name not in behind and (needs or (everything and what != GONE)):
             path = f" ({next(iter(needs.values()))})" if needs else ""
             yield Damage(where=WHERE, what=f"object {name}{path}: {what}", runs=tuple(sorted(needs)))
-    if faults and not damaged and not done.ok:
-        yield from (Damage(where=WHERE, what=text.strip()) for text in faults)
+    for pack, names in unreadable.items():
+        runs = {run for name in names for run in needed[name]}
+        if runs or everything:
+            yield Damage(where=WHERE, what=f"{pack}: {faults.packs[pack]}", runs=tuple(sorted(runs)))
+    if not (faults.objects or faults.packs):
+        yield from (Damage(where=WHERE, what=text) for text in faults.others)
 
 
-_GONE = "not there"
-
-
-def damaged_objects(faults: Iterable[str]) -> dict[str, str]:
-    """Which objects the lines of `git fsck` accuse, and of what."""
-    found: dict[str, str] = {}
-    for text in faults:
-        if missing := _MISSING.match(text):
-            found.setdefault(missing[1], _GONE)
-            continue
-        # A loose object is known by its path; a name beside it is that of the bytes that lie there instead.
-        loose = _LOOSE.findall(text)
-        names = [first + rest for first, rest in loose] or _ID.findall(_PACK.sub("", text))
-        found |= dict.fromkeys(names, "corrupt: its bytes are not those that it is named for")
+def _unreadable_packs(git: StoreGit, faults: Faults, needed: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
+    """Pack -> what runs need and was in it; without those whose damage is that of single objects in them."""
+    found: dict[str, set[str]] = {}
+    for pack in faults.packs:
+        held = _objects_of_pack(git.git_dir / f"objects/pack/{Path(pack).stem}.idx")
+        if not held & faults.objects.keys():
+            found[pack] = {name for name in needed.keys() & held if name not in faults.objects}
     return found
 
 
-def _who_needs(git: StoreGit, roots: Sequence[CodeOfRun], damaged: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _objects_of_pack(index: Path) -> set[str]:
+    """What an index names (gitformat-pack(5), version 2), though git may not take it any more: how many there are is
+    told by its length."""
+    try:
+        data = index.read_bytes()
+    except OSError:
+        return set()
+    count = (len(data) - _INDEX_HEAD - 40) // 28
+    return {data[at : at + 20].hex() for at in range(_INDEX_HEAD, _INDEX_HEAD + 20 * count, 20)}
+
+
+_INDEX_HEAD = 8 + 256 * 4
+
+
+def _who_needs(kept: _Kept, entries: _Entries, damaged: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Damaged object -> run that needs it -> path in that run's tree."""
-    entries = _read_trees(git, {root.tree for root in roots}, damaged)
+    folders = {name for name, mode in _named(entries) if mode == _FOLDER}
     reached: dict[str, dict[str, str]] = {}
     needed: dict[str, dict[str, str]] = {}
-    for root in roots:
+    for code, commit in kept.commits:
+        needed.setdefault(commit, {}).setdefault(code.run, f"the commit of {code.ref}")
+    for root in kept.roots:
         for name, path in _reach(root.tree, entries, damaged, reached).items():
-            if root.complete or damaged[name] != _GONE:
+            if root.complete or damaged[name] != GONE or name in folders or not path:
                 needed.setdefault(name, {}).setdefault(root.run, path or "the whole tree")
     return needed
 
@@ -180,14 +208,22 @@ _Entries = dict[str, list[tuple[bytes, str, str]]]
 """Tree -> (mode, name, object) of each entry."""
 
 
-def _read_trees(git: StoreGit, trees: set[str], damaged: Mapping[str, str]) -> _Entries:
-    """Every tree below these that can be read, a level at a time."""
+def _named(entries: _Entries) -> Iterator[tuple[str, bytes]]:
+    """Object and mode of every entry."""
+    return ((name, mode) for members in entries.values() for mode, _, name in members)
+
+
+def _read_trees(git: StoreGit, trees: set[str], damaged: dict[str, str]) -> _Entries:
+    """Every tree below these that can be read, a level at a time; those that are not there are damaged, too."""
     entries: _Entries = {}
     level = trees - damaged.keys()
     while level:
-        for name, content in git.contents("tree", sorted(level)):
-            entries[name] = list(_entries_of(content))
-        below = {name for tree in level for mode, _, name in entries[tree] if mode == _FOLDER}
+        for name, content in git.readable("tree", sorted(level)):
+            if content is None:
+                damaged[name] = GONE
+            else:
+                entries[name] = list(_entries_of(content))
+        below = {name for tree in level & entries.keys() for mode, _, name in entries[tree] if mode == _FOLDER}
         level = below - entries.keys() - damaged.keys()
     return entries
 

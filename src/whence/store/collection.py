@@ -43,6 +43,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     untracked_limit: int = 10 << 20
     file_is_secret: Callable[[str, bytes], str | None] = lambda name, head: None
+    judgement: bytes = b""
+    """What `file_is_secret` judges by: what another judgement found to be none may be one."""
     keyed: Callable[[bytes], str] = digest_of
     mask: Callable[[str], str] = lambda path: path
     """A path without the secret that stands in it."""
@@ -58,6 +60,7 @@ def terms_of(policy: Policy, secrets: Secrets, root: str, is_result: Callable[[s
     return Terms(
         untracked_limit=policy.untracked_limit,
         file_is_secret=secrets.file_is_secret,
+        judgement=secrets.judgement(),
         keyed=secrets.keyed,
         mask=secrets.mask_text,
         is_result=lambda path, tracked: is_result(f"{root}/{path}", tracked),
@@ -212,7 +215,9 @@ def _enter_known(work: Collection, entry: Planned, stat: os.stat_result) -> bool
             return True
         return False
     blob = row.blob.hex()
-    if blob not in work.known or (not entry.tracked and stat.st_size > work.terms.untracked_limit):
+    if blob not in work.known:
+        return False
+    if not entry.tracked and (stat.st_size > work.terms.untracked_limit or row.judged != work.terms.judgement):
         return False
     work.blobs.append(Blob(entry.path, _mode(stat), blob))
     return True
@@ -288,7 +293,8 @@ def _enter_open(work: Collection, entry: Planned, fd: int) -> None:
         return
     work.known[content.blob] = (content.digest, content.size)
     work.blobs.append(Blob(entry.path, _mode(before), content.blob))
-    _add_row(work, entry.path, identity_of(before), content.blob, content.digest)
+    judged = b"" if entry.tracked else work.terms.judgement
+    _add_row(work, entry.path, identity_of(before), content.blob, content.digest, judged)
 
 
 def _read_content(work: Collection, entry: Planned, fd: int, stat: os.stat_result) -> Content | None:
@@ -315,6 +321,9 @@ def _is_secret(work: Collection, entry: Planned, fd: int, head: bytes, stat: os.
     return True
 
 
-def _add_row(work: Collection, path: str, identity: Identity, blob: str | None, digest: str) -> None:
+def _add_row(
+    work: Collection, path: str, identity: Identity, blob: str | None, digest: str, judged: bytes = b""
+) -> None:
     if max(identity[3], identity[4]) < work.now - RACY:
-        work.new_rows.append(Row(path_bytes(path), identity, None if blob is None else bytes.fromhex(blob), digest))
+        name = None if blob is None else bytes.fromhex(blob)
+        work.new_rows.append(Row(path_bytes(path), identity, name, digest, judged))

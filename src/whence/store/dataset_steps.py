@@ -1,4 +1,4 @@
-"""Steps of a dataset: made, changed, released. Each is an act that claims its number; nothing is ever overwritten."""
+"""Steps of a dataset: made, changed, released, derived. Each is an act that claims its number; none is overwritten."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ..digests import digest_of
 from ..errors import StoreError, UnresolvedError, UsageError
 from ..ids import new_id
 from ..records.act import Act, Subject
@@ -17,10 +18,13 @@ from ..records.encoding import timestamp
 from ..rules.contents import Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
+from ..rules.manifests import encode_manifest
 from ..rules.nesting import cycle, intact, with_part
+from ..rules.secret_forms import holds_token
 from ..rules.secrets import Secrets
 from ..rules.versions import FIRST, Level, Version, after_change, after_release
 from .dataset_references import Found, find_dataset
+from .dataset_tables import Describe, put_tables, tables_before
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
 from .layout import Store
 from .manifests import Stored, counts_of, put_manifest, read_manifest
@@ -38,6 +42,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
     """The run that makes the step."""
     parameters: dict[str, Any] = {}
+    describe: Describe | None = None
+    """Says what the tables are; without, what is known of those that stay is kept."""
 
 
 def said_masked(secrets: Secrets, why: str | None, description: str | None) -> Said:
@@ -58,6 +64,8 @@ def check_new_name(store: Store, name: str) -> None:
     """Before anything is read. Raises UsageError for what is no name, or one that is taken; StoreError."""
     _must_be_writable(store)
     check_dataset_name(name)
+    if holds_token(name):
+        raise UsageError("a dataset's name: found what looks like a token", hint="a name is never masked: take another")
     _refuse_taken(store, name)
 
 
@@ -78,6 +86,7 @@ def create(
         files=whole.files,
         size=whole.size,
         added=whole.files,
+        tables=put_tables(store, manifest, [], said.describe),
         description=said.description,
         run=said.run,
         producers=[said.run] if said.run else [],
@@ -133,6 +142,7 @@ def change(
             added=len(differs.added),
             changed=len(differs.changed),
             removed=len(differs.removed),
+            tables=put_tables(store, after, tables_before(store, head.stated.step.tables), said.describe),
             description=said.description,
             run=said.run,
             parts=parts,
@@ -193,6 +203,59 @@ def produce(store: Store, name: str, manifest: Manifest, said: Said, speaker: Sp
     taken = change(store, history.id, "produce", lambda _: list(manifest), said, speaker, added=manifest)
     made = taken.made if taken else history.head
     return Found(history=history, made=made, floating=False)
+
+
+def next_derived(history: History, manifest: Manifest, parameters: dict[str, Any]) -> Version | None:
+    """The release that a derivation makes; nothing when the current one was derived just so. Raises UnresolvedError for
+    two heads, and UsageError for changes that no release holds: they would not be in the next one."""
+    head = history.head
+    if head.version.developing:
+        raise UsageError(
+            f"dataset {history.name}: {head.version} holds changes that no release has",
+            hint=f"`whence data release patch {history.name}` first, or derive under another name",
+        )
+    step = head.stated.step
+    if step.parameters == parameters and step.manifest == digest_of(encode_manifest(manifest)):
+        return None
+    return after_release(head.version, "patch")
+
+
+def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker) -> Taken | None:
+    """Make a derived dataset or its next release; nothing when nothing changes.
+
+    Raises UsageError when another was faster, or as `next_derived`.
+    """
+    _must_be_writable(store)
+    ids = ids_of_name(store, name)
+    if not ids:
+        return create(store, name, manifest, said, speaker, operation="derive")
+    history = _history(store, ids[0])
+    version = next_derived(history, manifest, said.parameters)
+    if version is None:
+        return None
+    head = history.head
+    differs, whole = difference(read_manifest(store, head.manifest), manifest), counts(manifest)
+    step = Step(
+        number=head.stated.step.number + 1,
+        operation="derive",
+        name=name,
+        version=str(version),
+        base=str(head.version),
+        manifest=put_manifest(store, manifest),
+        files=whole.files,
+        size=whole.size,
+        added=len(differs.added),
+        changed=len(differs.changed),
+        removed=len(differs.removed),
+        tables=put_tables(store, manifest, tables_before(store, head.stated.step.tables), said.describe),
+        description=said.description,
+        run=said.run,
+        producers=[said.run] if said.run else [],
+        parameters=said.parameters,
+    )
+    if not claim_step(store, _act(history.id, step, [head.stated.digest], said, speaker), step):
+        raise _overtaken(_history(store, history.id), head)
+    return _taken(store, history.id, version, head.version)
 
 
 def release(store: Store, identifier: str, level: Level, said: Said, speaker: Speaker) -> Taken:

@@ -18,7 +18,7 @@ from ..records.checked import encode_checked, is_sound
 from ..records.dataset import Step
 from ..records.encoding import convert
 from ..rules.history import History, Stated, fold_history
-from ..system.files import TEMPORARY, claim_folder, make_folders
+from ..system.files import TEMPORARY, claim_folder, make_folders, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
 from .layout import Store
 
@@ -59,6 +59,25 @@ def claim_step(store: Store, act: Act, step: Step) -> bool:
     return True
 
 
+def take_step(store: Store, identifier: str, stated: Stated, data: bytes) -> bool:
+    """Have a step that was made in another store; whether it was not there. Another of its number stays beside it, as
+    in merged stores. Raises OSError."""
+    name = stated.act + SUFFIX
+    claim = steps_folder(store, identifier) / str(stated.step.number)
+    make_folders(claim.parent)
+    taken = claim_folder(claim, name, data) or write_new(claim / name, data, sync=True)
+    link_or_copy(claim / name, store.acts / day_of(stated.act), data)
+    return taken
+
+
+def take_name(store: Store, identifier: str, name: str, first: bytes) -> None:
+    """Let a dataset that was made in another store be found by its name, which others may have, too. Raises OSError."""
+    claim = names_folder(store) / name
+    make_folders(claim.parent)
+    if not claim_folder(claim, identifier + SUFFIX, first):
+        write_new(claim / (identifier + SUFFIX), first, sync=True)
+
+
 def dataset_names(store: Store) -> list[str]:
     """Every name, sorted."""
     return sorted(_listed(names_folder(store)))
@@ -80,7 +99,7 @@ def load_history(store: Store, identifier: str, faults: list[str] | None = None)
     """The history of a dataset; nothing where its first step is not there. `faults` is told of steps that cannot be
     read, or are not as they were made; they do not count."""
     said = faults if faults is not None else []
-    steps = {stated.act: stated for path in step_files(store, identifier) for stated in _read(path, identifier, said)}
+    steps = {stated.act: stated for stated, _ in read_steps(store, identifier, said)}
     return fold_history(identifier, steps.values())
 
 
@@ -95,28 +114,48 @@ def step_files(store: Store, identifier: str) -> Iterator[Path]:
         yield from (folder / number / file for file in sorted(_listed(folder / number)) if is_act(file))
 
 
-def _read(path: Path, identifier: str, faults: list[str]) -> Iterator[Stated]:
-    try:
-        data = path.read_bytes()
-        if not is_sound(data):
-            faults.append(f"{path}: found {digest_of(data)}, which does not hold its own check, expected a step")
-            return
-        act = read_act(data, str(path))
-        step = convert(act.body, Step, where=str(path))
-    except OSError as error:
-        faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
-        return
-    except FormatError as error:
-        faults.append(error.message)
-        return
+def read_step(data: bytes, identifier: str, where: str) -> Stated:
+    """The step that the bytes of an act are. Raises FormatError for what is none of this dataset, or was changed."""
+    if not is_sound(data):
+        raise FormatError(f"{where}: found {digest_of(data)}, which does not hold its own check, expected a step")
+    act = read_act(data, where)
+    step = convert(act.body, Step, where=where)
     if act.kind != KIND or act.subject.dataset != identifier:
-        faults.append(
-            f"{path}: found an act of kind {act.kind} about {act.subject.dataset}, expected a step of {identifier}"
+        raise FormatError(
+            f"{where}: found an act of kind {act.kind} about {act.subject.dataset}, expected a step of {identifier}"
         )
-        return
-    yield Stated(
+    return Stated(
         digest=digest_of(data), act=act.id, at=act.at, by=act.by, why=act.why, prior=tuple(act.prior), step=step
     )
+
+
+def read_chain(store: Store, identifier: str, digest: str) -> list[tuple[Stated, bytes]]:
+    """A step by the digest of its act, after those that it comes of, each with its bytes. Raises FormatError where one
+    of them is missing or damaged."""
+    faults: list[str] = []
+    known = {stated.digest: (stated, data) for stated, data in read_steps(store, identifier, faults)}
+    found: dict[str, tuple[Stated, bytes]] = {}
+    pending = [digest]
+    while pending:
+        wanted = pending.pop()
+        if wanted not in known:
+            because = faults[0] if faults else f"dataset {identifier}: the step {wanted} is not there"
+            raise FormatError(because, hint="`whence verify` names all that is damaged")
+        found[wanted] = known[wanted]
+        pending += [prior for prior in known[wanted][0].prior if prior not in found]
+    return sorted(found.values(), key=lambda one: (one[0].step.number, one[0].act))
+
+
+def read_steps(store: Store, identifier: str, faults: list[str]) -> Iterator[tuple[Stated, bytes]]:
+    """Every step that can be read."""
+    for path in step_files(store, identifier):
+        try:
+            data = path.read_bytes()
+            yield read_step(data, identifier, str(path)), data
+        except OSError as error:
+            faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
+        except FormatError as error:
+            faults.append(error.message)
 
 
 def _listed(folder: Path) -> list[str]:

@@ -1,25 +1,47 @@
 """Removing objects: what is dropped loses its bytes, and nothing else does.
 
 A pack that holds some of them is written anew without them before it is removed, so every other object is there at any
-moment. A process that adds at the same time may count on what is dropped: whoever calls this sees that nobody does.
+moment. A process that adds at the same time may count on what is dropped: who adds to a dataset does it in `adding`,
+and who drops in `adding_nothing`.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 
 from ..digests import digest_of
-from ..errors import FormatError
+from ..errors import FormatError, StoreError
 from ..ids import new_id
 from ..system.files import sync_folder
+from ..system.locks import alone, entered
 from .bulk import unwritable
 from .layout import Store
 from .objects import object_path
 from .pack_format import Member
 from .pack_writer import PackWriter
 from .packs import Pack, members_of, packs_of
+
+
+@contextmanager
+def adding(store: Store) -> Generator[None]:
+    """What the store holds is not dropped meanwhile: from when it is asked for to when a version has it."""
+    with entered(store.objects):
+        yield
+
+
+@contextmanager
+def adding_nothing(store: Store) -> Generator[None]:
+    """Nobody adds to a dataset meanwhile. Raises StoreError where somebody does."""
+    with alone(store.objects) as nobody:
+        if not nobody:
+            raise StoreError(
+                f"{store.path}: another process adds to a dataset, or its file system has no locks",
+                hint="try it again when nobody does; nothing was removed",
+            )
+        yield
 
 
 def drop_objects(store: Store, digests: Collection[str]) -> int:

@@ -15,7 +15,7 @@ from .layout import Store
 from .manifests import read_manifest
 from .materialize import OccupiedError, Wish, materialize
 from .origins import Origins
-from .target import Look, digests_there
+from .target import Found, Look, digests_there
 
 MOST = 9
 """Folders of one content; whoever changes them all is told to stop it."""
@@ -42,8 +42,7 @@ def lay_out(
     Raises what `materialize` raises.
     """
     wish = Wish(read_only=True, verify=verify, origins=origins, seconds=seconds, between=between)
-    first = data_folder(store, manifest)
-    folders = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, MOST + 1))]
+    folders = _folders(store, manifest)
     for folder in folders:
         try:
             return materialize(store, manifest, folder, wish).path
@@ -54,15 +53,45 @@ def lay_out(
     raise AssertionError
 
 
-def changed_there(store: Store, manifest: str, folder: Path) -> list[str]:
-    """Paths in a folder that are not as the manifest says. Raises OSError, UnresolvedError, FormatError."""
-    entries = read_manifest(store, manifest)
+def _folders(store: Store, manifest: str) -> list[Path]:
+    """Where a content may be laid out, the first one first."""
+    first = data_folder(store, manifest)
+    return [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, MOST + 1))]
+
+
+def laid_out_folders(store: Store, manifest: str) -> list[Path]:
+    """Where a content is laid out, whole or in part."""
+    return [folder for folder in _folders(store, manifest) if folder.is_dir()]
+
+
+def forget_laid_out(store: Store, manifest: str) -> list[str]:
+    """Remove the folders that hold a content, and nothing else; those that somebody has changed, which stay. Raises
+    OSError, UnresolvedError, FormatError."""
+    from shutil import rmtree
+
+    left: list[str] = []
+    for folder in laid_out_folders(store, manifest):
+        if _look(store, manifest, folder).in_the_way:
+            left.append(os.fspath(folder))
+        else:
+            rmtree(folder)
+    return left
+
+
+def _look(store: Store, manifest: str, folder: Path) -> Found:
     cache = DigestCache(store.cache)
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = Look(root, entries, digests_there(cache, os.path.realpath(folder), verify=False)).look(None)
+        digest = digests_there(cache, os.path.realpath(folder), verify=False)
+        return Look(root, read_manifest(store, manifest), digest).look(None)
     finally:
         os.close(root)
-    cache.save()
+        cache.save()
+
+
+def changed_there(store: Store, manifest: str, folder: Path) -> list[str]:
+    """Paths in a folder that are not as the manifest says. Raises OSError, UnresolvedError, FormatError."""
+    entries = read_manifest(store, manifest)
+    found = _look(store, manifest, folder)
     wrong = {item.path for item in found.in_the_way} | {entry.path for entry in found.modes}
     return sorted(wrong | {entry.path for entry in entries if entry.path not in found.sound})

@@ -13,6 +13,7 @@ from .checking import Check
 from .layout import Store
 from .pack_format import BLOCK, Member, member_name, read_header
 from .packs import Pack, members_of, packs_of
+from .tombstones import expired_objects
 
 
 def check_objects(check: Check, *, everything: bool) -> None:
@@ -23,7 +24,8 @@ def check_objects(check: Check, *, everything: bool) -> None:
             check.objects += 1
             _check_object(check, digest, place)
     packed = {member.name for pack in packs_of(check.store).all() for member in _check_pack(check, pack, everything)}
-    for digest in sorted(set(check.kept) - set(there) - packed):
+    absent = set(check.kept) - set(there) - packed
+    for digest in sorted(absent - expired_objects(check.store) if absent else absent):
         place = f"objects/sha256/{digest[7:9]}/{digest[9:]}"
         check.add(place, f"not there, expected {digest}", check.kept[digest])
 

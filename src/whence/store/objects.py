@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from ..digests import digest_of, is_digest
+from ..digests import BEFORE_OPENSSL, digest_of, is_digest, sha256
 from ..errors import FormatError, UnresolvedError
-from ..system.files import copy_new, fill_new, hash_file, make_folders, open_regular, sync_folder, temporary_name
+from ..system.files import (
+    copy_new,
+    fill_new,
+    hash_file,
+    make_folders,
+    open_regular,
+    sync_folder,
+    temporary_name,
+    write_all,
+)
 from .layout import Store
 
 if TYPE_CHECKING:
     from .packs import Packed
+
+_CHUNK = 1 << 20
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +87,32 @@ def put_file(store: Store, path: Path | str) -> Kept:
     return Kept(digest=digest, size=size)
 
 
+def put_chunks(store: Store, chunks: Iterable[bytes]) -> Kept:
+    """Keep what comes piece by piece, flushed to the disk. Raises OSError and leaves nothing behind."""
+    temporary = temporary_name(store.objects)
+    running, size = sha256(more=BEFORE_OPENSSL), 0
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        try:
+            for chunk in chunks:
+                running.update(chunk)
+                size += len(chunk)
+                write_all(fd, chunk)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    digest = f"sha256:{running.hexdigest()}"
+    if _is_there(store, digest, size):
+        os.unlink(temporary)
+    else:
+        _place(store, temporary, digest)
+        sync_folder(object_path(store, digest).parent)
+    return Kept(digest=digest, size=size)
+
+
 def sync_objects(store: Store, digests: Iterable[str]) -> None:
     """Flush objects to the disk, before something that survives a power loss refers to them. Raises OSError."""
     folders: set[Path] = {store.objects}
@@ -107,6 +144,20 @@ def open_object(store: Store, digest: str) -> BinaryIO:
         return io.BytesIO(data)
 
 
+def open_verified(store: Store, digest: str) -> BinaryIO:
+    """The object's bytes as a stream, at its beginning, read once to verify them. Raises as `read_object`."""
+    stream = open_object(store, digest)
+    running, size = sha256(more=BEFORE_OPENSSL), 0
+    while chunk := stream.read(_CHUNK):
+        running.update(chunk)
+        size += len(chunk)
+    if f"sha256:{running.hexdigest()}" != digest:
+        stream.close()
+        raise damaged(store, digest, f"sha256:{running.hexdigest()}", size)
+    stream.seek(0)
+    return stream
+
+
 def read_object(store: Store, digest: str) -> bytes:
     """The object's bytes, verified. Raises UnresolvedError, and FormatError for an object that was cut or changed."""
     with open_object(store, digest) as stream:
@@ -133,10 +184,19 @@ def copy_object(store: Store, digest: str, dest: Path | str, *, mode: int = 0o44
         raise damaged(store, digest, found, size)
 
 
-def damaged(store: Store, digest: str, found: str, size: int) -> FormatError:
-    """The error for an object whose bytes are not those of its name."""
-    return FormatError(
+class DamagedError(FormatError):
+    """An object whose bytes are not those of its name."""
+
+    def __init__(self, message: str, *, digest: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.digest = digest
+
+
+def damaged(store: Store, digest: str, found: str, size: int) -> DamagedError:
+    """The error for such an object."""
+    return DamagedError(
         f"{_place_of(store, digest)}: found {found} ({size} bytes), expected {digest}",
+        digest=digest,
         hint="the object was cut or changed; put a sound copy of the file in its place",
     )
 

@@ -6,7 +6,9 @@ tears one.
 
 from __future__ import annotations
 
+import errno
 import os
+import time as clock
 import weakref
 from collections.abc import Iterator, Mapping
 from math import fsum, inf
@@ -33,14 +35,18 @@ _EXACT = 1 << 53
 _decoder = msgspec.json.Decoder(Point)
 _TRUSTED = 0.05
 """Seconds for which a descriptor that was seen to be ours is taken for it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 1.0
+"""Seconds without another try after a write that failed; each is twice the last, until a line goes through."""
 _CHUNK = 4 << 20
 """Bytes decoded at once: bounds memory to some 30 MB."""
 
 
 class PointsWriter:
-    """Appends points to files that it made: `<writer>.points.jsonl`, and a numbered one after a failed write.
+    """Appends points to files that it made: `<writer>.points.jsonl`, and a numbered one where that takes no more.
 
-    A forked child does not inherit it: its copy is closed.
+    On a full disk it keeps its file, and tries again when there is more room than there was, or after a pause that
+    grows. A forked child does not inherit it: its copy is closed.
     """
 
     def __init__(self, folder: Path, writer: str, fd: int, number: int) -> None:
@@ -50,6 +56,11 @@ class PointsWriter:
         self._file = Owned(fd, _path(folder, writer, number))
         self._number: int = number
         self._good = True
+        """Whether the next line may go to the file as it is."""
+        self._given_up = False
+        """Whether the next line goes to a new file."""
+        self._failed: _Failed | None = None
+        """The last write that failed, until a line goes through."""
         self._seen = 0.0
         """When the descriptor was last seen to be ours, by the `time` of a point."""
         _OPEN.add(self)
@@ -97,13 +108,17 @@ class PointsWriter:
             line = encode([step, time, dict(values)])
         if self._fd >= 0:
             self._is_ours(time)
-        if not self._good:
+        if self._failed is not None and not self._failed.is_over(self._folder):
+            raise OSError(self._failed.code, os.strerror(self._failed.code), str(self._folder))
+        if self._given_up:
             self._continue()
         self._append(line + b"\n")
+        self._good, self._failed = True, None
 
     def _is_ours(self, time: float) -> bool:
         """Whether what the program did to its descriptors left ours; else nothing more is written to this one."""
-        self._good = self._good and self._file.is_ours
+        if not self._file.is_ours:
+            self._good, self._given_up = False, True
         self._seen = time
         return self._good
 
@@ -112,12 +127,19 @@ class PointsWriter:
             written = os.write(self._fd, line)
         except OSError as error:
             let_pass(error)
-            self._good = False
+            self._fail(error)
+            # Of a full disk another file would be no better, and an empty one is as good as a new one.
+            self._given_up = error.errno not in _FULL and os.fstat(self._fd).st_size > 0
             raise
         if written < len(line):
             # What comes next must not be glued to half a line.
-            self._good = False
-            raise OSError(28, f"short write, {written} of {len(line)} bytes", str(self._folder))
+            self._good, self._given_up = False, True
+            raise OSError(errno.ENOSPC, f"short write, {written} of {len(line)} bytes", str(self._folder))
+
+    def _fail(self, error: OSError) -> None:
+        pause = min(2 * self._failed.pause, _LONGEST_PAUSE) if self._failed else _FIRST_PAUSE
+        self._good = False
+        self._failed = _Failed(error.errno or errno.EIO, clock.monotonic(), pause, _room(self._folder))
 
     def _continue(self) -> None:
         number = self._number + 1
@@ -127,15 +149,42 @@ class PointsWriter:
         except FileExistsError:
             self._number = number  # Begun before, and cut off by what a signal handler raised.
             raise
+        except OSError as error:
+            let_pass(error)
+            self._fail(error)
+            raise
         self._file.close()
-        self._fd, self._file, self._good = fd, Owned(fd, path), True
+        self._fd, self._file, self._given_up = fd, Owned(fd, path), False
         self._number = number
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         if self._fd >= 0:
             self._file.close()
-            self._fd, self._good = -1, True
+            self._fd, self._good, self._given_up = -1, True, False
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    """A write that failed, with nothing written."""
+
+    code: int
+    at: float
+    """By the monotonic clock."""
+    pause: float
+    room: int
+    """Blocks that were free."""
+
+    def is_over(self, folder: Path) -> bool:
+        """Whether it may be tried again. A try may cost a full disk milliseconds; to ask it for its room does not."""
+        return clock.monotonic() - self.at >= self.pause or _room(folder) > self.room
+
+
+def _room(folder: Path) -> int:
+    try:
+        return os.statvfs(folder).f_bavail
+    except OSError as error:
+        let_pass(error)
+        return 0
 
 
 _OPEN: weakref.WeakSet[PointsWriter] = weakref.WeakSet()

@@ -20,7 +20,7 @@ from .journal import POINTS_SUFFIX, JournalText, read_journal
 from .kept import kept_objects
 from .late import beyond_seal
 from .points import faulty_lines
-from .run_files import RunFiles, written_beside
+from .run_files import NEVER_CAME_TO_BE, RunFiles, written_beside
 from .run_fold import read_journals
 from .run_list import open_run
 from .runs import LoadedRun, load_run, stranger_in
@@ -84,7 +84,7 @@ def _check_unsealed(check: Check, run: str, where: str, files: RunFiles) -> None
             what = f"found no whole line, expected run.created: {', '.join(beside)} beside it were written after it"
             check.add(f"{where}/main.jsonl", what, [run])
         else:
-            check.notes.append(f"{where}: a run that never came to be: its writer died before the first line")
+            check.notes.append(f"{where}: {NEVER_CAME_TO_BE}")
         return
     if SEAL not in names:
         check.notes.append(f"{where}: {_why_unsealed(journals)}")

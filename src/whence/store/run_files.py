@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from ..system.files import TEMPORARY, read_regular
+from .seal import SEAL
 
 
 class RunFiles(Protocol):
@@ -54,6 +56,20 @@ def written_beside(files: RunFiles) -> list[str]:
     journal without a byte only claims a name.)"""
     names = [name for name in files.names() if name != "main.jsonl" and not name.startswith("acts/")]
     return [name for name in names if files.size(name)]
+
+
+NEVER_CAME_TO_BE = "a run that never came to be: its writer died, or had no room, before the first line"
+
+
+def came_to_be(files: RunFiles) -> bool:
+    """Whether there is a run: its first line, or what is written only after that. Else the writer died before its first
+    write, had no room for it, or is just about to write it. Costs a sealed run one system call."""
+    with suppress(FileNotFoundError):
+        if files.size(SEAL):
+            return True
+    names = files.names()
+    begun = "main.jsonl" in names and b"\n" in files.read("main.jsonl")
+    return begun or bool(written_beside(files))
 
 
 class SpooledFiles:

@@ -9,16 +9,29 @@ from ..errors import FormatError, UnresolvedError
 from ..ids import day_of, is_id
 from .archives import ARCHIVE, ArchivedFiles, archived_runs, runs_in
 from .layout import Store
-from .run_files import FolderFiles, RunFiles, listed
+from .run_files import FolderFiles, RunFiles, came_to_be, listed
 
 _DAY = r"\d{4}-\d{2}-\d{2}"
 
 
 def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
-    """The identifier of every run in order of creation, without opening one; each day is listed when it is reached.
+    """The identifier of every run in order of creation; each day is listed when it is reached.
 
-    A folder in which no first line was ever written is listed too: `load_run` tells.
+    A folder in which no first line was ever written is no run, and is left out.
     """
+    return (run for run in run_folders(store, newest_first) if _came_to_be(store, run))
+
+
+def _came_to_be(store: Store, run_id: str) -> bool:
+    folder = store.run_folder(run_id)
+    try:
+        return not folder.is_dir() or came_to_be(FolderFiles(folder))
+    except OSError:
+        return True  # Who reads it says what is wrong.
+
+
+def run_folders(store: Store, newest_first: bool = True) -> Iterator[str]:
+    """As `run_ids`, with those in which no first line was ever written."""
     names = listed(store.runs)
     months = {match[1]: match[0] for name in names if (match := re.fullmatch(ARCHIVE, name))}
     days = [name for name in names if re.fullmatch(_DAY, name)]

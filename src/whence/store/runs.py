@@ -15,7 +15,7 @@ from ..records.record import Record
 from ..records.result import PrintedTo
 from ..records.run import Process
 from ..records.seal import Seal
-from ..rules.liveness import Liveness, decide
+from ..rules.liveness import Liveness, decide, is_launched
 from .journal import JournalText
 from .late import beyond_seal
 from .layout import Store
@@ -158,7 +158,7 @@ def liveness(
     evidence = gather(store, store.run_folder(run_id), writer=writer, command=command)
     if given_away and writer is not None and writer.pid == os.getpid():
         evidence = msgspec.structs.replace(evidence, writer=False if evidence.writer else evidence.writer)
-    return decide(record.status, evidence)
+    return decide(record.status, msgspec.structs.replace(evidence, launched=is_launched(record)))
 
 
 def _live(store: Store, files: RunFiles, record: Record, texts: Sequence[JournalText]) -> Record:

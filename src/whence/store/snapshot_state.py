@@ -30,6 +30,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     stat: Identity
     blob: bytes | None
     digest: str
+    judged: bytes = b""
+    """By what it was found to hold no secret (`Secrets.judgement`); nothing of a file that was not asked about."""
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):

@@ -127,17 +127,37 @@ class StoreGit:
 
     def contents(self, kind: str, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Objects of one kind, as `blobs` gives them. Raises GitError for one that is missing or of another kind."""
-        for start in range(0, len(names), 200):
-            group = names[start : start + 200]
-            out = memoryview(self.answer("cat-file", "--batch", stdin="\n".join(group).encode() + b"\n"))
-            position = 0
-            for name in group:
-                end = bytes(out[position : position + 100]).index(b"\n") + position
-                found, size = bytes(out[position:end]).split(b" ")[-2:]
-                if found != kind.encode():
+        for start in range(0, len(names), _GROUP):
+            group = names[start : start + _GROUP]
+            out = self.answer("cat-file", "--batch", stdin=_a_line_each(group))
+            for name, content in zip(group, _answered(kind, len(group), out), strict=True):
+                if content is None:
                     raise GitError(f"found no {kind} {name}")
-                yield name, bytes(out[end + 1 : end + 1 + int(size)])
-                position = end + int(size) + 2
+                yield name, content
+
+    def readable(self, kind: str, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Objects of one kind, nothing for one that is missing, damaged or of another kind."""
+        at = 0
+        while at < len(names):
+            group = names[at : at + _GROUP]
+            answers = list(_answered(kind, len(group), self.ask("cat-file", "--batch", stdin=_a_line_each(group)).out))
+            # Git ends at the first that it cannot read, and is asked again for those behind it.
+            answers += [None] if len(answers) < len(group) else []
+            yield from zip(group, answers, strict=False)
+            at += len(answers)
+
+    def absent(self, names: Sequence[str]) -> Iterator[str]:
+        """Those that are not there, or whose head cannot be read."""
+        at = 0
+        while at < len(names):
+            answers = self.ask("cat-file", "--batch-check", stdin=_a_line_each(names[at:])).out.splitlines()
+            for name, answer in zip(names[at:], answers, strict=False):
+                if answer.endswith(b" missing"):
+                    yield name
+            at += len(answers)
+            if at < len(names):
+                yield names[at]
+                at += 1
 
     def pour(self, words: Sequence[str], into: int) -> None:
         """Let git print straight into an open file, for content of any size. Raises GitError."""
@@ -149,6 +169,34 @@ class StoreGit:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code != 0:
             raise GitError(f"git {' '.join(words)} ended with code {code}")
+
+
+_GROUP = 200
+"""Objects that are asked for at once."""
+
+
+def _a_line_each(names: Sequence[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def _answered(kind: str, count: int, out: bytes) -> Iterator[bytes | None]:
+    """What `git cat-file --batch` printed of so many objects: the bytes of each, nothing for one that is missing or of
+    another kind. Ends early where git did."""
+    position = 0
+    for _ in range(count):
+        end = out.find(b"\n", position)
+        if end < 0:
+            return
+        head = out[position:end].split(b" ")
+        position = end + 1
+        if len(head) != 3:
+            yield None
+            continue
+        size = int(head[2])
+        if position + size + 1 > len(out):
+            return
+        yield out[position : position + size] if head[1] == kind.encode() else None
+        position += size + 1
 
 
 def _answer(done: Done, words: Sequence[str]) -> bytes:

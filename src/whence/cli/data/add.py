@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...store.dataset_changes import addition
 from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import change
+from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .sources import add_sources, gathered
@@ -34,9 +35,10 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
-    taking = gathered(place, history.name, options)
-    entries = taking.entries
-    reasons = said(place, options.because, options.description, taking.parameters)
-    taken = change(place.store, history.id, "add", addition(entries), reasons, speaker(place.setting), added=entries)
+    with adding(place.store):
+        taking = gathered(place, history.name, options)
+        entries, author = taking.entries, speaker(place.setting)
+        reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
+        taken = change(place.store, history.id, "add", addition(entries), reasons, author, added=entries)
     tell(history, taken, as_json=options.json)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...store.dataset_steps import check_new_name, create
+from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .sources import add_sources, gathered
@@ -33,8 +34,9 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place(makes=True)
     check_new_name(place.store, options.name)
-    taking = gathered(place, options.name, options)
-    reasons = said(place, options.because, options.description, taking.parameters)
-    taken = create(place.store, options.name, taking.entries, reasons, speaker(place.setting))
+    with adding(place.store):
+        taking = gathered(place, options.name, options)
+        reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
+        taken = create(place.store, options.name, taking.entries, reasons, speaker(place.setting))
     tell(taken.history, taken, as_json=options.json)
     return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...actions.dataset_view import difference_shown, manifest_of
+from ...actions.dataset_view import difference_shown, manifest_of, tables_of
 from ...records.data import ManifestEntry
 from ...rules.contents import Difference, difference
+from ...rules.table_difference import TableChange, table_changes
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, say, size_text
@@ -29,10 +30,11 @@ def main(words: Sequence[str]) -> int:
     store = Place().store
     first, second = find_version(store, options.first), find_version(store, options.second)
     differs = difference(manifest_of(store, first), manifest_of(store, second))
+    tables = table_changes(tables_of(store, first.made), tables_of(store, second.made))
     if options.json:
-        json_document(difference_shown(str(first), str(second), differs))
+        json_document(difference_shown(str(first), str(second), differs, tables))
     else:
-        for text in difference_lines(differs):
+        for text in [*difference_lines(differs), *map(table_line, tables)]:
             line(text)
         say(f"{first} and {second}: {summary_of(differs)}")
     return 0 if differs.same else 1
@@ -43,6 +45,21 @@ def difference_lines(differs: Difference) -> Iterator[str]:
     yield from (f"+ {printable(entry.path)}  {size_text(entry.size)}" for entry in differs.added)
     yield from (f"~ {printable(after.path)}  {_change(before, after)}" for before, after in differs.changed)
     yield from (f"- {printable(entry.path)}  {size_text(entry.size)}" for entry in differs.removed)
+
+
+def table_line(change: TableChange) -> str:
+    """What of a table differs, on a line of its own."""
+    words = [f"+ {column.name} ({column.type})" for column in change.added]
+    words += [f"- {column.name} ({column.type})" for column in change.removed]
+    words += [f"~ {column.name} ({column.before}, then {column.after})" for column in change.retyped]
+    if change.same_rows:
+        words.append("the same rows, written otherwise")
+    elif change.rows_before != change.rows_after:
+        words.append(f"{change.rows_before} rows, then {change.rows_after}")
+    else:
+        words.append(f"{change.rows_after} rows, with other values")
+    where = change.path if change.name is None else f"{change.path} {change.name}"
+    return f"  {printable(where)}: {printable(', '.join(words))}"
 
 
 def _change(before: ManifestEntry, after: ManifestEntry) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...store.dataset_references import find_version
+from ...store.explaining import explained
 from ...store.materialize import Wish, materialize
 from ...store.origins import origins_of
 from ..arguments import CommandParser, Place
@@ -39,7 +40,8 @@ def main(words: Sequence[str]) -> int:
         say(f"{options.version}: no version was named; {found.made.version} is the current release")
     origins = origins_of(place.store, found)
     wish = Wish(verify=options.verify, replace=options.replace, link=options.link, origins=origins)
-    done = materialize(place.store, found.made.manifest, place.setting.cwd / options.folder, wish)
+    with explained(place.store, found):
+        done = materialize(place.store, found.made.manifest, place.setting.cwd / options.folder, wish)
     if options.json:
         json_document(
             {

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
-from ...actions.dataset_view import VersionPage, file_lines, manifest_of, version_page
+from ...actions.dataset_view import VersionPage, file_lines, manifest_of, tables_of, version_page
+from ...records.act import Actor
 from ...records.data import ManifestEntry
 from ...records.encoding import encode
+from ...records.tables import TableShape
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
-from ..output import json_document, line, printable, size_text, time_text
+from ..output import counted, json_document, line, printable, size_text, time_text
 from .words import VERSION, amount
 
 
@@ -33,9 +35,9 @@ def main(words: Sequence[str]) -> int:
     page = version_page(store, found)
     entries = manifest_of(store, found) if options.files else None
     if options.json:
-        json_document(_as_json(page, entries))
+        json_document({**_as_json(page, entries), "tables": tables_of(store, found.made)})
         return 0
-    for text in _lines(page):
+    for text in [*_lines(page), *_table_lines(tables_of(store, found.made))]:
         line(text)
     for entry in entries or []:
         line(f"  {entry.digest or '-':<71}  {size_text(entry.size):>9}  {printable(entry.path)}")
@@ -45,7 +47,7 @@ def main(words: Sequence[str]) -> int:
 def _as_json(page: VersionPage, entries: list[ManifestEntry] | None) -> dict[str, object]:
     shown: dict[str, object] = structs.asdict(page.version)
     shown |= {"description": page.description, "here": page.here}
-    shown |= {"all_parts": page.all_parts, "contained_in": page.contained_in}
+    shown |= {"all_parts": page.all_parts, "contained_in": page.contained_in, "expiry": page.expiry}
     return shown if entries is None else {**shown, "entries": list(file_lines(entries))}
 
 
@@ -58,8 +60,12 @@ def _lines(page: VersionPage) -> Iterator[str]:
     yield f"manifest  {version.manifest}"
     yield f"content   {amount(version.files, version.size)}"
     yield f"here      {amount(page.here.files, page.here.size)}{_after(': ', page.here.because)}"
-    who = version.by.name or version.by.user or "somebody"
-    yield f"made      {time_text(version.at)} by {printable(who)}: {version.operation}{_after(' of ', version.base)}"
+    for expiry in page.expiry:
+        yield f"expired   {time_text(expiry.at)} by {_who(expiry.by)}{_after(': ', expiry.why)}"
+        if (undone := expiry.undone) is not None:
+            yield f"          undone {time_text(undone.at)} by {_who(undone.by)}: import of {printable(undone.archive)}"
+    what = f"{version.operation}{_after(' of ', version.base)}"
+    yield f"made      {time_text(version.at)} by {_who(version.by)}: {what}"
     if version.why:
         yield f"because   {printable(version.why)}"
     for run in dict.fromkeys([*filter(None, [version.run]), *version.producers]):
@@ -72,8 +78,22 @@ def _lines(page: VersionPage) -> Iterator[str]:
         yield f"given     {printable(f'{key} = {_text(value)}')}"
 
 
+def _table_lines(tables: Sequence[TableShape]) -> Iterator[str]:
+    for table in tables:
+        name = printable(table.path + (f" {table.name}" if table.name is not None else ""))
+        if table.digest is None:
+            yield f"table     {name}: not read: {printable(table.because or '')}"
+            continue
+        yield f"table     {name}: {counted(table.rows or 0, 'row', 'rows')}, {table.digest}"
+        yield f"          {printable(', '.join(f'{column.name} ({column.type})' for column in table.columns))}"
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else encode(value).decode()
+
+
+def _who(actor: Actor) -> str:
+    return printable(actor.name or actor.user or "somebody")
 
 
 def _after(before: str, text: str | None) -> str:

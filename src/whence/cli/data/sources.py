@@ -22,6 +22,11 @@ def add_sources(parser: CommandParser) -> None:
     parser.add_argument(
         "--reference", action="store_true", help="note the digests only; the bytes stay where they are, and only there"
     )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="read every table, however large: its schema, and the digest of its rows",
+    )
     parser.add_argument("--sql", metavar="QUERY", help="freeze the rows of a query to a Parquet file, instead of files")
     parser.add_argument(
         "--from",

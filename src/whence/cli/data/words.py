@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ...actions.dataset_tables import describer
 from ...actions.dataset_view import dataset_line, version_line
 from ...rules.history import History
 from ...store.dataset_steps import Said, Taken, said_masked
@@ -26,11 +27,17 @@ def add_reasons(parser: CommandParser) -> None:
 
 
 def said(
-    place: Place, because: str | None, description: str | None, parameters: Mapping[str, Any] | None = None
+    place: Place,
+    because: str | None,
+    description: str | None,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    all_tables: bool = False,
 ) -> Said:
-    """What is said with a step."""
-    reasons = said_masked(secrets_of(place.setting, place.policy), because, description)
-    return replace(reasons, parameters=dict(parameters or {}))
+    """What is said with a step, and by whom its tables are described."""
+    masked = said_masked(secrets_of(place.setting, place.policy), because, description)
+    describe = describer(place.store, everything=all_tables)
+    return replace(masked, parameters=dict(parameters or {}), describe=describe)
 
 
 def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:

@@ -1,0 +1,143 @@
+"""Versions as archives: a BagIt 1.0 bag (RFC 8493) that any program checks, and whence makes the version again from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from ..digests import digest_of
+from ..errors import StoreError
+from ..records.bag import BagVersion
+from ..records.data import ManifestEntry
+from ..records.encoding import encode, parse_timestamp
+from ..rules import bags
+from ..store.bag_writing import BagWriter, begin_bag
+from ..store.dataset_references import Found
+from ..store.datasets import read_chain
+from ..store.explaining import explained
+from ..store.layout import Store
+from ..store.manifests import read_manifest
+from ..store.objects import read_object
+from ..store.version_bytes import refuse_missing
+from ..version import VERSION
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """A bag that was written."""
+
+    path: str
+    id: str
+    name: str
+    version: str
+    manifest: str
+    files: int
+    """In the payload: links and empty folders are not."""
+    size: int
+    renamed: int
+    """Files that have another name in the bag, since programs that read bags do not agree on theirs."""
+
+
+def export_version(
+    store: Store, found: Found, target: Path, day: str, between: Callable[[], None] = lambda: None
+) -> Exported:
+    """Write a version as a bag; `day` is today's date. Nothing is overwritten, and nothing stays of what fails.
+
+    Raises UnresolvedError for bytes that are not here, FormatError for damaged ones, BagExistsError, UsageError, and
+    StoreError for what cannot be written.
+    """
+    with explained(store, found):
+        return _export(store, found, target, day, between)
+
+
+def _export(store: Store, found: Found, target: Path, day: str, between: Callable[[], None]) -> Exported:
+    bag = _Bag(store, found, day)
+    try:
+        writer = begin_bag(store, target, f"{found.history.name}-{found.made.version}", bag.seconds)
+        try:
+            bag.write(writer, between)
+            writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return Exported(
+        path=str(target),
+        id=found.history.id,
+        name=found.history.name,
+        version=str(found.made.version),
+        manifest=found.made.manifest,
+        files=len(bag.payload),
+        size=sum(bag.payload.values()),
+        renamed=bag.renamed,
+    )
+
+
+class _Bag:
+    """What a bag of a version holds."""
+
+    def __init__(self, store: Store, found: Found, day: str) -> None:
+        self._found = found
+        self._store = store
+        self._manifest = read_object(store, found.made.manifest)
+        self._entries = read_manifest(store, found.made.manifest)
+        refuse_missing(store, found, self._entries)
+        self._names = bags.payload_names(self._entries)
+        self._chain = read_chain(store, found.history.id, found.made.stated.digest)
+        self._day = day
+        self.payload = {self._names[entry.path]: entry.size for entry in self._files()}
+        self.renamed = sum(name != path for path, name in self._names.items())
+        self.seconds = int(parse_timestamp(found.made.stated.at))
+
+    def write(self, writer: BagWriter, between: Callable[[], None]) -> None:
+        """Tag files first: who reads the bag as a stream knows what comes. Raises what `BagWriter` raises."""
+        tags = dict(self._tags())
+        for path, data in tags.items():
+            writer.text(path, data)
+        writer.text(bags.TAG_MANIFEST, bags.manifest_text((path, digest_of(data)) for path, data in tags.items()))
+        writer.folder(bags.PAYLOAD.rstrip("/"))
+        for entry in self._files():
+            between()
+            writer.content(bags.PAYLOAD + self._names[entry.path], entry.digest or "", entry.size, entry.mode)
+
+    def _files(self) -> Iterator[ManifestEntry]:
+        return (entry for entry in self._entries if entry.kind == "file")
+
+    def _tags(self) -> Iterator[tuple[str, bytes]]:
+        yield bags.DECLARATION, bags.DECLARED
+        yield bags.INFO, bags.info_text(self._fields())
+        yield (
+            bags.PAYLOAD_MANIFEST,
+            bags.manifest_text((bags.PAYLOAD + self._names[entry.path], entry.digest or "") for entry in self._files()),
+        )
+        yield bags.VERSION, encode(self._version()) + b"\n"
+        yield bags.MANIFEST, self._manifest
+        links = {entry.digest: None for entry in self._entries if entry.kind == "link" and entry.digest}
+        if links:
+            texts = [read_object(self._store, link).decode("utf-8", "surrogateescape") for link in links]
+            yield bags.LINKS, encode(texts) + b"\n"
+        for part in {part.manifest: None for part in self._found.made.stated.step.parts}:
+            yield f"{bags.PARTS}{part.removeprefix('sha256:')}.json", read_object(self._store, part)
+        for stated, data in self._chain:
+            yield f"{bags.STEPS}{stated.act}.json", data
+
+    def _version(self) -> BagVersion:
+        return BagVersion(
+            dataset=self._found.history.id,
+            name=self._found.history.name,
+            version=str(self._found.made.version),
+            manifest=self._found.made.manifest,
+            step=self._found.made.stated.digest,
+        )
+
+    def _fields(self) -> Iterator[tuple[str, str]]:
+        yield "Bag-Software-Agent", f"whence {VERSION}"
+        yield "Bagging-Date", self._day
+        yield "External-Identifier", str(self._found)
+        yield "External-Identifier", f"urn:uuid:{self._found.history.id}"
+        yield "External-Identifier", self._found.made.manifest
+        if self._found.history.description:
+            yield "External-Description", self._found.history.description
+        yield "Payload-Oxum", bags.oxum(self.payload)

@@ -1,0 +1,44 @@
+"""`whence data export`: a version as an archive that any program can check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ...actions.dataset_archive import export_version
+from ...store.dataset_references import find_version
+from ..arguments import CommandParser, Place
+from ..output import counted, json_document, say
+from .words import VERSION, amount
+
+
+def parser() -> CommandParser:
+    parser = CommandParser(
+        "data export",
+        "Write a version as a BagIt 1.0 bag (RFC 8493): its files under data/, with checksums that sha256sum and every"
+        " BagIt program know, and all that `whence data import` needs to make the same version elsewhere. The bag is a"
+        " folder, or one file if FILE ends in .tar, .tar.gz, .tgz or .zip. Nothing is overwritten.",
+        examples=(
+            "whence data export cifar@2.1.0 cifar-2.1.0.tar.gz",
+            "whence data export cifar@2.1.0 /mnt/archive/cifar-2.1.0",
+        ),
+    )
+    parser.add_argument("version", metavar="NAME[@VERSION]", help=VERSION)
+    parser.add_argument("file", metavar="FILE", help="the bag; there must be nothing of this name")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    options = parser().parse_args(list(words))
+    place = Place()
+    found = find_version(place.store, options.version)
+    if found.floating:
+        say(f"{options.version}: no version was named; {found.made.version} is the current release")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    done = export_version(place.store, found, place.setting.cwd / options.file, today)
+    if options.json:
+        json_document(done)
+        return 0
+    renamed = counted(done.renamed, "file has another name there", "files have other names there")
+    say(f"{options.file}: {found}, {amount(done.files, done.size)}{f'; {renamed}' if done.renamed else ''}")
+    return 0

@@ -1,0 +1,84 @@
+"""Versions whose bytes were removed, and what says so (docs/format.md, section 10)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..errors import FormatError, UnresolvedError
+from ..records.act import Act
+from ..records.dataset import Expired, Imported
+from ..records.encoding import convert
+from .dataset_acts import dataset_acts
+from .datasets import dataset_ids
+from .layout import Store
+from .manifests import read_manifest
+
+EXPIRE = "expire"
+IMPORT = "import"
+
+
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+    """An act that says that bytes of a version were removed, and the import that brought them back, if one did."""
+
+    digest: str
+    """Of the act."""
+    act: Act
+    body: Expired
+    undone: Act | None = None
+
+    def __str__(self) -> str:
+        why = f": {self.act.why}" if self.act.why else ""
+        return f"expired {self.act.at[:19].replace('T', ' ')} UTC by {_who(self.act)}{why}"
+
+
+def archive_of(act: Act) -> str:
+    """The name of the file that an import was made of."""
+    return convert(act.body, Imported).archive
+
+
+def _who(act: Act) -> str:
+    return act.by.name or act.by.user or "somebody"
+
+
+def tombstones(store: Store, identifier: str) -> list[Tombstone]:
+    """All of a dataset, the oldest first."""
+    acts = dataset_acts(store, identifier)
+    undone = {prior: act for _, act in acts if act.kind == IMPORT for prior in act.prior}
+    found: list[Tombstone] = []
+    for digest, act in acts:
+        if act.kind == EXPIRE:
+            try:
+                body = convert(act.body, Expired)
+            except FormatError:
+                continue  # of a later version of the format
+            found.append(Tombstone(digest=digest, act=act, body=body, undone=undone.get(digest)))
+    return found
+
+
+def standing(store: Store, identifier: str, manifest: str) -> list[Tombstone]:
+    """The tombstones of a content that nothing has undone since: of each version that has it."""
+    return [one for one in tombstones(store, identifier) if one.undone is None and one.body.manifest == manifest]
+
+
+def tombstone_of(store: Store, identifier: str, version: str, manifest: str) -> Tombstone | None:
+    """The one of a version that nothing has undone since."""
+    found = [one for one in standing(store, identifier, manifest) if one.body.version == version]
+    return found[-1] if found else None
+
+
+def expired_versions(store: Store, identifier: str) -> set[tuple[str, str]]:
+    """(version, manifest) of each version of a dataset that needs its bytes no more."""
+    known = (one for one in tombstones(store, identifier) if one.undone is None)
+    return {(one.body.version, one.body.manifest) for one in known}
+
+
+def expired_objects(store: Store) -> set[str]:
+    """What the versions have that need their bytes no more."""
+    manifests = {manifest for one in dataset_ids(store) for _, manifest in expired_versions(store, one)}
+    found: set[str] = set()
+    for manifest in manifests:
+        try:
+            found |= {entry.digest for entry in read_manifest(store, manifest) if entry.digest is not None}
+        except (UnresolvedError, FormatError):
+            continue  # named elsewhere
+    return found

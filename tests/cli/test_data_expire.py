@@ -1,0 +1,273 @@
+"""Expiring: what would go is shown first, what something else needs stays, and an archive brings everything back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bags import contents, data
+from workplace import Workplace, wait_until
+
+ALL = ("cifar@0.2.0", "cifar@0.1.0.post1.dev1")
+"""Both versions of the newer content: a release has what the developing version before it had."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """0.1.0, and 0.2.0 with two files more, one of them large; a run that pinned each; an archive of 0.2.0."""
+    folder = tmp_path_factory.mktemp("made")
+    workplace = Workplace(folder / "work", folder / "home")
+    for number in range(12):
+        workplace.write(f"cifar/{number}.png", f"picture {number}\n")
+    data(workplace, "create", "cifar", "cifar")
+    workplace.write("cifar/new.png", "new picture\n")
+    workplace.write("cifar/large.bin", b"large" * 100_000)
+    data(workplace, "add", "cifar", "cifar")
+    data(workplace, "release", "minor", "cifar")
+    for name, version in (("old", "0.1.0"), ("train", "0.2.0")):
+        workplace.record("true", options=("--name", name, "--data", f"cifar@{version}"))
+    data(workplace, "export", "cifar@0.2.0", "cifar.tar")
+    return workplace
+
+
+@pytest.fixture
+def cifar(made: Workplace, tmp_path: Path) -> Workplace:
+    """A copy of it."""
+    shutil.copytree(made.path, tmp_path / "work", symlinks=True)
+    return Workplace(tmp_path / "work", tmp_path / "home")
+
+
+def tree(place: Workplace) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(place.store)): path.read_bytes()
+        for path in place.store.rglob("*")
+        if path.is_file() and "cache" not in path.relative_to(place.store).parts[:1]
+    }
+
+
+def holds(place: Workplace, content: bytes) -> bool:
+    return any(content in path.read_bytes() for path in place.store.glob("[op]*/**/*") if path.is_file())
+
+
+def expire(place: Workplace, *words: str, because: str = "superseded") -> Any:
+    return data(place, "expire", *words, "--because", because)
+
+
+def pin(place: Workplace, version: str) -> Any:
+    return place.whence("run", "--data", version, "--", "true")
+
+
+@pytest.mark.scenario("T4", "K14")
+def test_what_would_go_is_shown_and_nothing_is_done(cifar: Workplace) -> None:
+    before = tree(cifar)
+    plan = data(cifar, "expire", *ALL, "--plan")
+    assert (plan["objects"], plan["freed"]) == (2, len("new picture\n") + 500_000)
+    (kept,) = plan["kept_by_versions"]
+    assert (kept["name"], kept["version"], kept["objects"]) == ("cifar", "0.1.0", 12)
+    (run,) = plan["unreproducible"]
+    assert (run["name"], run["version"], run["status"]) == ("train", "cifar@0.2.0", "succeeded")
+    assert len(plan["laid_out"]) == 1 and os.path.isdir(plan["laid_out"][0])
+    shown = cifar.whence("data", "expire", *ALL, "--plan").ok().out
+    assert f"run       {run['run']} (train)" in shown and "by cifar@0.1.0" in shown
+    assert tree(cifar) == before and os.path.isdir(plan["laid_out"][0])
+
+
+@pytest.mark.scenario("T4", "S11")
+def test_what_expired_is_gone_and_said_and_the_rest_is_there(cifar: Workplace) -> None:
+    before = tree(cifar)
+    done = expire(cifar, *ALL, because="too large")
+    assert (len(done["acts"]), done["freed"]) == (2, len("new picture\n") + 500_000)
+    assert not holds(cifar, b"new picture") and not holds(cifar, b"largelarge") and holds(cifar, b"picture 3")
+    assert not any(os.path.isdir(folder) for folder in done["plan"]["laid_out"])
+    gone = {name for name in before if name not in tree(cifar)}
+    assert {name.partition("/")[0] for name in gone} <= {"objects", "packs"}, "no step, act, run or manifest"
+    shown = data(cifar, "show", "cifar@0.2.0", "--files")
+    assert len(shown["entries"]) == 14 and shown["here"]["files"] == 12
+    (tombstone,) = shown["expiry"]
+    assert (tombstone["why"], tombstone["undone"]) == ("too large", None) and tombstone["by"]["user"]
+    assert "expired   " in cifar.whence("data", "show", "cifar@0.2.0").ok().out
+    assert cifar.whence("run", "--data", "cifar@0.1.0", "--", "sh", "-c", 'cat "$WHENCE_DATA_CIFAR/3.png"').ok().out
+    done = cifar.whence("verify")
+    assert done.code == 0, done.out
+    assert "large.bin and 1 more files are not in the store: expired " in done.out
+
+
+@pytest.mark.scenario("S11", "T4")
+def test_a_pin_that_expired_is_refused_with_who_when_why_and_the_way_back(cifar: Workplace) -> None:
+    train = cifar.show("train")["id"]
+    expire(cifar, *ALL, because="too large")
+    refused = pin(cifar, "cifar@0.2.0")
+    assert refused.code == 125
+    for part in (
+        "cifar@0.2.0: expired 20", "too large", "2 of 14 files (500012 bytes) are missing", "'large.bin'",
+        "cifar@0.1.0.post1.dev1 has them, too", f"pinned by run {train} (train)", "whence data import FILE",
+    ):  # fmt: skip
+        assert part in refused.err, part
+    record = cifar.show()
+    assert (record["status"], record["error"]["type"]) == ("failed", "refused")
+    assert "expired" in record["error"]["message"]
+    for words in (("get", "cifar@0.2.0", "got"), ("export", "cifar@0.2.0", "again.tar")):
+        done = cifar.whence("data", *words)
+        assert (done.code, "expired 20" in done.err, "whence data import FILE" in done.err) == (3, True, True)
+    checked = cifar.whence("data", "check", "cifar@0.2.0", "--json")
+    (reason,) = checked.json()["pins"][0]["reasons"]
+    assert (checked.code, reason["code"], reason["files"], reason["size"]) == (1, "expired", 2, 500_012)
+
+
+@pytest.mark.scenario("S11", "S12")
+def test_an_archive_brings_the_bytes_back_and_the_tombstone_says_so(cifar: Workplace) -> None:
+    expire(cifar, *ALL)
+    done = data(cifar, "import", "cifar.tar")
+    assert (done["steps"], done["objects"]) == (0, 2)
+    assert pin(cifar, "cifar@0.2.0").code == 0
+    data(cifar, "get", "cifar@0.2.0", "got")
+    assert contents(cifar.path / "got") == contents(cifar.path / "cifar")
+    for version in ALL:
+        (tombstone,) = data(cifar, "show", version)["expiry"]
+        assert tombstone["undone"]["archive"] == "cifar.tar"
+    assert "undone 20" in cifar.whence("data", "show", "cifar@0.2.0").ok().out
+    assert cifar.whence("verify").code == 0
+    again = expire(cifar, *ALL)
+    assert (len(again["acts"]), again["freed"]) == (2, 500_012)
+
+
+def test_a_version_that_shares_everything_frees_nothing_until_the_other_expires_too(cifar: Workplace) -> None:
+    done = expire(cifar, "cifar@0.2.0")
+    assert done["freed"] == 0 and pin(cifar, "cifar@0.2.0").code == 0, "its bytes are here as long as another has them"
+    assert expire(cifar, "cifar@0.1.0.post1.dev1")["freed"] == 500_012
+    assert pin(cifar, "cifar@0.2.0").code == 125
+
+
+@pytest.mark.scenario("K14")
+def test_what_a_run_keeps_for_itself_and_another_dataset_has_stays(cifar: Workplace) -> None:
+    shutil.copy(cifar.path / "cifar/large.bin", cifar.path / "result.bin")
+    run = cifar.record("touch", "result.bin", options=("--output", "result.bin"))["id"]
+    data(cifar, "create", "other", "cifar/new.png")
+    plan = expire(cifar, *ALL)["plan"]
+    assert plan["objects"] == 0
+    assert [(one["run"], one["size"]) for one in plan["kept_by_runs"]] == [(run, 500_000)]
+    assert {str(one["name"]) for one in plan["kept_by_versions"]} == {"cifar", "other"}
+    assert cifar.whence("get", f"{run}:result.bin", "again.bin").code == 0
+    data(cifar, "get", "other", "other")
+
+
+def test_a_run_that_uses_it_now_is_not_robbed(cifar: Workplace) -> None:
+    running = cifar.start_whence(
+        "run", "--data", "cifar@0.2.0", "--", "sh", "-c", "echo > begun; cat", stdin=subprocess.PIPE
+    )
+    wait_until((cifar.path / "begun").exists, what="the run to begin")
+    refused = cifar.whence("data", "expire", *ALL, "--because", "x")
+    assert (refused.code, "uses it at this moment" in refused.err) == (1, True)
+    running.communicate(b"")
+    assert running.returncode == 0
+    assert expire(cifar, *ALL)["freed"] == 500_012
+
+
+def test_what_somebody_changed_in_a_copy_is_left(cifar: Workplace) -> None:
+    (folder,) = data(cifar, "expire", *ALL, "--plan")["laid_out"]
+    (Path(folder) / "notes.txt").write_text("mine")
+    done = expire(cifar, *ALL)
+    assert done["left"] == [folder] and (Path(folder) / "notes.txt").read_text() == "mine"
+
+
+BAD = {
+    "no reason": (["cifar@0.2.0"], 2, "nothing says why, expected a reason"),
+    "no version": (["cifar", "--because", "x"], 2, "cifar: expected a version"),
+    "no such version": (["cifar@9.0.0", "--because", "x"], 3, "has no version 9.0.0"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mistake_removes_nothing(case: str, cifar: Workplace) -> None:
+    words, code, message = BAD[case]
+    before = tree(cifar)
+    done = cifar.whence("data", "expire", *words)
+    assert (done.code, message in done.err, "Traceback" in done.err) == (code, True, False), done.err
+    assert tree(cifar) == before
+
+
+def test_a_run_that_cannot_be_read_stops_it(cifar: Workplace) -> None:
+    main = cifar.run_folders()[0] / "main.jsonl"
+    for name in ("record.json", "seal.json"):
+        (main.parent / name).unlink()
+    main.write_text("garbage\n")
+    before = tree(cifar)
+    done = cifar.whence("data", "expire", *ALL, "--because", "x")
+    assert (done.code, "so what it needs is not known" in done.err) == (4, True)
+    assert tree(cifar) == before
+
+
+@pytest.mark.scenario("C7")
+def test_a_damaged_object_is_named_with_all_that_refers_to_it(cifar: Workplace) -> None:
+    train = cifar.show("train")["id"]
+    shutil.rmtree(cifar.store / "cache")
+    (large,) = [path for path in cifar.store.glob("objects/sha256/*/*") if path.stat().st_size == 500_000]
+    large.chmod(0o644)
+    large.write_bytes(b"LARGE" * 100_000)
+    refused = pin(cifar, "cifar@0.2.0")
+    assert refused.code == 125
+    assert "cifar@0.1.0.post1.dev1 has them, too" in refused.err and f"pinned by run {train} (train)" in refused.err
+
+
+CUT = """
+import os, sys
+from pathlib import Path
+from whence.actions import dataset_expiry
+from whence.store.dataset_references import find_version
+from whence.store.layout import open_store
+from whence.store.speaker import Speaker
+from whence.records.act import Actor
+import time
+def cut(*_):
+    os._exit(9)
+dataset_expiry.drop_objects = cut
+store = open_store(Path(sys.argv[1]))
+speaker = Speaker(by=Actor(user="ada"), clock=time.time_ns, random=os.urandom)
+dataset_expiry.expire(store, [find_version(store, word) for word in sys.argv[2:]], "cut off", speaker)
+"""
+
+
+def test_who_was_cut_off_has_said_it_and_the_next_call_finishes(cifar: Workplace) -> None:
+    assert cifar.python("-c", CUT, cifar.store, *ALL).code == 9
+    assert holds(cifar, b"new picture")
+    (tombstone,) = data(cifar, "show", "cifar@0.2.0")["expiry"]
+    assert tombstone["why"] == "cut off"
+    assert pin(cifar, "cifar@0.2.0").code == 0, "all of it is still here"
+    done = data(cifar, "expire", *ALL)
+    assert (done["acts"], done["freed"]) == ([], 500_012)
+    assert not holds(cifar, b"new picture") and len(data(cifar, "show", "cifar@0.2.0")["expiry"]) == 1
+
+
+@pytest.mark.scenario("T5")
+def test_old_developing_versions_that_no_run_pinned_go_by_policy(cifar: Workplace) -> None:
+    for name in ("one", "two", "three"):
+        cifar.write(f"cifar/{name}.bin", name * 10)
+        data(cifar, "add", "cifar", f"cifar/{name}.bin")
+        data(cifar, "remove", "cifar", f"{name}.bin")
+    pinned = "cifar@0.2.0.post1.dev3"
+    cifar.whence("run", "--data", pinned, "--", "true").ok()
+    assert data(cifar, "expire", "--old", "--plan")["versions"] == [], "by default nothing is too old"
+    cifar.write("whence.toml", 'retention = "0 s"\n')
+    done = data(cifar, "expire", "--old")
+    gone = [one["version"] for one in done["plan"]["versions"]]
+    assert gone == ["0.2.0.post1.dev1", "0.2.0.post1.dev5"], "nor what a run pinned, a release has, or is the newest"
+    assert not holds(cifar, b"oneone") and holds(cifar, b"twotwo")
+    (tombstone,) = data(cifar, "show", "cifar@0.2.0.post1.dev1")["expiry"]
+    assert tombstone["why"] == "older than retention = 0 s"
+
+
+@pytest.mark.scenario("T5")
+def test_a_launch_says_that_the_retention_of_a_pin_ends_soon(cifar: Workplace) -> None:
+    dev, said = "cifar@0.1.0.post1.dev1", "the retention of this developing version ends on "
+    assert said not in pin(cifar, dev).err
+    cifar.write("whence.toml", 'retention = "20 d"\n')
+    assert f"warning: data {dev}: {said}" in pin(cifar, dev).err
+    assert said not in pin(cifar, "cifar@0.2.0").err, "a release is kept"
+    (reason,) = data(cifar, "check", dev)["pins"][0]["reasons"]
+    assert (reason["code"], reason["warning"]) == ("retention_ends", True)
+    cifar.write("whence.toml", 'retention = "60 d"\n')
+    assert said not in pin(cifar, dev).err

@@ -1,0 +1,85 @@
+"""Every byte of a version is read again, and what is damaged is named with the versions and runs that need it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bags import data
+from workplace import Workplace
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """`cifar` of two releases, small files in a pack and a large one that only 0.2.0 has; a run that pinned that."""
+    folder = tmp_path_factory.mktemp("made")
+    place = Workplace(folder / "work", folder / "home")
+    for number in range(12):
+        place.write(f"cifar/{number}.png", f"picture {number}\n")
+    data(place, "create", "cifar", "cifar")
+    place.write("cifar/large.bin", b"large" * 100_000)
+    data(place, "add", "cifar", "cifar")
+    data(place, "release", "minor", "cifar")
+    place.record("true", options=("--data", "cifar@0.2.0"))
+    return place
+
+
+@pytest.fixture
+def cifar(made: Workplace, tmp_path: Path) -> Workplace:
+    """A copy of it."""
+    shutil.copytree(made.path, tmp_path / "work", symlinks=True)
+    return Workplace(tmp_path / "work", tmp_path / "home")
+
+
+def verify(place: Workplace, *words: str) -> tuple[int, Any]:
+    done = place.whence("data", "verify", *words, "--json")
+    return done.code, done.json()
+
+
+def change(path: Path, before: bytes, after: bytes) -> None:
+    path.chmod(0o644)
+    content = path.read_bytes()
+    assert before in content
+    path.write_bytes(content.replace(before, after))
+
+
+def test_what_is_sound_is_said_with_how_much_was_read(cifar: Workplace) -> None:
+    code, found = verify(cifar)
+    assert (code, found["sound"], found["versions"], found["objects"]) == (0, True, 3, 15)
+    assert verify(cifar, "cifar@0.1.0")[1]["objects"] == 13
+    assert cifar.whence("data", "verify", "cifar").out == "3 versions, 15 objects: sound\n"
+
+
+@pytest.mark.scenario("D12")
+def test_a_damaged_object_is_named_with_the_versions_and_runs_that_need_it(cifar: Workplace) -> None:
+    (large,) = [path for path in cifar.store.glob("objects/sha256/*/*") if path.stat().st_size == 500_000]
+    change(large, b"large", b"LARGE")
+    assert verify(cifar, "cifar@0.1.0")[0] == 0, "it does not need that"
+    code, found = verify(cifar, "cifar")
+    (damage,) = found["damage"]
+    assert (code, damage["versions"]) == (1, ["cifar@0.1.0.post1.dev1", "cifar@0.2.0"])
+    assert damage["where"] == str(large.relative_to(cifar.store))
+    assert damage["runs"] == [cifar.show()["id"]]
+
+
+def test_a_damaged_byte_in_a_pack_is_found(cifar: Workplace) -> None:
+    (pack,) = cifar.store.glob("packs/*.tar")
+    change(pack, b"picture 7", b"picture X")
+    code, found = verify(cifar, "cifar@0.1.0")
+    (damage,) = found["damage"]
+    assert (code, damage["versions"]) == (1, ["cifar@0.1.0"]) and pack.name in damage["where"]
+
+
+@pytest.mark.scenario("D12")
+def test_a_step_that_was_edited_is_found(cifar: Workplace) -> None:
+    (step,) = cifar.store.glob("datasets/*/steps/1/*.json")
+    change(step, b'"files":13', b'"files":14')
+    code, found = verify(cifar, "cifar")
+    assert code == 1 and "which does not hold its own check" in found["damage"][0]["what"]
+
+
+def test_what_is_not_there_is_refused(cifar: Workplace) -> None:
+    assert cifar.whence("data", "verify", "cifer").code == 3
+    assert cifar.whence("data", "verify", "cifar@9.0.0").code == 3
