@@ -50,7 +50,7 @@ def link_or_copy(path: Path, folder: Path, data: bytes) -> None:
 
 def _copy(path: Path, data: bytes) -> None:
     with suppress(OSError):
-        write_new(path, data)
+        write_new(path, data, sync=True)
 
 
 def acts_about(store: Store, run_id: str, faults: list[str] | None = None) -> list[tuple[str, Act]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..digests import digest_of
@@ -16,9 +17,9 @@ from ..ids import day_of, is_id
 from ..records.act import Act
 from ..records.checked import encode_checked, is_sound
 from ..records.dataset import Step
-from ..records.encoding import convert
+from ..records.encoding import convert, encode
 from ..rules.history import History, Stated, fold_history
-from ..system.files import TEMPORARY, claim_folder, make_folders
+from ..system.files import TEMPORARY, claim_folder, make_folders, read_regular
 from .acts import SUFFIX, is_act, link_or_copy, read_act
 from .layout import Store
 
@@ -65,9 +66,27 @@ def dataset_names(store: Store) -> list[str]:
 
 
 def ids_of_name(store: Store, name: str) -> list[str]:
-    """The datasets of a name: one, or several where stores were merged; none for an unknown name."""
-    found = _listed(names_folder(store) / name) if "/" not in name and name not in ("", ".", "..") else []
-    return sorted(file.removesuffix(SUFFIX) for file in found if is_act(file))
+    """The datasets of a name: one, or several where stores were merged; none for an unknown name.
+
+    A claim that was lost frees no name: the first step of every dataset has it, too. Costs a read of these.
+    """
+    if "/" in name or name in ("", ".", ".."):
+        return []
+    claimed = {file.removesuffix(SUFFIX) for file in _listed(names_folder(store) / name) if is_act(file)}
+    root, said = str(store.datasets), b'"name":%b' % encode(name)
+    others = (other for other in _listed(root) if is_id(other) and other not in claimed)
+    return sorted(claimed | {other for other in others if _is_born_as(root, other, name, said)})
+
+
+def _is_born_as(root: str, identifier: str, name: str, said: bytes) -> bool:
+    # Texts, not paths: these are made for every dataset of the store.
+    folder = f"{root}/{identifier}/steps/0"
+    for file in filter(is_act, _listed(folder)):
+        with suppress(OSError, FormatError):
+            data = read_regular(f"{folder}/{file}")
+            if said in data and read_step(data, identifier, file).step.name == name:
+                return True
+    return False
 
 
 def dataset_ids(store: Store) -> list[str]:
@@ -80,46 +99,58 @@ def load_history(store: Store, identifier: str, faults: list[str] | None = None)
     """The history of a dataset; nothing where its first step is not there. `faults` is told of steps that cannot be
     read, or are not as they were made; they do not count."""
     said = faults if faults is not None else []
-    steps = {stated.act: stated for path in step_files(store, identifier) for stated in _read(path, identifier, said)}
+    steps = {stated.act: stated for stated, _ in read_steps(store, identifier, said)}
     return fold_history(identifier, steps.values())
 
 
 def step_files(store: Store, identifier: str) -> Iterator[Path]:
     """The file of every step. Who was cut off when the dataset was made has left the first under its name alone."""
     folder = steps_folder(store, identifier)
-    numbers = _listed(folder)
-    if "0" not in numbers:
+    if not _acts_in(folder / "0"):
         born = (names_folder(store) / name / f"{identifier}{SUFFIX}" for name in dataset_names(store))
         yield from (path for path in born if path.exists())
-    for number in numbers:
-        yield from (folder / number / file for file in sorted(_listed(folder / number)) if is_act(file))
+    for number in _listed(folder):
+        yield from _acts_in(folder / number)
 
 
-def _read(path: Path, identifier: str, faults: list[str]) -> Iterator[Stated]:
-    try:
-        data = path.read_bytes()
-        if not is_sound(data):
-            faults.append(f"{path}: found {digest_of(data)}, which does not hold its own check, expected a step")
-            return
-        act = read_act(data, str(path))
-        step = convert(act.body, Step, where=str(path))
-    except OSError as error:
-        faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
-        return
-    except FormatError as error:
-        faults.append(error.message)
-        return
+def empty_claims(store: Store, identifier: str) -> list[str]:
+    """The numbers whose folder has no step in it. None is made so: it was removed."""
+    folder = steps_folder(store, identifier)
+    return sorted(number for number in _listed(folder) if number.isdecimal() and not _acts_in(folder / number))
+
+
+def read_step(data: bytes, identifier: str, where: str) -> Stated:
+    """The step that the bytes of an act are. Raises FormatError for what is none of this dataset, or was changed."""
+    if not is_sound(data):
+        raise FormatError(f"{where}: found {digest_of(data)}, which does not hold its own check, expected a step")
+    act = read_act(data, where)
+    step = convert(act.body, Step, where=where)
     if act.kind != KIND or act.subject.dataset != identifier:
-        faults.append(
-            f"{path}: found an act of kind {act.kind} about {act.subject.dataset}, expected a step of {identifier}"
+        raise FormatError(
+            f"{where}: found an act of kind {act.kind} about {act.subject.dataset}, expected a step of {identifier}"
         )
-        return
-    yield Stated(
+    return Stated(
         digest=digest_of(data), act=act.id, at=act.at, by=act.by, why=act.why, prior=tuple(act.prior), step=step
     )
 
 
-def _listed(folder: Path) -> list[str]:
+def read_steps(store: Store, identifier: str, faults: list[str]) -> Iterator[tuple[Stated, bytes]]:
+    """Every step that can be read."""
+    for path in step_files(store, identifier):
+        try:
+            data = read_regular(path)
+            yield read_step(data, identifier, str(path)), data
+        except OSError as error:
+            faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
+        except FormatError as error:
+            faults.append(error.message)
+
+
+def _acts_in(folder: Path) -> list[Path]:
+    return [folder / file for file in sorted(_listed(folder)) if is_act(file)]
+
+
+def _listed(folder: Path | str) -> list[str]:
     try:
         return [name for name in os.listdir(folder) if not name.startswith(TEMPORARY)]
     except (FileNotFoundError, NotADirectoryError):
