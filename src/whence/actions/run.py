@@ -41,7 +41,7 @@ from ..store.closing import close_lost_run
 from ..store.layout import Store
 from ..store.runs import load_run
 from ..store.seal import RECORD, SEAL
-from ..system.files import read_regular
+from ..system.files import read_regular, write_over
 from ..system.held_signals import Signalled, held, number_of
 from ..system.processes import find_program
 from .summary import summary
@@ -194,7 +194,7 @@ def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
         record = _record(launch)
         if report is not None:
             # Not renamed into place: the file may be a pipe, a device or a link of the user's.
-            report.write_bytes(encode(summary(_as_listed(launch, record))) + b"\n")
+            write_over(report, encode(summary(_as_listed(launch, record))) + b"\n")
         if told is not None:
             told(record)
     except (WhenceError, OSError) as error:

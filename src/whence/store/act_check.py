@@ -11,6 +11,7 @@ from ..errors import FormatError
 from ..ids import day_of
 from ..records.act import Act
 from ..records.checked import is_sound
+from ..system.files import read_regular
 from .acts import act_files, read_act
 from .checking import ActCopy, Check
 from .datasets import KIND as STEP
@@ -34,7 +35,7 @@ def check_acts(check: Check, runs: set[str] | None) -> None:
     for path in act_files(check.store):
         where = str(path.relative_to(check.store.path))
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError as error:
             check.add(where, f"cannot be read: {error.strerror}, expected an act")
             continue

@@ -15,6 +15,7 @@ from ..ids import created_at, day_of, is_id
 from ..records.checked import is_sound
 from ..records.encoding import decode
 from ..records.place import Place
+from ..system.files import read_regular
 from .act_check import check_acts
 from .archives import archive_files, archived_runs
 from .checking import Check
@@ -75,7 +76,7 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
 def _check_mark(check: Check) -> None:
     """The format was seen when the store was opened; identity and time are held by the file's own check, or where an
     older version wrote none by each other."""
-    data = (check.store.path / MARK).read_bytes()
+    data = read_regular(check.store.path / MARK)
     place = decode(data, Place, where=MARK)
     if place.check is None and _agree(place):
         return

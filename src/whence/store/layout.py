@@ -14,7 +14,7 @@ from ..ids import day_of, new_id
 from ..records.checked import encode_checked
 from ..records.encoding import decode, timestamp
 from ..records.place import FORMAT, Place
-from ..system.files import TEMPORARY, make_folders, write_new
+from ..system.files import TEMPORARY, make_folders, read_regular, write_new
 from .code_repository import create_code_repository
 
 MARK = "store.json"
@@ -132,7 +132,7 @@ def open_store(path: Path) -> Store:
 def _read_place(mark: Path) -> Place:
     for _ in range(100):
         try:
-            data = mark.read_bytes()
+            data = read_regular(mark)
         except FileNotFoundError:
             raise _no_store(mark.parent) from None
         except NotADirectoryError:

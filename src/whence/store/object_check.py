@@ -22,6 +22,8 @@ def check_objects(check: Check, *, everything: bool) -> None:
         if everything or digest in check.named:
             check.objects += 1
             _check_object(check, digest, place)
+    for name, because in packs_of(check.store).unread().items():
+        check.add(f"packs/{name}", f"cannot be read: {because}, expected a pack")
     packed = {member.name for pack in packs_of(check.store).all() for member in _check_pack(check, pack, everything)}
     for digest in sorted(set(check.kept) - set(there) - packed):
         place = f"objects/sha256/{digest[7:9]}/{digest[9:]}"
