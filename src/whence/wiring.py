@@ -104,7 +104,7 @@ def _toml(path: Path, wrong: Callable[[UsageError], None] | None) -> dict[str, A
 
     try:
         return tomllib.loads(_bytes(path, wrong).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         _fault(UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away"), wrong)
         return None
 

@@ -18,6 +18,7 @@ from ..records.act import Act
 from ..records.checked import encode_checked, is_sound
 from ..records.dataset import Step
 from ..records.encoding import convert, encode
+from ..rules.dataset_names import LONGEST
 from ..rules.history import History, Stated, fold_history
 from ..system.files import TEMPORARY, claim_folder, make_folders, read_regular
 from .acts import SUFFIX, is_act, link_or_copy, read_act
@@ -70,7 +71,7 @@ def ids_of_name(store: Store, name: str) -> list[str]:
 
     A claim that was lost frees no name: the first step of every dataset has it, too. Costs a read of these.
     """
-    if "/" in name or name in ("", ".", ".."):
+    if "/" in name or "\0" in name or name in ("", ".", "..") or len(name) > LONGEST:
         return []
     claimed = {file.removesuffix(SUFFIX) for file in _listed(names_folder(store) / name) if is_act(file)}
     root, said = str(store.datasets), b'"name":%b' % encode(name)
