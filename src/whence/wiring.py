@@ -20,7 +20,7 @@ from .errors import StoreError, UsageError
 from .recorder.request import Surroundings
 from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
-from .store.layout import MARK, NAME, Store, create_store, find_store, open_store
+from .store.layout import MARK, NAME, Store, create_store, find_store, open_store, put_back_guard
 from .store.spools import Spools
 from .system.descriptors import left
 from .system.files import read_regular, write_new
@@ -167,7 +167,9 @@ def store_for_run(where: Setting, policy: Policy) -> tuple[Store, bool]:
     path = store_path(where, policy)
     # Not `path.exists()`: another process may be half way through making it.
     if (path / MARK).exists():
-        return open_store(path), False
+        store = open_store(path)
+        put_back_guard(store)
+        return store, False
     return create_store(path, now_ns=time.time_ns(), random=os.urandom(10)), True
 
 

@@ -268,3 +268,24 @@ def test_an_act_that_lies_in_one_place_only_counts_and_is_noted(store: Store) ->
         f"{where}: is not in acts/: it came with the folder, or was removed there; it counts",
     )
     assert acts_about(store, run)[0][0] == first
+
+
+@pytest.mark.parametrize("how", ["changed", "of another version", "added"])
+def test_the_line_of_a_running_journal_is_the_one_that_the_text_speaks_of(how: str, store: Store) -> None:
+    run = stored.an_id()
+    writer = stored.open_writer(store, run)
+    for event in (stored.created(run), RunStarted(process=identity()), NoteAdded(text="a"), NoteAdded(text="b")):
+        writer.append(event)
+    lines = writer.path.read_bytes().splitlines(keepends=True)
+    expected = 3, "found version 2, expected 1: written by a newer whence"
+    if how == "changed":
+        lines[2] = lines[2].replace(b'"a"', b'"c"')
+        expected = 3, "found other bytes than the line after it names in `prev`"
+    elif how == "of another version":
+        lines[2] = lines[2].replace(b'"v":1', b'"v":2')
+    else:
+        lines.append(lines[3].replace(b'"v":1', b'"v":2').replace(b'"seq":3', b'"seq":4'))
+        expected = 5, expected[1]
+    writer.path.write_bytes(b"".join(lines))
+    (damage,) = check_store(store).damage
+    assert (damage.where.partition("main.jsonl:")[2], damage.what) == (str(expected[0]), expected[1])

@@ -22,7 +22,7 @@ from .checking import Check
 from .code_check import check_code
 from .damage import Damage
 from .dataset_check import check_datasets
-from .layout import MARK, Store
+from .layout import GUARD, MARK, Store, lacks_guard
 from .object_check import check_objects
 from .run_check import check_run
 from .run_list import misplaced_runs, run_ids
@@ -49,6 +49,10 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
     check = Check(store)
     if runs is None:
         _check_mark(check)
+        if lacks_guard(store.path):
+            check.notes.append(
+                f"{GUARD}: not there: `git clean -fdx` would remove the store; the next run puts it back"
+            )
         _check_archives(check)
         for day, run in misplaced_runs(store):
             check.add(f"runs/{day}/{run}", f"found a run of another day, expected it in runs/{day_of(run)}", [run])
