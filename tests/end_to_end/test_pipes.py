@@ -116,7 +116,7 @@ def test_a_report_goes_into_a_pipe_that_somebody_reads(workplace: Workplace) -> 
 
 
 def test_a_report_that_nobody_reads_is_not_waited_for(workplace: Workplace) -> None:
-    os.mkfifo(workplace.path / "pipe")
-    done = workplace.whence("run", "--record-json", "pipe", "--", "true", timeout=SOON).ok()
+    os.mkfifo(workplace.path.parent / "pipe")
+    done = workplace.whence("run", "--record-json", "../pipe", "--", "true", timeout=SOON).ok()
     assert "pipe: not reported: " in done.err and "nobody reads from this pipe (5 s)" in done.err
     assert workplace.show()["status"] == "succeeded"
