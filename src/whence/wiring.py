@@ -21,7 +21,7 @@ from .ids import new_id
 from .recorder.request import Surroundings
 from .rules.policy import Policy, resolve
 from .rules.secrets import Secrets
-from .store.layout import MARK, NAME, Store, create_store, find_store, open_store
+from .store.layout import MARK, NAME, Store, create_store, find_store, open_store, put_back_guard
 from .store.spools import Spools
 from .system.descriptors import left
 from .system.files import read_regular, write_new
@@ -105,7 +105,7 @@ def _toml(path: Path, wrong: Callable[[UsageError], None] | None) -> dict[str, A
 
     try:
         return tomllib.loads(_bytes(path, wrong).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         _fault(UsageError(f"{path}: not valid TOML: {error}", hint="mend the file, or move it away"), wrong)
         return None
 
@@ -168,7 +168,9 @@ def store_for_run(where: Setting, policy: Policy) -> tuple[Store, bool]:
     path = store_path(where, policy)
     # Not `path.exists()`: another process may be half way through making it.
     if (path / MARK).exists():
-        return open_store(path), False
+        store = open_store(path)
+        put_back_guard(store)
+        return store, False
     now, random = time.time_ns(), os.urandom(10)
     store = create_store(path, now_ns=now, random=random)
     # Of many that make it at once, it is that of the one whose identifier it has.

@@ -156,3 +156,36 @@ def test_words_that_cannot_be_meant_are_refused_and_nothing_is_recorded(words: s
     done = workplace.whence("run", *words.split(), "--", "true")
     assert (done.code, done.err.splitlines()[0]) == (2, f"whence: whence run: {WRONG_WORDS[words]}")
     assert not workplace.store.exists()
+
+
+GIVEN = {
+    "a query": ("log", "(" * 5000),
+    "a query with not": ("log", "not " * 3000 + "a=1"),
+    "a name": ("run", "--name", "n" * 100_000, "--", "true"),
+    "a reference": ("show", "r" * 100_000),
+    "a dataset": ("data", "show", "d" * 100_000),
+    "an option": ("log", "--" + "o" * 100_000),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_what_is_far_too_long_or_deep_is_a_mistake_and_not_printed_back_whole(case: str, workplace: Workplace) -> None:
+    workplace.record("true")
+    done = workplace.whence(*GIVEN[case])
+    assert done.code in (2, 3)
+    assert done.out == "" and len(done.err) < 6000, len(done.err)
+
+
+FILES = {
+    "a zero character in a path": 'store = "\\u0000"',
+    "a path that is too long": f'store = "{"s" * 5000}"',
+    "lists in lists": "ignore = " + "[" * 5000,
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_policy_that_cannot_be_is_a_mistake(case: str, workplace: Workplace) -> None:
+    workplace.write("whence.toml", FILES[case])
+    for words in (("run", "--", "true"), ("log",)):
+        done = workplace.whence(*words)
+        assert done.code in (2, 4, 125) and "Traceback" not in done.err and "fault of whence" not in done.err, done.err

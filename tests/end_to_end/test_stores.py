@@ -92,3 +92,26 @@ def test_equal_files_in_two_places_and_two_repositories_stay_apart(tmp_path: Pat
 def test_arguments_are_recorded_as_launched(repository: Workplace) -> None:
     argv = ["python", "train.py", "--lr", "0.1", "", "two words", "--x=$HOME", "ü\n", "--", "-v"]
     assert repository.record(*argv)["command"] == argv
+
+
+def test_the_guard_against_git_clean_is_put_back_by_the_next_run_and_missed_until_then(repository: Workplace) -> None:
+    repository.record("true")
+    guard = repository.store / ".git"
+    data = guard.read_bytes()
+    guard.unlink()
+    assert ".whence/" in repository.git("clean", "-fdxn")
+    assert f"{guard} is not there" in repository.whence("doctor").out
+    assert repository.whence("verify", "--json").ok().json()["notes"] == [
+        ".git: not there: `git clean -fdx` would remove the store; the next run puts it back"
+    ]
+    repository.record("true")
+    assert guard.read_bytes() == data
+    assert ".whence/" not in repository.git("clean", "-fdxn")
+
+
+def test_a_store_that_was_given_to_git_is_left_so(repository: Workplace) -> None:
+    repository.record("true")
+    for name in (".git", ".gitignore"):
+        (repository.store / name).unlink()
+    repository.record("true")
+    assert not (repository.store / ".git").exists()

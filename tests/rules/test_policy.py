@@ -93,3 +93,9 @@ def test_a_time_is_read_with_its_unit_as_the_page_shows_it(text: str | float, se
 def test_what_is_no_time_is_refused(text: object) -> None:
     with pytest.raises(UsageError, match="expected a time such as 90, 10 s, 2 min or 1 h"):
         resolve(environ={}, file={"digest_before_start": text})
+
+
+def test_a_text_with_a_zero_character_is_refused() -> None:
+    with pytest.raises(UsageError) as raised:
+        resolve(environ={}, file={"store": "a\0b"}, where="whence.toml")
+    assert raised.value.message == "whence.toml: store = 'a\\x00b': expected text without a zero character"

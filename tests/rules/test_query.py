@@ -203,3 +203,27 @@ def test_a_query_over_columns_knows_these_and_not_the_fields_of_runs() -> None:
     assert raised.value.message == "query, character 17: unknown column 'status': label = cat and »status = failed"
     assert raised.value.hint == "there are label, body mass, a.b, meta"
     assert columns_of("x = 1 and not (y.z > 2 or 'b c' in (1)) or x exists") == ["x", "y.z", "b c"]
+
+
+DEEP = {
+    "open brackets": "(" * 5000,
+    "brackets": "(" * 5000 + "status = failed" + ")" * 5000,
+    "not": "not " * 3000 + "status = failed",
+    "both": "not (" * 3000 + "status = failed" + ")" * 3000,
+    "an open bracket of a value": "name in " + "(" * 5000,
+    "a regular expression": "name ~ '" + "(" * 50_000 + "'",
+}
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_what_is_nested_too_deeply_is_a_mistake_that_is_shown_in_part(case: str) -> None:
+    with pytest.raises(QueryError) as raised:
+        parse(DEEP[case])
+    assert len(raised.value.message) < 700
+
+
+@pytest.mark.parametrize("nested", ["not " * 98, "(" * 98])
+def test_what_is_nested_as_people_do_is_a_query(nested: str) -> None:
+    closed = ")" * nested.count("(")
+    assert matches(parse(f"{nested}status = failed{closed}"), {"status": "failed"})
+    assert parse(f"({nested}status = failed{closed}) or " * 50 + "status = lost")

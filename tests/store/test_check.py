@@ -229,3 +229,63 @@ def test_a_run_that_was_removed_though_its_snapshot_is_kept_is_named(store: Stor
     assert (damage.where, damage.runs) == (f"runs/{day_of(old)}/{old}", (old,))
     assert damage.what.startswith(f"not there, though code.git keeps its snapshot (refs/whence/{old})")
     assert check_store(store, [], environ=os.environ).damage == ()
+
+
+COPIES = {
+    "cut": lambda data: data[:60],
+    "emptied": lambda data: b"",
+    "longer": lambda data: data + b"\n",
+}
+
+
+@pytest.mark.scenario("L4")
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_an_act_that_is_not_whole_is_named(how: str, store: Store) -> None:
+    run = stored.a_sealed_run(store)
+    act(store, run, "first")
+    (copy,) = (store.run_folder(run) / "acts").iterdir()
+    data = copy.read_bytes()
+    copy.unlink()
+    copy.write_bytes(COPIES[how](data))
+    (damage,) = check_store(store).damage
+    assert (damage.where, damage.runs) == (str(copy.relative_to(store.path)), (run,))
+    assert damage.what == f"found {digest_of(copy.read_bytes())}, expected {digest_of(data)}, as it is in acts/"
+
+
+def test_an_act_that_lies_in_one_place_only_counts_and_is_noted(store: Store) -> None:
+    run = stored.a_sealed_run(store)
+    first = act(store, run, "first")
+    act(store, run, "second")
+    path, other = sorted(store.acts.rglob("*.json"))
+    copies = store.run_folder(run) / "acts"
+    path.unlink()
+    (copies / other.name).unlink()
+    report = check_store(store)
+    assert report.damage == ()
+    where = (copies / path.name).relative_to(store.path)
+    assert report.notes == (
+        f"{other.relative_to(store.path)}: has no copy in the folder of its run, which carries none when it is copied",
+        f"{where}: is not in acts/: it came with the folder, or was removed there; it counts",
+    )
+    assert acts_about(store, run)[0][0] == first
+
+
+@pytest.mark.parametrize("how", ["changed", "of another version", "added"])
+def test_the_line_of_a_running_journal_is_the_one_that_the_text_speaks_of(how: str, store: Store) -> None:
+    run = stored.an_id()
+    writer = stored.open_writer(store, run)
+    for event in (stored.created(run), RunStarted(process=identity()), NoteAdded(text="a"), NoteAdded(text="b")):
+        writer.append(event)
+    lines = writer.path.read_bytes().splitlines(keepends=True)
+    expected = 3, "found version 2, expected 1: written by a newer whence"
+    if how == "changed":
+        lines[2] = lines[2].replace(b'"a"', b'"c"')
+        expected = 3, "found other bytes than the line after it names in `prev`"
+    elif how == "of another version":
+        lines[2] = lines[2].replace(b'"v":1', b'"v":2')
+    else:
+        lines.append(lines[3].replace(b'"v":1', b'"v":2').replace(b'"seq":3', b'"seq":4'))
+        expected = 5, expected[1]
+    writer.path.write_bytes(b"".join(lines))
+    (damage,) = check_store(store).damage
+    assert (damage.where.partition("main.jsonl:")[2], damage.what) == (str(expected[0]), expected[1])

@@ -16,7 +16,7 @@ from ..records.run import TERMINAL
 from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
 from ..store.code_repository import is_code_repository
-from ..store.layout import Store
+from ..store.layout import GUARD, Store, lacks_guard
 from ..store.run_files import NEVER_CAME_TO_BE, came_to_be
 from ..store.run_list import misplaced_runs, open_run, run_folders, run_ids
 from ..store.runs import load_run
@@ -75,6 +75,9 @@ def store_checks(store: Store, *, spools: Path | None, now_ns: int) -> Iterator[
     yield _writable(store)
     yield _file_system(store)
     yield _code(store)
+    if lacks_guard(store.path):
+        found = f"{store.path / GUARD} is not there: `git clean -fdx` would remove the store"
+        yield Check(name="guard", level="bad", found=found, fix="the next run puts it back")
     yield from _leftovers(store, now_ns)
     yield from _spools(store, spools)
     yield from _runs(store, now_ns)

@@ -23,7 +23,7 @@ from ..records.encoding import decode
 from ..store.layout import Store
 from ..store.objects import copy_object, has, read_object
 from ..store.trees import Trees
-from ..system.files import copy_new, hash_file, temporary_name, write_new
+from ..system.files import copy_new, hash_file, read_regular, temporary_name, write_new
 from .content import Content, digest_of_path
 
 
@@ -102,7 +102,7 @@ def read_content(store: Store, content: Content, environ: Mapping[str, str]) -> 
         origin = _origin(store, content)
         if origin is None:
             return Bytes(read_object(store, content.digest))
-        data = origin.read_bytes()
+        data = read_regular(origin)
         if digest_of(data) != content.digest:
             raise _changed(origin, digest_of(data), content)
         return Bytes(data)

@@ -14,6 +14,7 @@ from ..store.layout import Store
 from ..store.run_list import open_run, run_ids
 from ..store.runs import load_run, printed_to
 from ..store.seal import SEAL
+from ..system.files import open_regular
 from .listing import Choice
 from .parts import read_part
 from .view import view_record
@@ -85,7 +86,7 @@ class _Growing:
         """What has come since the last time, at most to `end`."""
         if self.path is None or not self.path.exists():
             return
-        with self.path.open("rb") as stream:
+        with os.fdopen(open_regular(self.path), "rb") as stream:
             stream.seek(self.offset)
             while chunk := stream.read(1 << 20 if end is None else max(0, min(1 << 20, end - self.offset))):
                 self.offset += len(chunk)

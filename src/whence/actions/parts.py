@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
@@ -13,6 +14,7 @@ from ..store.layout import Store
 from ..store.objects import read_object
 from ..store.run_files import RunFiles
 from ..store.run_list import open_run
+from ..system.files import open_regular
 from .content import Content, content_of
 from .fetching import read_content
 from .view import view_run
@@ -120,6 +122,6 @@ def _chunks(files: RunFiles, name: str) -> Iterator[bytes]:
     if path is None:
         yield files.read(name)
         return
-    with path.open("rb") as stream:
+    with os.fdopen(open_regular(path), "rb") as stream:
         while chunk := stream.read(CHUNK):
             yield chunk

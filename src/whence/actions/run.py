@@ -41,6 +41,7 @@ from ..store.closing import close_lost_run
 from ..store.layout import Store
 from ..store.runs import load_run
 from ..store.seal import RECORD, SEAL
+from ..system.files import read_regular, write_over
 from ..system.held_signals import Signalled, held, number_of
 from ..system.processes import find_program
 from .summary import summary
@@ -147,6 +148,7 @@ def _start(launch: Launch, report: Path | None, told: Told | None, watching: Out
         finish=lambda hurried: _finish(launch, beside, hurried),
         say=around.say,
         mask=around.secrets.mask_text,
+        shown=around.secrets.mask_argv(launch.request.argv[:1])[0],
         unrecorded=lambda ended: _close_unrecorded(launch, ended),
         before_leaving=lambda: _leave(launch, report, told, booted),
         observer=following.observer(None if booted is None else booted.path),
@@ -192,7 +194,7 @@ def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
         record = _record(launch)
         if report is not None:
             # Not renamed into place: the file may be a pipe, a device or a link of the user's.
-            report.write_bytes(encode(summary(_as_listed(launch, record))) + b"\n")
+            write_over(report, encode(summary(_as_listed(launch, record))) + b"\n")
         if told is not None:
             told(record)
     except (WhenceError, OSError) as error:
@@ -213,7 +215,7 @@ def _record(launch: Launch) -> Record:
     folder = launch.recording.folder
     if folder != launch.around.store.run_folder(launch.recording.id):
         with suppress(FileNotFoundError):
-            record, seal = (folder / RECORD).read_bytes(), (folder / SEAL).read_bytes()
+            record, seal = read_regular(folder / RECORD), read_regular(folder / SEAL)
             return replace(decode(record, Record, where=str(folder / RECORD)), seal=digest_of(seal))
     return load_run(launch.around.store, launch.recording.id).record
 

@@ -190,7 +190,7 @@ def module_entry(name: str, cwd: Path) -> Entry:
 
 def _program(words: list[str], cwd: Path, environ: Mapping[str, str]) -> Entry:
     name = words[0].rpartition("/")[2]
-    found = str(cwd / words[0]) if "/" in words[0] else find_program(words[0], environ)
+    found = _named(cwd / words[0]) if "/" in words[0] else find_program(words[0], environ)
     if name in _SHELLS or name in _SCRIPTERS:
         return _interpreted(name, words[1:], cwd)
     if found is None:
@@ -200,6 +200,11 @@ def _program(words: list[str], cwd: Path, environ: Mapping[str, str]) -> Entry:
         kind: EntryKind = "console_script" if path.parent.name in ("bin", "Scripts") else "file"
         return _file(kind, path, name if kind == "console_script" else None)
     return _file("command", path, name)
+
+
+def _named(path: Path) -> str | None:
+    """A word that is no path of a file is kept as it was given (a URL, an assignment), and not made one."""
+    return str(path) if os.path.lexists(path) else None
 
 
 def _interpreted(name: str, words: list[str], cwd: Path) -> Entry:

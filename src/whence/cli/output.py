@@ -27,12 +27,22 @@ STATUS_STYLES = {
 }
 
 
+MOST_SAID = 4000
+"""Characters of one complaint: what was given to us may be of any length."""
+
+
 def complain(message: str, hint: str | None = None, candidates: Sequence[str] = ()) -> None:
     """`whence: message` and what to do, on stderr."""
-    lines = [f"whence: {printable(message)}", *(f"  {printable(candidate)}" for candidate in candidates)]
+    lines = [f"whence: {_bounded(printable(message))}", *(f"  {printable(candidate)}" for candidate in candidates)]
     if hint:
         lines.append(f"hint: {printable(hint)}")
     _write(sys.stderr, "\n".join(lines) + "\n")
+
+
+def _bounded(text: str) -> str:
+    """The text, or its beginning and its end."""
+    half = MOST_SAID // 2
+    return text if len(text) <= MOST_SAID else f"{text[:half]}… {len(text) - 2 * half} characters …{text[-half:]}"
 
 
 def say(message: str) -> None:

@@ -32,7 +32,7 @@ from ..store.layout import Store, open_store
 from ..store.liveness import gather, last_sign
 from ..store.seal import SEAL
 from ..store.spools import Spools
-from ..system.files import make_folders
+from ..system.files import make_folders, open_regular
 from ..system.locks import lock_state
 from .recording import Recording
 
@@ -84,7 +84,7 @@ def goes_on(store: Store, run: str, spools: Spools | None = None) -> bool:
     """
     folder, here = _place_of_main(store, run, spools)
     try:
-        with (folder / (MAIN + SUFFIX)).open("rb") as main:
+        with os.fdopen(open_regular(folder / (MAIN + SUFFIX)), "rb") as main:
             first = main.readline()
     except OSError:
         return False
@@ -113,7 +113,7 @@ def _has_main(folder: Path) -> bool:
 def _end(folder: Path) -> re.Match[bytes] | None:
     """Where main says that the run ended. A journal of many points is passed over at the speed of its reading."""
     for part in (folder / (MAIN + SUFFIX), *folder.glob(f"{MAIN}-*{SUFFIX}")):
-        with part.open("rb") as journal:
+        with os.fdopen(open_regular(part), "rb") as journal:
             for lines in _whole_lines(journal):
                 if b'"kind":"run.' in lines and (found := re.search(_OVER, lines)):
                     return found

@@ -32,6 +32,7 @@ from ..store.run_files import FolderFiles, RunFiles, SpooledFiles
 from ..store.run_fold import fold_run, read_journals
 from ..store.seal import close_run, measure
 from ..store.snapshots import changed_since
+from ..system.files import read_regular
 from ..system.held_signals import Signalled, held
 from ..system.locks import lock_state
 from ..system.printing import passed_on_to
@@ -125,7 +126,7 @@ def _ranks_go_on(launch: Launch) -> bool:
         return False
     own = {path.name for path in _journals_of_ranks(here)}
     elsewhere = (path for path in _journals_of_ranks(store) if path.name not in own)
-    return any(lock_state(path) == "held" or b'"kind":"process.ended"' not in path.read_bytes() for path in elsewhere)
+    return any(lock_state(path) == "held" or b'"kind":"process.ended"' not in read_regular(path) for path in elsewhere)
 
 
 def _journals_of_ranks(folder: Path) -> list[Path]:

@@ -47,6 +47,7 @@ def run_command(
     finish: Callable[[bool], None],
     say: Callable[[str], None],
     mask: Callable[[str], str] = lambda text: text,
+    shown: str | None = None,
     unrecorded: Callable[[RunEnded], None] = lambda ended: None,
     before_leaving: Callable[[], None] = lambda: None,
     observer: Observer | None = None,
@@ -55,8 +56,9 @@ def run_command(
     """Run a command to its end; gives the exit code for the shell, after the record is sealed.
 
     Everything must be captured and written by now, and no thread may be running. `finish(hurried)` is called in the
-    keeper after `run.ended`: it completes the record, seals and closes it. `mask` hides secrets in error messages.
-    `unrecorded` is called in the front when the keeper was killed, with how the command ended.
+    keeper after `run.ended`: it completes the record, seals and closes it. `mask` hides secrets in error messages, and
+    `shown` is the first word with its own hidden. `unrecorded` is called in the front when the keeper was killed, with
+    how the command ended.
     `before_leaving` is called in the front when the record is there; a command that Ctrl-C at the terminal ended takes
     the front with it right after, as a shell expects of what it runs. What the command prints is
     copied into the file `log`, and what it does with files is told to `observer`, where that can be seen. `listen` is
@@ -68,6 +70,7 @@ def run_command(
     watched, finish = _observed(observer, finish)
     job = Job(
         argv=[*argv],
+        shown=argv[0] if shown is None else shown,
         environ={**environ, **watched.environ} if watched else environ,
         descriptors=descriptors,
         group=os.getpgrp(),

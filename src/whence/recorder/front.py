@@ -182,9 +182,9 @@ class Front:
                     self._hand_on(float("inf"))
                 case "failed":
                     self._starting.over()
-                    refused = refusal(int(words[1]), self.job.argv[0], self.job.environ)
+                    refused = refusal(int(words[1]), self.job.argv[0], self.job.environ, self.job.shown)
                     self._code = refused.code
-                    self._say(refused.said(self.job.argv[0]))
+                    self._say(refused.said(self.job.shown))
                     self._end()
                 case "stopped":
                     self._stop(int(words[1]))

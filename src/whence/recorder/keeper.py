@@ -369,7 +369,7 @@ class Keeper:
     def _ending(self) -> RunEnded:
         if self._refused is not None:
             refused = refusal(self._refused, self.job.argv[0], self.job.environ)
-            return never_ran(self.job.argv[0], refused.code, refused.because)
+            return never_ran(self.job.shown, refused.code, self._mask(refused.because))
         if self._ended is None:
             if not self._pid and not self.job.begun.pid:
                 return never_started()

@@ -32,7 +32,7 @@ from ..errors import RefusedError, StoreError, UsageError, WhenceError
 from ..ids import new_id
 from ..records import events
 from ..records.base import Missing
-from ..records.code import Code, DirtyPath
+from ..records.code import Code, DirtyPath, Entry
 from ..records.configuration import UNREAD_FORMAT
 from ..records.data import ExpectedOutput
 from ..records.result import Output
@@ -313,14 +313,28 @@ def _without_printed(launch: Launch, plan: Plan) -> Plan:
 
 
 def _shown(around: Surroundings, code: Code) -> Code:
-    """The code as it may be recorded: where it lies may have a secret in its name."""
-    entry = code.entry and replace(code.entry, path=_masked(around, code.entry.path))
+    """The code as it may be recorded: where it lies, and what it is called, may have a secret in it."""
+    mask = functools.partial(_masked, around)
     return replace(
         code,
-        root=_masked(around, code.root),
-        entry=entry,
+        root=mask(code.root),
+        branch=mask(code.branch),
+        describe=mask(code.describe),
+        version=mask(code.version),
+        url=mask(code.url),
+        remotes={mask(name) or "": mask(url) or "" for name, url in code.remotes.items()},
+        submodules=[replace(one, path=mask(one.path) or "", url=mask(one.url)) for one in code.submodules],
+        repositories=[replace(one, branch=mask(one.branch), url=mask(one.url)) for one in code.repositories],
+        entry=code.entry and _shown_entry(around, code.entry),
         dirty_paths=[_shown_path(around, one) for one in code.dirty_paths],
+        files_left_out=[replace(one, path=mask(one.path) or "") for one in code.files_left_out],
     )
+
+
+def _shown_entry(around: Surroundings, entry: Entry) -> Entry:
+    """The name may be a whole word of the command, and is masked as one."""
+    name = entry.name and around.secrets.mask_argv([entry.name])[0]
+    return replace(entry, path=_masked(around, entry.path), name=name)
 
 
 def _shown_path(around: Surroundings, dirty: DirtyPath) -> DirtyPath:

@@ -45,6 +45,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be started, and how."""
 
     argv: list[str]
+    shown: str
+    """The first word as it may be said and recorded: a secret in it is masked."""
     environ: Mapping[str, str]
     descriptors: Descriptors
     group: int

@@ -26,7 +26,7 @@ from ..rules.ranks import Place, find_batch_job, find_place
 from ..store.journal import SUFFIX
 from ..store.layout import Store
 from ..store.spools import Spools
-from ..system.files import make_folders, write_new
+from ..system.files import make_folders, open_regular, read_regular, write_new
 from ..system.held_signals import held
 from ..system.processes import start_time
 from .attach import goes_on, last_seen
@@ -167,7 +167,7 @@ def _claim(path: Path, job: str, world: World) -> _Claim:
         return mine
     while True:
         try:
-            return decode(path.read_bytes(), _Claim, where=str(path))
+            return decode(read_regular(path), _Claim, where=str(path))
         except FormatError:
             # Where links are refused the name exists a moment before its bytes.
             if world.clock() - path.stat().st_mtime_ns > 1_000_000_000:
@@ -212,7 +212,7 @@ def _created(store: Store) -> Iterator[RunCreated]:
 
     for run in islice(run_ids(store, newest_first=True), _LOOK_BACK):
         try:
-            with (store.run_folder(run) / (MAIN + SUFFIX)).open("rb") as journal:
+            with os.fdopen(open_regular(store.run_folder(run) / (MAIN + SUFFIX)), "rb") as journal:
                 yield decode(journal.readline(), RunCreated)
         except (OSError, FormatError):
             continue

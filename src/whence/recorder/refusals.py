@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,32 +33,35 @@ class Refusal(msgspec.Struct, frozen=True):
         return f"{shown or repr(shown)}: {self.because}{hint}"
 
 
-def refusal(number: int, name: str, environ: Mapping[str, str]) -> Refusal:
-    """What the error of an exec means for this command."""
+def refusal(number: int, name: str, environ: Mapping[str, str], shown: str | None = None) -> Refusal:
+    """What the error of an exec means for this command. `shown` stands for the name where secrets are masked."""
+    said = name if shown is None else shown
     if number in (errno.ENOENT, errno.ENOTDIR):
-        return _not_found(name, environ)
+        return _not_found(name, environ, said)
     hint = None
     if os.path.isdir(name):
         hint = "it is a folder; name a program in it"
     elif number == errno.EACCES and os.path.isfile(name):
-        hint = f"`chmod +x {name}` makes it a program; or name its interpreter: `whence run -- python {name}`"
+        hint = f"`chmod +x {said}` makes it a program; or name its interpreter: `whence run -- python {said}`"
     return Refusal(NOT_EXECUTABLE, os.strerror(number), hint)
 
 
-def _not_found(name: str, environ: Mapping[str, str]) -> Refusal:
+def _not_found(name: str, environ: Mapping[str, str], said: str) -> Refusal:
     path = name if "/" in name else find_program(name, environ)
     if path and os.path.isfile(path):
         return Refusal(NOT_FOUND, _without_interpreter(path), "install it, or mend the first line of the script")
-    return Refusal(NOT_FOUND, "command not found", _hint(name))
+    return Refusal(NOT_FOUND, "command not found", _hint(name, said))
 
 
-def _hint(name: str) -> str | None:
+def _hint(name: str, said: str) -> str | None:
     if not name:
         return "the first word behind `--` is empty: perhaps a variable that is not set"
+    if re.match(r"[A-Za-z_][A-Za-z0-9_]*=", name):
+        return "`env` sets a variable for a command: `whence run -- env NAME=VALUE COMMAND`"
     if len(name.split()) > 1:
-        return f"it is one word with blanks in it; without the quotes: `whence run -- {name}`"
+        return f"it is one word with blanks in it; without the quotes: `whence run -- {said}`"
     if "/" not in name and os.path.isfile(name):
-        return f"it is in this folder, which is not on PATH: `whence run -- ./{name}`"
+        return f"it is in this folder, which is not on PATH: `whence run -- ./{said}`"
     return None
 
 

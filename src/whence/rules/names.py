@@ -16,7 +16,8 @@ def check_name(name: str | None) -> str | None:
         return None
     fault = _fault(name)
     if fault is not None:
-        raise UsageError(f"name {name!r}: {fault}", hint="for instance `baseline` or `lr-0.1`; a purpose may say more")
+        shown = repr(name) if len(name) <= LONGEST else f"{name[:20]!r}…"
+        raise UsageError(f"name {shown}: {fault}", hint="for instance `baseline` or `lr-0.1`; a purpose may say more")
     return name
 
 

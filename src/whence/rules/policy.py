@@ -301,6 +301,8 @@ def _patterns(_: Key, value: Any) -> tuple[str, ...]:
 def _text(_: Key, value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("text")
+    if "\0" in value:
+        raise ValueError("text without a zero character")
     return value
 
 

@@ -48,8 +48,17 @@ class QueryError(UsageError):
         self.position = position
 
 
+AROUND = 200
+"""Characters before and behind a mistake that are shown."""
+
+DEEPEST = 100
+"""Brackets and `not` within each other."""
+
+
 def _pointed(query: str, position: int) -> str:
-    return f"{query[:position]}»{query[position:]}"
+    before, behind = query[max(0, position - AROUND) : position], query[position : position + AROUND]
+    cut = ("…" if position > AROUND else "", "…" if len(query) > position + AROUND else "")
+    return f"{cut[0]}{before}»{behind}{cut[1]}"
 
 
 # The parts of a query
@@ -187,6 +196,7 @@ class _Parser:
         self.columns = columns
         self.tokens = tokens(query)
         self.at = 0
+        self.depth = 0
 
     def whole(self) -> Query:
         found = self.either()
@@ -207,6 +217,14 @@ class _Parser:
         return parts[0] if len(parts) == 1 else join(tuple(parts))
 
     def condition(self) -> Query:
+        if self.depth > DEEPEST:
+            raise self.fault(f"found more than {DEEPEST} brackets and `not` within each other")
+        self.depth += 1
+        found = self.within()
+        self.depth -= 1
+        return found
+
+    def within(self) -> Query:
         if self.took("not"):
             return Not(part=self.condition())
         if self.took("("):
@@ -273,7 +291,7 @@ class _Parser:
         text = _unquoted(token.text) if token.kind == "quoted" else token.text
         try:
             re.compile(text)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise self.fault(f"not a regular expression ({error})", at=token) from None
 
     def field(self) -> Field:

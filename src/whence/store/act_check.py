@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import msgspec
 
 from ..digests import digest_of
@@ -9,8 +11,10 @@ from ..errors import FormatError
 from ..ids import day_of
 from ..records.act import Act
 from ..records.checked import is_sound
+from ..system.files import read_regular
 from .acts import act_files, read_act
 from .checking import ActCopy, Check
+from .datasets import KIND as STEP
 from .run_list import holds_run
 from .seal import SEAL
 
@@ -31,7 +35,7 @@ def check_acts(check: Check, runs: set[str] | None) -> None:
     for path in act_files(check.store):
         where = str(path.relative_to(check.store.path))
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError as error:
             check.add(where, f"cannot be read: {error.strerror}, expected an act")
             continue
@@ -42,10 +46,24 @@ def check_acts(check: Check, runs: set[str] | None) -> None:
         elif runs is None or act.subject.run in runs:
             acts.sound[digest_of(data)] = (where, act)
             check.acts += 1
+            if act.subject.dataset is not None:
+                check.dataset_acts[digest_of(data)] = (where, act)
+    carried = {(copy.run, copy.name) for copy in check.copies}
+    check.notes += [
+        f"{where}: has no copy in the folder of its run, which carries none when it is copied"
+        for where, act in acts.sound.values()
+        if act.subject.run is not None and _lacks_copy(check, act.subject.run, where, carried)
+    ]
     for copy in check.copies:
         _check_copy(check, copy, acts)
+    known = set(acts.sound)
     for where, act in acts.sound.values():
-        _check_quotes(check, where, act, set(acts.sound), bool(acts.damaged))
+        _check_quotes(check, where, act, known, bool(acts.damaged))
+
+
+def _lacks_copy(check: Check, run: str, where: str, carried: Set[tuple[str, str]]) -> bool:
+    """Nobody reads the copy, and who makes an act may not be allowed to; a run in an archive has none."""
+    return (run, where.rpartition("/")[2]) not in carried and check.store.run_folder(run).is_dir()
 
 
 def _check_copy(check: Check, copy: ActCopy, acts: _Acts) -> None:
@@ -53,14 +71,15 @@ def _check_copy(check: Check, copy: ActCopy, acts: _Acts) -> None:
     data = acts.files.get(copy.name)
     if copy.data == data:
         return
-    if data is not None and data.startswith(copy.data.rstrip(b"\0")):
-        # Not flushed.
-        check.notes.append(f"{copy.where}: a torn copy of the act")
-    elif data is not None and copy.name not in acts.damaged:
+    if data is not None and copy.name not in acts.damaged:
         found, expected = digest_of(copy.data), digest_of(data)
         check.add(copy.where, f"found {found}, expected {expected}, as it is in acts/", [copy.run])
     elif act := _check_act(check, copy.data, copy.where, copy.name.removesuffix(".json"), None):
         acts.sound[digest_of(copy.data)] = (copy.where, act)
+        if data is None:
+            check.notes.append(
+                f"{copy.where}: is not in acts/: it came with the folder, or was removed there; it counts"
+            )
 
 
 def _check_act(check: Check, data: bytes, where: str, name: str, runs: set[str] | None) -> Act | None:
@@ -82,7 +101,7 @@ def _check_act(check: Check, data: bytes, where: str, name: str, runs: set[str] 
 def _check_quotes(check: Check, where: str, act: Act, known: set[str], damaged: bool) -> None:
     """What an act quotes: the acts before it, its run, and the seal of that run."""
     run = act.subject.run
-    for prior in act.prior:
+    for prior in () if act.kind == STEP else act.prior:  # The steps of a dataset hold each other.
         # A damaged act has another digest than the one quoted; it is named already.
         if prior not in known and not damaged:
             check.add(where, f"the act {prior} that it follows is not there: it was removed", [run] if run else [])

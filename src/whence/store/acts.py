@@ -13,7 +13,7 @@ from ..ids import day_of, is_id
 from ..records.act import Act
 from ..records.checked import encode_checked, is_sound
 from ..records.encoding import decode
-from ..system.files import TEMPORARY, make_folders, write_new
+from ..system.files import TEMPORARY, make_folders, read_regular, write_new
 from .layout import Store
 
 SUFFIX = ".json"
@@ -50,7 +50,7 @@ def link_or_copy(path: Path, folder: Path, data: bytes) -> None:
 
 def _copy(path: Path, data: bytes) -> None:
     with suppress(OSError):
-        write_new(path, data)
+        write_new(path, data, sync=True)
 
 
 def acts_about(store: Store, run_id: str, faults: list[str] | None = None) -> list[tuple[str, Act]]:
@@ -105,7 +105,7 @@ def _read(
 def _read_one(path: Path, wanted: bytes) -> tuple[str, Act] | str | None:
     """The act with its digest, or what is wrong with it; nothing when its bytes do not hold what is wanted."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
         if wanted not in data:
             return None
         if not is_sound(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import FormatError
 from ..ids import is_id
+from ..system.files import open_regular
 from .layout import Store
 from .run_files import listed
 
@@ -65,7 +67,7 @@ def _archive(path: str, changed: int, size: int) -> tuple[ZipFile, dict[str, dic
     from zipfile import BadZipFile, ZipFile
 
     try:
-        archive = ZipFile(path)
+        archive = ZipFile(os.fdopen(open_regular(path), "rb"))
     except BadZipFile as error:
         raise FormatError(f"{path}: {error}, expected an archive of runs") from error
     runs: dict[str, dict[str, str]] = {}

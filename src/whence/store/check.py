@@ -15,13 +15,14 @@ from ..ids import created_at, day_of, is_id
 from ..records.checked import is_sound
 from ..records.encoding import decode
 from ..records.place import Place
+from ..system.files import read_regular
 from .act_check import check_acts
 from .archives import archive_files, archived_runs
 from .checking import Check
 from .code_check import check_code
 from .damage import Damage
 from .dataset_check import check_datasets
-from .layout import MARK, Store
+from .layout import GUARD, MARK, Store, lacks_guard
 from .object_check import check_objects
 from .run_check import check_run
 from .run_list import misplaced_runs, run_folders
@@ -48,6 +49,10 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
     check = Check(store)
     if runs is None:
         _check_mark(check)
+        if lacks_guard(store.path):
+            check.notes.append(
+                f"{GUARD}: not there: `git clean -fdx` would remove the store; the next run puts it back"
+            )
         _check_archives(check)
         for day, run in misplaced_runs(store):
             check.add(f"runs/{day}/{run}", f"found a run of another day, expected it in runs/{day_of(run)}", [run])
@@ -75,7 +80,7 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
 def _check_mark(check: Check) -> None:
     """The format was seen when the store was opened; identity and time are held by the file's own check, or where an
     older version wrote none by each other."""
-    data = (check.store.path / MARK).read_bytes()
+    data = read_regular(check.store.path / MARK)
     place = decode(data, Place, where=MARK)
     if place.check is None and _agree(place):
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ..records.act import Act
 from .code_check import CodeOfRun
 from .damage import Damage
 from .layout import Store
@@ -37,6 +38,8 @@ class Check(msgspec.Struct):
     """What each run's record says of its snapshot."""
     copies: list[ActCopy] = []
     """Of acts, in the folders of runs."""
+    dataset_acts: dict[str, tuple[str, Act]] = {}
+    """Digest -> where it lies in `acts/`, and the act, of those about a dataset."""
     runs: int = 0
     objects: int = 0
     acts: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..digests import digest_of
@@ -16,9 +17,10 @@ from ..ids import day_of, is_id
 from ..records.act import Act
 from ..records.checked import encode_checked, is_sound
 from ..records.dataset import Step
-from ..records.encoding import convert
+from ..records.encoding import convert, encode
+from ..rules.dataset_names import LONGEST
 from ..rules.history import History, Stated, fold_history
-from ..system.files import TEMPORARY, claim_folder, make_folders, write_new
+from ..system.files import TEMPORARY, claim_folder, make_folders, read_regular, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
 from .layout import Store
 
@@ -84,9 +86,27 @@ def dataset_names(store: Store) -> list[str]:
 
 
 def ids_of_name(store: Store, name: str) -> list[str]:
-    """The datasets of a name: one, or several where stores were merged; none for an unknown name."""
-    found = _listed(names_folder(store) / name) if "/" not in name and name not in ("", ".", "..") else []
-    return sorted(file.removesuffix(SUFFIX) for file in found if is_act(file))
+    """The datasets of a name: one, or several where stores were merged; none for an unknown name.
+
+    A claim that was lost frees no name: the first step of every dataset has it, too. Costs a read of these.
+    """
+    if "/" in name or "\0" in name or name in ("", ".", "..") or len(name) > LONGEST:
+        return []
+    claimed = {file.removesuffix(SUFFIX) for file in _listed(names_folder(store) / name) if is_act(file)}
+    root, said = str(store.datasets), b'"name":%b' % encode(name)
+    others = (other for other in _listed(root) if is_id(other) and other not in claimed)
+    return sorted(claimed | {other for other in others if _is_born_as(root, other, name, said)})
+
+
+def _is_born_as(root: str, identifier: str, name: str, said: bytes) -> bool:
+    # Texts, not paths: these are made for every dataset of the store.
+    folder = f"{root}/{identifier}/steps/0"
+    for file in filter(is_act, _listed(folder)):
+        with suppress(OSError, FormatError):
+            data = read_regular(f"{folder}/{file}")
+            if said in data and read_step(data, identifier, file).step.name == name:
+                return True
+    return False
 
 
 def dataset_ids(store: Store) -> list[str]:
@@ -106,12 +126,17 @@ def load_history(store: Store, identifier: str, faults: list[str] | None = None)
 def step_files(store: Store, identifier: str) -> Iterator[Path]:
     """The file of every step. Who was cut off when the dataset was made has left the first under its name alone."""
     folder = steps_folder(store, identifier)
-    numbers = _listed(folder)
-    if "0" not in numbers:
+    if not _acts_in(folder / "0"):
         born = (names_folder(store) / name / f"{identifier}{SUFFIX}" for name in dataset_names(store))
         yield from (path for path in born if path.exists())
-    for number in numbers:
-        yield from (folder / number / file for file in sorted(_listed(folder / number)) if is_act(file))
+    for number in _listed(folder):
+        yield from _acts_in(folder / number)
+
+
+def empty_claims(store: Store, identifier: str) -> list[str]:
+    """The numbers whose folder has no step in it. None is made so: it was removed."""
+    folder = steps_folder(store, identifier)
+    return sorted(number for number in _listed(folder) if number.isdecimal() and not _acts_in(folder / number))
 
 
 def read_step(data: bytes, identifier: str, where: str) -> Stated:
@@ -150,7 +175,7 @@ def read_steps(store: Store, identifier: str, faults: list[str]) -> Iterator[tup
     """Every step that can be read."""
     for path in step_files(store, identifier):
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
             yield read_step(data, identifier, str(path)), data
         except OSError as error:
             faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
@@ -158,7 +183,11 @@ def read_steps(store: Store, identifier: str, faults: list[str]) -> Iterator[tup
             faults.append(error.message)
 
 
-def _listed(folder: Path) -> list[str]:
+def _acts_in(folder: Path) -> list[Path]:
+    return [folder / file for file in sorted(_listed(folder)) if is_act(file)]
+
+
+def _listed(folder: Path | str) -> list[str]:
     try:
         return [name for name in os.listdir(folder) if not name.startswith(TEMPORARY)]
     except (FileNotFoundError, NotADirectoryError):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..digests import sha256
 from ..records.data import Stat
-from ..system.files import make_folders, temporary_name, write_all
+from ..system.files import make_folders, open_regular, temporary_name, write_all
 
 _MAGIC = b"whence-digests/1\n"
 _KEY = struct.Struct("<QQQqq")
@@ -121,7 +121,7 @@ class DigestCache:
 
     def _load(self, part: str) -> dict[bytes, bytes]:
         try:
-            with os.fdopen(os.open(self._path(part), os.O_RDONLY | os.O_CLOEXEC), "rb") as stream:
+            with os.fdopen(open_regular(self._path(part)), "rb") as stream:
                 packed = stream.read()
         except OSError:
             return {}

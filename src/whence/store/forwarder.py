@@ -18,7 +18,7 @@ from ..ids import is_id
 from ..records.base import Struct
 from ..records.encoding import decode
 from ..rules.fold import MAIN
-from ..system.files import TEMPORARY, make_folders, sync_folder, temporary_name, write_new, write_whole
+from ..system.files import TEMPORARY, make_folders, read_regular, sync_folder, temporary_name, write_new, write_whole
 from ..system.locks import alone, lock_exclusive, lock_state
 from .journal import POINTS_SUFFIX, SUFFIX
 from .network import FILES, PLACE
@@ -235,7 +235,7 @@ class Forwarding:
         for file in read_seal(data, str(self.files / SEAL)).files:
             here = self.folder / file.name
             ours = (self.files / file.name).exists()
-            if ours and digest_of(here.read_bytes()[: file.length]) != file.digest:
+            if ours and digest_of(read_regular(here)[: file.length]) != file.digest:
                 self._close_copy(file.name)
                 write_whole(here, (self.files / file.name).read_bytes(), sync=True)
         for fd in self._copies.values():
@@ -283,7 +283,7 @@ def _journal_of(log: str) -> str:
 
 def _begins(whole: Path, copy: Path) -> bool:
     """Whether the copy, or none yet, is the beginning of the file."""
-    return not copy.exists() or whole.read_bytes().startswith(copy.read_bytes())
+    return not copy.exists() or whole.read_bytes().startswith(read_regular(copy))
 
 
 def _is_journal(name: str) -> bool:

@@ -15,6 +15,7 @@ from ..records.encoding import decode
 from ..records.events import CodeCaptured
 from ..rules.fold import MAIN
 from ..rules.git_objects import Blob
+from ..system.files import read_regular
 from .journal import SUFFIX
 from .layout import Store
 from .snapshots import Snapshot, read_again, was_touched
@@ -80,7 +81,7 @@ def _captured(store: Store, run: str) -> CodeCaptured | None:
     """Only this line is decoded: a journal may have many."""
     folder = store.run_folder(run)
     for path in (folder / (MAIN + SUFFIX), *sorted(folder.glob(f"{MAIN}-*{SUFFIX}"))):
-        for line in path.read_bytes().split(b"\n"):
+        for line in read_regular(path).split(b"\n"):
             if b'"kind":"code.captured"' in line[:200]:
                 return decode(line, CodeCaptured)
     return None

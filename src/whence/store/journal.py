@@ -442,6 +442,10 @@ def _read_line(raw: bytes, where: str, faults: list[str]) -> Line | None:
     return Line(envelope, event, digest_of(raw), raw)
 
 
+BROKEN_LINK = "the line before was changed"
+"""How a fault ends that a line tells of the one before it."""
+
+
 def _chain_faults(line: Line, before: Line | None, where: str, number: int) -> list[str]:
     found = line.envelope
     seq = before.envelope.seq + 1 if before else 0
@@ -450,7 +454,7 @@ def _chain_faults(line: Line, before: Line | None, where: str, number: int) -> l
     if before is None:
         return _first_faults(line, where) if number == 1 else []
     if found.prev != before.digest:
-        return [f"{where}: found prev {found.prev}, expected {before.digest}: the line before was changed"]
+        return [f"{where}: found prev {found.prev}, expected {before.digest}: {BROKEN_LINK}"]
     return []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -14,13 +15,17 @@ from ..ids import day_of, new_id
 from ..records.checked import encode_checked
 from ..records.encoding import decode, timestamp
 from ..records.place import FORMAT, Place
-from ..system.files import TEMPORARY, make_folders, write_new
+from ..system.files import TEMPORARY, make_folders, read_regular, write_new
 from .code_repository import create_code_repository
 
 MARK = "store.json"
 NAME = ".whence"
 """The usual name of a store's folder."""
 
+GUARD = ".git"
+"""The file that makes `git clean -fdx` leave the store alone."""
+
+_GUARD = b"gitdir: code.git\n"
 _FOLDERS = ("runs", "acts", "objects/sha256", "cache")
 _OURS = frozenset(
     {"store.json", ".git", ".gitignore", "runs", "acts", "objects", "packs", "datasets", "code.git", "cache"}
@@ -114,7 +119,19 @@ def _make_contents(path: Path) -> None:
     write_new(path / ".gitignore", b"*\n")
     create_code_repository(path / "code.git")
     # After the repository: with it `git clean -fdx` takes the folder for a nested repository and leaves it alone.
-    write_new(path / ".git", b"gitdir: code.git\n")
+    write_new(path / GUARD, _GUARD)
+
+
+def lacks_guard(path: Path) -> bool:
+    """Whether `git clean -fdx` would remove the store. Who took `.gitignore` away, too, wants git to have it."""
+    return not os.path.lexists(path / GUARD) and (path / ".gitignore").is_file()
+
+
+def put_back_guard(store: Store) -> None:
+    """A store that cannot be written stays as it is."""
+    if lacks_guard(store.path):
+        with suppress(OSError):
+            write_new(store.path / GUARD, _GUARD)
 
 
 def open_store(path: Path) -> Store:
@@ -132,7 +149,7 @@ def open_store(path: Path) -> Store:
 def _read_place(mark: Path) -> Place:
     for _ in range(100):
         try:
-            data = mark.read_bytes()
+            data = read_regular(mark)
         except FileNotFoundError:
             raise _no_store(mark.parent) from None
         except NotADirectoryError:

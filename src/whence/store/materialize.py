@@ -29,7 +29,7 @@ from .bulk import Bulk
 from .digest_cache import DigestCache
 from .layout import Store
 from .manifests import read_manifest
-from .objects import damaged, object_path, read_object
+from .objects import damaged, object_path, read_object, unread_packs
 from .origins import Origins
 from .packs import packs_of
 from .target import ENTER, Found, InTheWay, Look, digest_at, digests_there, open_below
@@ -253,7 +253,7 @@ class _Sources:
         ]
         if missing:
             raise UnresolvedError(
-                f"{self._store.path}: holds no object of {_listed(missing)}",
+                f"{self._store.path}: holds no object of {_listed(missing)}{unread_packs(self._store)}",
                 hint="they were removed since, or are in another store",
             )
 

@@ -23,6 +23,8 @@ def check_objects(check: Check, *, everything: bool) -> None:
         if everything or digest in check.named:
             check.objects += 1
             _check_object(check, digest, place)
+    for name, because in packs_of(check.store).unread().items():
+        check.add(f"packs/{name}", f"cannot be read: {because}, expected a pack")
     packed = {member.name for pack in packs_of(check.store).all() for member in _check_pack(check, pack, everything)}
     absent = set(check.kept) - set(there) - packed
     for digest in sorted(absent - expired_objects(check.store) if absent else absent):

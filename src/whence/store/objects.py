@@ -17,6 +17,7 @@ import msgspec
 from ..digests import BEFORE_OPENSSL, digest_of, is_digest, sha256
 from ..errors import FormatError, UnresolvedError
 from ..system.files import (
+    NotRegularError,
     copy_new,
     fill_new,
     hash_file,
@@ -119,7 +120,7 @@ def sync_objects(store: Store, digests: Iterable[str]) -> None:
     for digest in digests:
         path = object_path(store, digest)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_regular(path)
         except FileNotFoundError:
             if _find_packed(store, digest) is None:
                 raise
@@ -135,8 +136,11 @@ def sync_objects(store: Store, digests: Iterable[str]) -> None:
 
 def open_object(store: Store, digest: str) -> BinaryIO:
     """The object's bytes as a stream, not verified. Raises UnresolvedError when the store does not hold it."""
+    path = object_path(store, digest)
     try:
-        return object_path(store, digest).open("rb")
+        return os.fdopen(open_regular(path), "rb")
+    except NotRegularError as error:
+        raise FormatError(f"{path}: {error.strerror}", hint="put a sound copy of the object in its place") from error
     except FileNotFoundError:
         data = _read_packed(store, digest)
         if data is None:
@@ -209,9 +213,19 @@ def _place_of(store: Store, digest: str) -> str:
 
 def _missing(store: Store, digest: str) -> UnresolvedError:
     return UnresolvedError(
-        f"{store.path}: holds no object {digest}",
+        f"{store.path}: holds no object {digest}{unread_packs(store)}",
         hint="it was recorded by reference only, or kept in another store",
     )
+
+
+def unread_packs(store: Store) -> str:
+    """The end of a sentence about what is missing, where packs may hold it that cannot be read."""
+    if not os.path.isdir(store.packs):
+        return ""
+    from .packs import packs_of
+
+    unread = [f"{name}: {because}" for name, because in packs_of(store).unread().items()]
+    return f"; not all packs can be read ({', '.join(unread)})" if unread else ""
 
 
 def _find_packed(store: Store, digest: str) -> Packed | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from ..ids import is_id
+from ..system.files import NotRegularError, open_regular
 from .layout import Store
 from .pack_format import (
     BLOCK,
@@ -55,7 +56,7 @@ class Packed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pack:
-    """One pack. Raises FileNotFoundError when it was removed since."""
+    """One pack. Raises FileNotFoundError when it was removed since, NotRegularError for what is none."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +82,7 @@ class Pack:
 
     def open(self) -> int:
         if self._fd is None:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = open_regular(self.path)
         return self._fd
 
     def close(self) -> None:
@@ -134,6 +135,7 @@ class Packs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._packs: dict[str, Pack] = {}
+        self._unread: dict[str, str] = {}
         self._listed = 0
         """The folder's time when it was listed; 0 when that may not tell of another change."""
         self._held = 0
@@ -186,6 +188,12 @@ class Packs:
             self._list()
             return [self._packs[name] for name in sorted(self._packs)]
 
+    def unread(self) -> dict[str, str]:
+        """Name -> why, of each that cannot be opened or is no regular file: what it holds is not known."""
+        with self._lock:
+            self._list()
+            return dict(sorted(self._unread.items()))
+
     def _read(self, key: bytes, *, surely: bool = False) -> bytes | None:
         found = (pack.bytes_of(member) for pack, member in self._having(key, surely=surely))
         return next((data for data in found if data is not None), None)
@@ -196,7 +204,7 @@ class Packs:
             held, was_open = pack.held, pack.is_open
             try:
                 member = pack.find_surely(key) if surely else pack.find(key, hold=self._held < MOST_HELD)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotRegularError):
                 continue
             self._held += pack.held - held
             if not was_open:
@@ -223,6 +231,7 @@ class Packs:
         now = time.time_ns()
         names = sorted(name for name in os.listdir(self._folder) if is_pack(name))
         self._listed = changed if now - changed > _SETTLED else 0
+        self._unread.clear()
         for name in self._packs.keys() - set(names):
             gone = self._packs.pop(name)
             self._held -= gone.held
@@ -236,6 +245,9 @@ class Packs:
         try:
             pack = Pack(self._folder / name)
         except FileNotFoundError:
+            return
+        except (NotRegularError, PermissionError) as error:
+            self._unread[name] = error.strerror or str(error)
             return
         self._packs[name] = pack
         self._bound(pack)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ..records.result import Output
-from ..system.files import TEMPORARY, write_all
+from ..system.files import TEMPORARY, open_regular, read_regular, write_all
 from ..system.locks import held
 
 LOG = "output.log"
@@ -68,7 +68,7 @@ def join_logs(folder: Path, *names: str) -> None:
 def found_output(folder: Path) -> Output | None:
     """What whoever closes a run may say of its joined log; nothing where none is there. Costs a read of it."""
     try:
-        text = (folder / LOG).read_bytes()
+        text = read_regular(folder / LOG)
     except FileNotFoundError:
         return None
     left_out = re.search(_NOTICE, text)
@@ -144,7 +144,7 @@ def _tail(pieces: list[_Piece], count: int, end: int) -> list[_Piece]:
 
 
 def _copy(piece: _Piece, target: int) -> None:
-    source = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
+    source = open_regular(piece.path)
     try:
         start, end = piece.start, piece.start + piece.length
         while start < end and (data := os.pread(source, min(_CHUNK, end - start), start)):

@@ -17,7 +17,7 @@ from ..errors import WhenceError
 from ..records.data import Artifact
 from ..records.encoding import decode, encode
 from ..rules.kinds import is_result, is_result_untracked
-from ..system.files import make_folders, write_new
+from ..system.files import make_folders, read_regular, write_new
 from .layout import Store
 
 UNTRACKED = "\0"
@@ -96,7 +96,7 @@ def _lists(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in sorted(os.listdir(folder)):
         try:
-            found[name] = decode((folder / name).read_bytes(), list[str])
+            found[name] = decode(read_regular(folder / name), list[str])
         except (OSError, WhenceError):
             continue
     return found

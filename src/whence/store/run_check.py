@@ -16,7 +16,7 @@ from ..records.seal import JournalEnd, Seal, SealedFile
 from .acts import is_act
 from .checking import ActCopy, Check
 from .code_check import code_of_run
-from .journal import POINTS_SUFFIX, JournalText, read_journal
+from .journal import BROKEN_LINK, POINTS_SUFFIX, JournalText, read_journal
 from .kept import kept_objects
 from .late import beyond_seal
 from .points import faulty_lines
@@ -114,9 +114,17 @@ def _check_chain(check: Check, run: str, where: str, files: RunFiles, text: Jour
     if text.torn:
         check.notes.append(f"{where}/{text.name}: a torn tail of {text.torn} bytes")
     if text.faults:
-        line = _culprit(files.read(text.name), None)
-        check.add(f"{where}/{text.name}:{line or 1}", text.faults[0], [run])
+        line, what = _first_fault(text, files.read(text.name))
+        check.add(f"{where}/{text.name}:{line}", what, [run])
     return not text.faults
+
+
+def _first_fault(text: JournalText, data: bytes) -> tuple[int, str]:
+    """The number of the line, and what is wrong with it: where only the next line tells, that is another one."""
+    _, number, what = text.faults[0].split(":", 2)
+    if not what.endswith(BROKEN_LINK):
+        return int(number), what.strip()
+    return _culprit(data, None) or int(number), "found other bytes than the line after it names in `prev`"
 
 
 def _check_sealed(check: Check, run: str, where: str, files: RunFiles, seal: Seal) -> None:

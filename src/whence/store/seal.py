@@ -12,7 +12,7 @@ from ..digests import digest_of
 from ..records.checked import encode_checked
 from ..records.encoding import decode
 from ..records.seal import JournalEnd, Seal, SealedFile
-from ..system.files import TEMPORARY, hash_descriptor, write_new, write_whole
+from ..system.files import TEMPORARY, hash_descriptor, open_regular, read_regular, write_new, write_whole
 from .journal import POINTS_SUFFIX, SUFFIX, journal_order, last_line, whole_length
 
 SEAL = "seal.json"
@@ -26,7 +26,7 @@ def close_run(folder: Path, seal: Seal, record: bytes) -> str:
     nobody sealed was a draft: it is replaced. Raises OSError.
     """
     if (folder / SEAL).exists():
-        return digest_of((folder / SEAL).read_bytes())
+        return digest_of(read_regular(folder / SEAL))
     write_whole(folder / RECORD, record, sync=True)
     sealed = SealedFile(name=RECORD, length=len(record), digest=digest_of(record))
     files = sorted([*seal.files, sealed], key=lambda file: file.name)
@@ -37,7 +37,7 @@ def write_seal(folder: Path, data: bytes) -> str:
     """Put the seal in place, or keep the one that is there; its digest."""
     if write_new(folder / SEAL, data, sync=True):
         return digest_of(data)
-    return digest_of((folder / SEAL).read_bytes())
+    return digest_of(read_regular(folder / SEAL))
 
 
 def read_seal(data: bytes, where: str) -> Seal:
@@ -55,7 +55,7 @@ def measure(folder: Path, beside: Path | None = None) -> tuple[list[SealedFile],
     files = [_measure_file(place, name) for name, place in sorted(places.items()) if place is not None]
     lengths = {file.name: file.length for file in files}
     ends = [
-        last_line(((places[name] or folder) / name).read_bytes()[: lengths[name]], name)
+        last_line(read_regular((places[name] or folder) / name)[: lengths[name]], name)
         for name in journal_order(lengths)
     ]
     return files, [end for end in ends if end is not None]
@@ -76,7 +76,7 @@ def sealed_names(names: Iterable[str]) -> Iterable[str]:
 
 
 def _measure_file(folder: Path, name: str) -> SealedFile:
-    fd = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(folder / name)
     try:
         os.fsync(fd)
         # Other writers may still append: the length is fixed first, at the end of a line.

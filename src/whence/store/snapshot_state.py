@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ..digests import sha256
-from ..system.files import make_folders, write_whole
+from ..system.files import make_folders, read_regular, write_whole
 
 RACY = 2_000_000_000
 """Nanoseconds."""
@@ -81,7 +81,7 @@ def load_state(path: Path, code_git: Path) -> State:
     """The state, or an empty one when there is none, it is damaged, or it speaks of another `code.git`."""
     repository = _repository_identity(code_git)
     try:
-        state = msgspec.msgpack.decode(path.read_bytes(), type=State)
+        state = msgspec.msgpack.decode(read_regular(path), type=State)
     except (OSError, msgspec.DecodeError):
         return State(repository=repository)
     same = state.version == _VERSION and state.repository == repository

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import stat as modes
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -170,6 +172,41 @@ def _share(path: Path | str, parent: int) -> None:
         os.chmod(path, own | modes.S_ISGID | modes.S_IRWXG)
 
 
+def write_over(path: Path | str, data: bytes, *, patience: float = 5.0) -> None:
+    """Write to what a user named: a file, whose bytes these replace, a pipe or a device. Raises OSError.
+
+    A pipe from which nobody takes anything for so many seconds is an error: nothing is waited for without an end.
+    """
+    fd = _open_to_write(path, time.monotonic() + patience, patience)
+    try:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(fd, left) :]
+            except BlockingIOError:
+                if not select.select([], [fd], [], patience)[1]:
+                    raise _nobody_reads(path, patience) from None
+    finally:
+        os.close(fd)
+
+
+def _open_to_write(path: Path | str, until: float, patience: float) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    while True:
+        try:
+            return os.open(path, flags, 0o666)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not modes.S_ISFIFO(os.stat(path).st_mode):
+                raise
+            if time.monotonic() > until:
+                raise _nobody_reads(path, patience) from None
+            time.sleep(0.02)
+
+
+def _nobody_reads(path: Path | str, patience: float) -> OSError:
+    return OSError(errno.EAGAIN, f"nobody reads from this pipe ({patience:g} s)", os.fspath(path))
+
+
 def stat_identity(result: os.stat_result) -> Stat:
     """What changes whenever a file's bytes do."""
     return Stat(
@@ -191,8 +228,12 @@ class Hashed(msgspec.Struct, frozen=True, kw_only=True):
     """It changed while it was read, twice: the digest is of no moment in time."""
 
 
+class NotRegularError(OSError):
+    """A pipe, a folder, a device or a socket lies where a regular file is expected."""
+
+
 def open_regular(path: Path | str, *, follow: bool = True) -> int:
-    """A descriptor to read a regular file with. Raises OSError, also for what is no regular file, and never waits.
+    """A descriptor to read a regular file with. Raises OSError, NotRegularError for what is none, and never waits.
 
     Nothing else is opened: that alone takes what a pipe holds from its reader, lets its writer go on, and may move a
     device. What takes the file's place between the two looks is at least not waited for, and not read.
@@ -210,7 +251,7 @@ def open_regular(path: Path | str, *, follow: bool = True) -> int:
 
 def _refuse_special(path: Path | str, stat: os.stat_result) -> None:
     if not modes.S_ISREG(stat.st_mode):
-        raise OSError(errno.EINVAL, f"it is {kind_of(stat.st_mode)}, not a regular file", os.fspath(path))
+        raise NotRegularError(errno.EINVAL, f"it is {kind_of(stat.st_mode)}, not a regular file", os.fspath(path))
 
 
 def kind_of(mode: int) -> str:
