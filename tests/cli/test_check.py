@@ -223,7 +223,7 @@ def test_a_folder_of_a_run_that_never_came_to_be_is_only_noted(workplace: Workpl
     workplace.record("true")
     (folder,) = workplace.run_folders()
     folder.with_name(folder.name[:-4] + "0000").mkdir()
-    assert "begins with no run.created" in workplace.whence("doctor").ok().out
+    assert "never came to be" in workplace.whence("doctor").ok().out
 
 
 def test_the_doctor_works_where_there_is_no_store(workplace: Workplace) -> None:

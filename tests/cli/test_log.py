@@ -110,6 +110,7 @@ def test_following_prints_runs_as_they_start_and_end(workplace: Workplace) -> No
 
 def test_following_on_a_terminal_keeps_to_the_columns_of_the_list(workplace: Workplace) -> None:
     ours, theirs = pty.openpty()
+    workplace.repository(**{"train.py": "print()\n"})
     workplace.record("true")
     follower = workplace.start_whence("log", "-f", stdout=theirs, env={"COLUMNS": "80", "NO_COLOR": "1"})
     os.close(theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -80,6 +81,12 @@ JSON = {
     "data subset": ["data", "subset", "letters@0.1.0", "one", "--where", "path = a.txt"],
     "data derive": ["data", "derive", "letters-one", "--check"],
     "data split": ["data", "split", "letters@0.1.0", "--into", "one=1", "--plan"],
+    "data check": ["data", "check", "letters@0.1.0"],
+    "data verify": ["data", "verify"],
+    "data export": ["data", "export", "letters@0.1.0", "../letters.tar"],
+    "data import": ["data", "import", "letters.zip"],
+    "data expire": ["data", "expire", "letters@0.1.0", "--plan"],
+    "data nest": ["data", "nest", "letters", "letters-one"],
 }
 
 
@@ -223,6 +230,7 @@ def _letters(place: Workplace) -> None:
     place.whence("data", "split", "letters", "--into", "one=1").ok()
     place.write("letters/c.txt", "c")
     place.whence("data", "add", "letters", "letters").ok()
+    place.whence("data", "export", "letters@0.1.0", "letters.zip").ok()
 
 
 def _version(place: Workplace, *words: str) -> Any:
@@ -282,8 +290,8 @@ def _(place: Workplace) -> None:
 
 
 @shows(
-    *(f"data {verb} --because" for verb in ("create", "add", "remove", "release")),
-    *(f"data {verb} --description" for verb in ("create", "add", "remove", "release")),
+    *(f"data {verb} --because" for verb in ("create", "add", "remove", "release", "nest")),
+    *(f"data {verb} --description" for verb in ("create", "add", "remove", "release", "nest")),
 )
 def _(place: Workplace) -> None:
     steps = (
@@ -291,8 +299,10 @@ def _(place: Workplace) -> None:
         ("add", "one", "train.py"),
         ("remove", "one", "train.py"),
         ("release", "patch", "one"),
+        ("nest", "one", "part"),
     )
     place.write("other.csv", "2")
+    place.whence("data", "create", "part", "other.csv").ok()
     for number, (verb, *words) in enumerate(steps):
         if verb == "release":
             place.whence("data", "add", "one", "other.csv").ok()
@@ -583,3 +593,57 @@ def test_every_option_is_on_the_page_of_commands() -> None:
     for option in options():
         command, _, word = option.rpartition(" ")
         assert f"`{word}" in sections[command] or command == "completion", option
+
+
+@shows("data nest --as")
+def _(place: Workplace) -> None:
+    _letters(place)
+    _version(place, "nest", "letters", "letters-one", "--as", "deep/one")
+    assert "deep/one/sub/b.txt" in _paths(place, "letters@0.1.0.post1.dev2")
+
+
+@shows("data import --name", "data import --because", "data import --description")
+def _(place: Workplace) -> None:
+    place.write("bag/data/a.txt", "a")
+    place.write("bag/bagit.txt", "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    digest = hashlib.sha256(b"a").hexdigest()
+    place.write("bag/manifest-sha256.txt", f"{digest}  data/a.txt\n")
+    assert place.whence("data", "import", "bag").code != 0
+    place.whence(
+        "data", "import", "bag", "--name", "theirs", "--because", "it is there", "--description", "letters"
+    ).ok()
+    shown = _version(place, "show", "theirs")
+    assert (shown["why"], shown["description"]) == ("it is there", "letters")
+
+
+@shows("data expire --because", "data expire --plan")
+def _(place: Workplace) -> None:
+    _letters(place)
+    place.write("alone/x", "nobody else has this")
+    place.whence("data", "create", "alone", "alone").ok()
+    place.whence("data", "expire", "alone@0.1.0", "--plan").ok()
+    place.whence("data", "get", "alone", "../alone").ok()
+    place.whence("data", "expire", "alone@0.1.0", "--because", "not needed").ok()
+    refused = place.whence("data", "get", "alone", "../again")
+    assert refused.code == 3 and "not needed" in refused.err
+
+
+@shows("data expire --old")
+def _(place: Workplace) -> None:
+    _letters(place)
+    place.whence("data", "remove", "letters", "c.txt").ok()  # The newest version stays.
+    place.write("whence.toml", 'retention = "0 s"\n')
+    assert [one["version"] for one in _version(place, "expire", "--old", "--plan")["versions"]] == ["0.1.0.post1.dev1"]
+
+
+@shows("run --data")
+def _(place: Workplace) -> None:
+    _letters(place)
+    record = place.record("true", options=("--data", "x=letters@0.1.0"))
+    assert [item["version"] for item in record["inputs"] if item["name"] == "x"] == ["0.1.0"]
+
+
+@shows("run --output-data")
+def _(place: Workplace) -> None:
+    place.record("sh", "-c", "echo 1 > made", options=("--output-data", "made=made"))
+    assert _version(place, "show", "made")["files"] == 1

@@ -19,7 +19,7 @@ from ..store.datasets import read_chain
 from ..store.explaining import explained
 from ..store.layout import Store
 from ..store.manifests import read_manifest
-from ..store.objects import read_object
+from ..store.objects import has, read_object
 from ..store.version_bytes import refuse_missing
 from ..version import VERSION
 
@@ -120,6 +120,9 @@ class _Bag:
             yield bags.LINKS, encode(texts) + b"\n"
         for part in {part.manifest: None for part in self._found.made.stated.step.parts}:
             yield f"{bags.PARTS}{part.removeprefix('sha256:')}.json", read_object(self._store, part)
+        tables = self._found.made.stated.step.tables
+        if tables is not None and has(self._store, tables):
+            yield bags.TABLES, read_object(self._store, tables)
         for stated, data in self._chain:
             yield f"{bags.STEPS}{stated.act}.json", data
 

@@ -23,6 +23,7 @@ MANIFEST = TAGS + "manifest.json"
 LINKS = TAGS + "links.json"
 STEPS = TAGS + "steps/"
 PARTS = TAGS + "parts/"
+TABLES = TAGS + "tables.json"
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 

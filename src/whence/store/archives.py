@@ -66,9 +66,11 @@ def _archive(path: str, changed: int, size: int) -> tuple[ZipFile, dict[str, dic
     # zipfile costs 15 ms to import and most stores have no archive.
     from zipfile import BadZipFile, ZipFile
 
+    file = os.fdopen(open_regular(path), "rb")
     try:
-        archive = ZipFile(os.fdopen(open_regular(path), "rb"))
+        archive = ZipFile(file)
     except BadZipFile as error:
+        file.close()
         raise FormatError(f"{path}: {error}, expected an archive of runs") from error
     runs: dict[str, dict[str, str]] = {}
     for member in archive.namelist():

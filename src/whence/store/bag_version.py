@@ -34,7 +34,8 @@ class ArchivedVersion(msgspec.Struct, frozen=True, kw_only=True):
     steps: Sequence[tuple[Stated, bytes]]
     """All that the version comes of, the oldest first, and its own, each with the bytes of its act."""
     manifests: Mapping[str, bytes]
-    """Digest -> bytes: those of the versions of other datasets that are parts of it, and its own."""
+    """Digest -> bytes: those of the versions of other datasets that are parts of it, what is known of its tables, and
+    its own."""
     links: Mapping[str, bytes]
     """Digest -> text of each link."""
 
@@ -70,7 +71,7 @@ def _read(bag: SoundBag) -> ArchivedVersion:
     steps = _steps(bag, said)
     history = _history(bag, said, [stated for stated, _ in steps])
     made = history.get(read_version(said.version))
-    manifests = {**_parts(bag, made), said.manifest: manifest}
+    manifests = {**_parts(bag, made), **_tables(bag, made), said.manifest: manifest}
     return ArchivedVersion(history=history, made=made, steps=steps, manifests=manifests, links=links)
 
 
@@ -83,6 +84,16 @@ def _parts(bag: SoundBag, made: Made) -> dict[str, bytes]:
         what = "is not in it" if digest in named else "is of no part of the version"
         raise _wrong(bag, f"the manifest {digest} {what}")
     return found
+
+
+def _tables(bag: SoundBag, made: Made) -> dict[str, bytes]:
+    """What is known of its tables, where that came with it."""
+    data = bag.tags.get(bags.TABLES)
+    if data is None:
+        return {}
+    if digest_of(data) != made.stated.step.tables:
+        raise _wrong(bag, f"{bags.TABLES}: found {digest_of(data)}, expected {made.stated.step.tables}")
+    return {digest_of(data): data}
 
 
 def _check_contents(bag: SoundBag, manifest: bytes, links: Mapping[str, bytes]) -> None:
