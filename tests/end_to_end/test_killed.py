@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from workplace import LIMIT, Workplace, kill, wait_until
 
+from whence.recorder.target import tells_of_others
+
 PYTHON = sys.executable
 
 
@@ -208,7 +210,9 @@ def keeper_of(front: int) -> int | None:
     return None
 
 
-def test_with_keeper_and_parent_killed_the_run_is_lost(repository: Workplace) -> None:
+def test_with_keeper_and_parent_killed_the_front_closes_the_run_as_far_as_the_kernel_tells(
+    repository: Workplace,
+) -> None:
     process, folder = started(repository, "sleep", "600")
     command = start_of(folder)["process"]["pid"]
     parent = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
@@ -216,7 +220,13 @@ def test_with_keeper_and_parent_killed_the_run_is_lost(repository: Workplace) ->
     os.kill(parent, signal.SIGKILL)
     os.kill(command, signal.SIGKILL)
     process.wait(LIMIT)
-    assert closed(repository)["exit_code"] is None
+    if not tells_of_others():
+        assert closed(repository)["exit_code"] is None
+        return
+    assert process.returncode == 128 + signal.SIGKILL
+    record = repository.show()
+    assert (record["status"], record["signal"], record["exit_code"]) == ("killed", "SIGKILL", None)
+    assert record["seal"] and record["closed_by"]
 
 
 def test_the_last_sign_of_a_recorder_is_not_called_the_end_of_the_command(repository: Workplace) -> None:

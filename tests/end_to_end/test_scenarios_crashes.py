@@ -99,7 +99,7 @@ def test_outputs_of_a_command_are_named_too_and_the_code_is_the_commands(reposit
 
 
 POINTS = """
-import resource, signal
+import resource, signal, time
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with whence.start() as run:
     run.log(loss=1.0, step=1)
@@ -108,6 +108,7 @@ with whence.start() as run:
     for step in (2, 3, 4):
         run.log(loss=0.5, step=step)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    time.sleep(0.1)  # What fails is not tried again at once.
     run.log(loss=0.25, step=5)
 """
 

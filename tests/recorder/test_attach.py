@@ -114,7 +114,16 @@ def test_a_rank_takes_a_name_that_is_free_in_the_store(store: Store, tmp_path: P
     for host in ("one", "two"):
         spools = Spools(root=tmp_path / host, environ={})
         rank = join(
-            store, policy, run, identity(), rank=Rank(rank=3), argv=[], spools=spools, clock=time.time_ns, say=print
+            store,
+            policy,
+            run,
+            identity(),
+            rank=Rank(rank=3),
+            argv=[],
+            spools=spools,
+            clock=time.time_ns,
+            say=print,
+            mask=str,
         )
         names.append(rank.writer)
         rank.close()

@@ -150,7 +150,8 @@ class InputDigest(DigestingInput):
         if self._moved_before():
             return "yes", None, "it changed after the start, before it was digested"
         try:
-            if self._same_stat(os.stat(self.found.absolute)):
+            stat = os.stat(self.found.absolute)
+            if self._same_stat(stat):
                 return "no", self.measured.digest, None
             again = Work(measure(self.found.absolute, self._cache))
             if not again.advance(enough):
@@ -163,7 +164,8 @@ class InputDigest(DigestingInput):
         after = again.result.digest
         if after != self.measured.digest:
             return "yes", after, None
-        return ("no", after, None) if self.measured.files is not None else ("unknown", after, TOUCHED)
+        touched = self.measured.files is None and stat_identity(stat) != self.measured.stat
+        return ("unknown", after, TOUCHED) if touched else ("no", after, None)
 
     def _moved_before(self) -> bool:
         """A pending file that was edited between the start and its digest."""

@@ -10,7 +10,7 @@ from .dataset_references import Found
 from .dataset_uses import RunUse, runs_that_pinned, versions_with
 from .layout import Store
 from .manifests import read_manifest
-from .objects import DamagedError
+from .objects import DamagedError, unread_packs
 from .tombstones import tombstone_of
 from .version_bytes import missing_entries
 
@@ -53,6 +53,7 @@ def _missing(store: Store, found: Found) -> tuple[str | None, set[str]]:
     shown = ", ".join(f"{entry.path!r} ({entry.digest})" for entry in absent[:NAMED])
     more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
     message = f"{found}: {why}{files} are missing in {store.path}, which holds no object of {shown}{more}"
+    message += unread_packs(store)
     return message, {entry.digest for entry in absent if entry.digest}
 
 
