@@ -192,4 +192,6 @@ def final_sizes(crash: Crash) -> dict[Path, int]:
             sizes[path.relative_to(crash.folder)] = by_inode.get((status.st_dev, status.st_ino), 0)
             if path.suffix in (".json", "") and path.parent in temporary and not path.name.startswith("."):
                 sizes[path.relative_to(crash.folder)] = status.st_size
-    return sizes
+    # An act in a run's folder is a link to the one that was flushed.
+    acts = {path.name: size for path, size in sizes.items() if path.parts[1:2] == ("acts",)}
+    return sizes | {path: acts[path.name] for path in sizes if path.parent.name == "acts" and path.name in acts}
