@@ -19,7 +19,8 @@ from ..rules.declared import looks_like_commit
 from ..rules.fields import allowed
 from ..rules.kinds import KINDS
 from ..rules.names import check_name
-from ..rules.pins import Pin, check_places, read_pins, read_products
+from ..rules.pins import Pin, check_places, read_pins
+from ..rules.products import read_products
 from ..wiring import Setting, existing_store, load_policy, setting, surroundings
 from .arguments import CommandParser
 from .output import command_text, complain, counted, printable, seconds_text

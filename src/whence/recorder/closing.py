@@ -24,7 +24,7 @@ from ..records.record import Record
 from ..records.seal import Pending, Seal
 from ..rules.fold import MAIN
 from ..rules.kinds import is_source
-from ..rules.pins import no_version
+from ..rules.products import no_version
 from ..store.journal import POINTS_SUFFIX, SUFFIX
 from ..store.objects import sync_objects
 from ..store.results import add_results

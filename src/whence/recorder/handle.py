@@ -151,11 +151,13 @@ class Run:
         Unlike the others this raises, as there is nothing to go on with: UsageError, UnresolvedError for what there is
         not, StoreError for what cannot be read or written, RefusedError by policy. The record has it, too.
         """
+        return self._pinned(name, reference_of(name, dataset, version), materialize, timeout)
+
+    def _pinned(self, name: str, reference: str | None, materialize: bool, seconds: float | None) -> Path:
         session = self._session_here()
         if session is None:
             raise StoreError(f"run {self.id}: this process cannot write to it", hint="see what was said before")
-        reference = reference_of(name, dataset, version)
-        return session.data(name, reference, materialize=materialize, seconds=timeout)
+        return session.data(name, reference, materialize=materialize, seconds=seconds)
 
     def output(self, path: str | os.PathLike[str], name: str | None = None, kind: str | None = None) -> None:
         """Say that a file, folder or glob is written: by now, or until the end.
@@ -351,19 +353,10 @@ class DryRun(Run):
     def _say(self, what: str, act: Callable[[Session], None]) -> None:
         return
 
-    def data(
-        self,
-        name: str,
-        dataset: str | None = None,
-        version: object = None,
-        *,
-        materialize: bool = True,
-        timeout: float | None = None,
-    ) -> Path:
-        """The folder, as in a run; laid out in the store's cache."""
-        from .pinning import found_now  # likewise
+    def _pinned(self, name: str, reference: str | None, materialize: bool, seconds: float | None) -> Path:
+        from .pinning import found_now  # with all that reads datasets, where some are pinned
 
-        return found_now(self._find_store(), name, reference_of(name, dataset, version), materialize, timeout)
+        return found_now(self._find_store(), name, reference, materialize, seconds)
 
     def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
         """Nothing to end."""

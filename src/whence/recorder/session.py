@@ -24,8 +24,8 @@ from ..records.data import ArtifactKind
 from ..records.transform import Transform
 from ..rules.dataset_names import check_dataset_name
 from ..rules.fields import check, read_fields
-from ..rules.pins import no_version
 from ..rules.plain import to_plain
+from ..rules.products import no_version
 from ..rules.secrets import Secrets
 from ..store.results import add_results
 from ..system.apart import apart

@@ -9,8 +9,6 @@ import msgspec
 
 from ..errors import UsageError
 from ..ids import is_id
-from ..records.base import Missing, When
-from .dataset_names import check_dataset_name
 from .versions import read_version
 
 VARIABLE = "WHENCE_DATA_"
@@ -73,23 +71,6 @@ def reference_of(name: str, dataset: str | None, version: object) -> str | None:
     if "@" in dataset:
         raise UsageError(f"data {name!r}: found a version in {dataset!r}, and {version!r}; expected one of them")
     return f"{dataset}@{read_version(version)}"
-
-
-def read_products(words: Sequence[str]) -> list[tuple[str, str]]:
-    """`DATASET=PATH` words: what a run makes new versions of. Raises UsageError."""
-    pairs: dict[str, str] = {}
-    for word in words:
-        name, _, path = word.partition("=")
-        if not name or not path:
-            raise UsageError(f"output data {word!r}: expected DATASET=PATH", hint="for instance features=out/features")
-        if pairs.setdefault(check_dataset_name(name), path) != path:
-            raise UsageError(f"output data {word!r}: found {pairs[name]} before it for the same dataset")
-    return list(pairs.items())
-
-
-def no_version(name: str, path: str, because: str, when: When) -> Missing:
-    """What is stated of a dataset that was not made."""
-    return Missing(what=f"datasets.{name}", because=f"no version was made of {path}: {because}", when=when)
 
 
 def variable(name: str) -> str:

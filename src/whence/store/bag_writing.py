@@ -10,6 +10,7 @@ import io
 import os
 import tarfile
 import zipfile
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfileobj, rmtree
@@ -112,7 +113,7 @@ class _FolderBag:
         rmtree(self._root, ignore_errors=True)
 
 
-class _FileBag:
+class _FileBag(ABC):
     """A bag in one file."""
 
     def __init__(self, store: Store, target: Path, root: str) -> None:
@@ -124,11 +125,10 @@ class _FileBag:
         fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._file = self._stack.enter_context(os.fdopen(fd, "w+b"))
 
-    def _put(self, path: str, stream: BinaryIO, size: int, mode: int) -> None:
-        raise NotImplementedError
-
-    def _end(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _put(self, path: str, stream: BinaryIO, size: int, mode: int) -> None: ...
+    @abstractmethod
+    def _end(self) -> None: ...
 
     def text(self, path: str, data: bytes) -> None:
         self._put(path, io.BytesIO(data), len(data), 0o644)

@@ -15,7 +15,7 @@ from ..records.act import Act, Subject
 from ..records.data import ManifestEntry
 from ..records.dataset import Operation, Part, Step
 from ..records.encoding import timestamp
-from ..rules.contents import Manifest, counts, difference
+from ..rules.contents import Difference, Manifest, counts, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
 from ..rules.manifests import encode_manifest
@@ -129,27 +129,40 @@ def change(
         parts = _parts_after(store, head.stated.step.parts, part, after)
         if differs.same and parts == head.stated.step.parts:
             return None
-        whole = counts(after)
-        step = Step(
-            number=head.stated.step.number + 1,
-            operation=operation,
-            name=history.name,
-            version=str(after_change(head.version)),
-            base=str(head.version),
-            manifest=put_manifest(store, after),
-            files=whole.files,
-            size=whole.size,
-            added=len(differs.added),
-            changed=len(differs.changed),
-            removed=len(differs.removed),
-            tables=put_tables(store, after, tables_before(store, head.stated.step.tables), said.describe),
-            description=said.description,
-            run=said.run,
-            parts=parts,
-            parameters=said.parameters,
-        )
+        step = _following(store, history, operation, after_change(head.version), after, differs, said)
+        step = msgspec.structs.replace(step, parts=parts)
         if claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
             return _taken(store, identifier, after_change(head.version), head.version)
+
+
+def _following(
+    store: Store,
+    history: History,
+    operation: Operation,
+    version: Version,
+    manifest: Manifest,
+    differs: Difference,
+    said: Said,
+) -> Step:
+    """The step after the newest version, with other content; `differs` is how. Raises OSError."""
+    head, whole = history.head, counts(manifest)
+    return Step(
+        number=head.stated.step.number + 1,
+        operation=operation,
+        name=history.name,
+        version=str(version),
+        base=str(head.version),
+        manifest=put_manifest(store, manifest),
+        files=whole.files,
+        size=whole.size,
+        added=len(differs.added),
+        changed=len(differs.changed),
+        removed=len(differs.removed),
+        tables=put_tables(store, manifest, tables_before(store, head.stated.step.tables), said.describe),
+        description=said.description,
+        run=said.run,
+        parameters=said.parameters,
+    )
 
 
 def _parts_after(store: Store, before: Sequence[Part], new: Part | None, after: Manifest) -> list[Part]:
@@ -234,25 +247,9 @@ def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Spe
     if version is None:
         return None
     head = history.head
-    differs, whole = difference(read_manifest(store, head.manifest), manifest), counts(manifest)
-    step = Step(
-        number=head.stated.step.number + 1,
-        operation="derive",
-        name=name,
-        version=str(version),
-        base=str(head.version),
-        manifest=put_manifest(store, manifest),
-        files=whole.files,
-        size=whole.size,
-        added=len(differs.added),
-        changed=len(differs.changed),
-        removed=len(differs.removed),
-        tables=put_tables(store, manifest, tables_before(store, head.stated.step.tables), said.describe),
-        description=said.description,
-        run=said.run,
-        producers=[said.run] if said.run else [],
-        parameters=said.parameters,
-    )
+    differs = difference(read_manifest(store, head.manifest), manifest)
+    step = _following(store, history, "derive", version, manifest, differs, said)
+    step = msgspec.structs.replace(step, producers=[said.run] if said.run else [])
     if not claim_step(store, _act(history.id, step, [head.stated.digest], said, speaker), step):
         raise _overtaken(_history(store, history.id), head)
     return _taken(store, history.id, version, head.version)

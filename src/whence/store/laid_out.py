@@ -42,15 +42,13 @@ def lay_out(
     Raises what `materialize` raises.
     """
     wish = Wish(read_only=True, verify=verify, origins=origins, seconds=seconds, between=between)
-    folders = _folders(store, manifest)
+    *folders, last = _folders(store, manifest)
     for folder in folders:
         try:
             return materialize(store, manifest, folder, wish).path
         except OccupiedError as error:
-            if folder is folders[-1]:
-                raise
             say(f"warning: {error.message}; it is not used any more: remove it when nobody needs what was changed")
-    raise AssertionError
+    return materialize(store, manifest, last, wish).path
 
 
 def _folders(store: Store, manifest: str) -> list[Path]:

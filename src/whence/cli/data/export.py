@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ...actions.dataset_archive import export_version
-from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say
-from .words import VERSION, amount
+from .words import VERSION, amount, named_version
 
 
 def parser() -> CommandParser:
@@ -31,9 +30,7 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
-    found = find_version(place.store, options.version)
-    if found.floating:
-        say(f"{options.version}: no version was named; {found.made.version} is the current release")
+    found = named_version(place.store, options.version)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     done = export_version(place.store, found, place.setting.cwd / options.file, today)
     if options.json:

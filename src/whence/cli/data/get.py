@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...store.dataset_references import find_version
 from ...store.explaining import explained
 from ...store.materialize import Wish, materialize
 from ...store.origins import origins_of
 from ..arguments import CommandParser, Place
 from ..output import json_document, say
-from .words import VERSION, amount
+from .words import VERSION, amount, named_version
 
 
 def parser() -> CommandParser:
@@ -35,9 +34,7 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
-    found = find_version(place.store, options.version)
-    if found.floating:
-        say(f"{options.version}: no version was named; {found.made.version} is the current release")
+    found = named_version(place.store, options.version)
     origins = origins_of(place.store, found)
     wish = Wish(verify=options.verify, replace=options.replace, link=options.link, origins=origins)
     with explained(place.store, found):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...store.dataset_changes import folder_of
-from ...store.dataset_references import find_dataset, find_version
+from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import nest
 from ..arguments import CommandParser, Place
-from ..output import say
 from ..speaking import speaker
-from .words import DATASET, VERSION, add_reasons, said, tell
+from .words import DATASET, VERSION, add_reasons, named_version, said, tell
 
 
 def parser() -> CommandParser:
@@ -31,9 +30,7 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
-    child = find_version(place.store, options.part)
-    if child.floating:
-        say(f"{options.part}: no version was named; {child.made.version} is the current release")
+    child = named_version(place.store, options.part)
     folder = folder_of(options.below or child.history.name)
     reasons = said(place, options.because, options.description)
     taken = nest(place.store, history.id, child, folder, reasons, speaker(place.setting))

@@ -8,12 +8,10 @@ from ...actions.dataset_derivation import SplitWish, keeping, make, plan_split
 from ...actions.dataset_members import measured
 from ...errors import UsageError
 from ...records.derivation import REST, PartTake
-from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
-from ..output import say
 from ..speaking import speaker
 from .deriving import add_source, tell_derived, whole_number
-from .words import add_reasons, said
+from .words import add_reasons, named_version, said
 
 
 def parser() -> CommandParser:
@@ -67,9 +65,7 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
-    found = find_version(place.store, options.version)
-    if found.floating:
-        say(f"{options.version}: no version was named; {found.made.version} is the current release")
+    found = named_version(place.store, options.version)
     wish = SplitWish(
         parts=[_part(text) for text in options.parts],
         names=dict(_named(text) for text in options.names),

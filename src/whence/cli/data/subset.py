@@ -9,12 +9,10 @@ from pathlib import Path
 from ...actions.dataset_derivation import SubsetWish, keeping, make, plan_subset
 from ...actions.dataset_members import measured
 from ...errors import UsageError
-from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
-from ..output import say
 from ..speaking import speaker
 from .deriving import add_source, tell_derived
-from .words import add_reasons, said
+from .words import add_reasons, named_version, said
 
 
 def parser() -> CommandParser:
@@ -40,9 +38,7 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
-    found = find_version(place.store, options.version)
-    if found.floating:
-        say(f"{options.version}: no version was named; {found.made.version} is the current release")
+    found = named_version(place.store, options.version)
     wish = SubsetWish(
         where=options.where,
         paths=None if options.paths is None else _list(place.setting.cwd, options.paths),

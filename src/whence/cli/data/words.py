@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from ...actions.dataset_tables import describer
 from ...actions.dataset_view import dataset_line, version_line
 from ...rules.history import History
+from ...store.dataset_references import Found, find_version
 from ...store.dataset_steps import Said, Taken, said_masked
+from ...store.layout import Store
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say, size_text
@@ -24,6 +26,14 @@ def add_reasons(parser: CommandParser) -> None:
     """The options that say why, and what the dataset is."""
     parser.add_argument("--because", metavar="TEXT", help="why, in a sentence; stays with the version")
     parser.add_argument("--description", metavar="TEXT", help="what the dataset is, from now on")
+
+
+def named_version(store: Store, text: str) -> Found:
+    """The version that a word names; where it names none, it is said which one is taken."""
+    found = find_version(store, text)
+    if found.floating:
+        say(f"{text}: no version was named; {found.made.version} is the current release")
+    return found
 
 
 def said(
