@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -135,6 +136,33 @@ def test_a_program_that_closes_every_descriptor_finds_none_of_our_bytes_in_its_f
     assert repository.python("closes.py").code == 0
     assert (repository.path / "victim.txt").read_text() == "mine"
     assert repository.show()["status"] == "succeeded"
+
+
+CLOSES_AGAIN_AND_AGAIN = """
+import os, whence
+with whence.start(inputs=["data"], policy={"digest_before_start": "0s"}) as run:
+    for _ in range(3000):
+        os.closerange(3, 100)
+        files = [open(f"user{n}.txt", "w") for n in range(6)]
+        for file in files:
+            file.write("mine")
+            file.close()
+"""
+
+
+def test_a_program_that_closes_every_descriptor_and_what_we_do_beside_it_do_not_meet(repository: Workplace) -> None:
+    for number in range(1500):
+        repository.write(f"source/{number}.txt", str(number))
+    repository.commit()
+    repository.write("data", b"0" * (64 << 20))
+    repository.script("again.py", CLOSES_AGAIN_AND_AGAIN)
+    ended = repository.python("again.py")
+    assert ended.code == 0 and "Traceback" not in ended.err
+    assert {path.read_text() for path in repository.path.glob("user*.txt")} == {"mine"}
+    record = repository.show()
+    assert record["code"]["stored"] == "complete"
+    assert [one for one in record["missing"] if one["when"] == "during"] == []
+    assert record["inputs"][0]["digest"] == "sha256:" + hashlib.sha256(b"0" * (64 << 20)).hexdigest()
 
 
 REUSES = """

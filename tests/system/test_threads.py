@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
 from whence.recorder.folding import Folding
-from whence.system.threads import begun
+from whence.system.descriptors import table_leaver
+from whence.system.threads import begun, out_of_reach
 
 
 @pytest.fixture
@@ -21,6 +23,37 @@ def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_room")
 def test_a_thread_that_cannot_begin_is_nothing() -> None:
     assert begun(lambda: None, "a thread") is None
+
+
+def test_what_is_done_out_of_reach_is_not_met_by_who_closes_descriptors() -> None:
+    leave, mine = table_leaver(), os.dup(2)
+    opened, closed = threading.Event(), threading.Event()
+
+    def work() -> bytes:
+        ours = os.dup2(os.open("/proc/version", os.O_RDONLY), mine)
+        opened.set()
+        closed.wait()
+        return os.read(ours, 5)
+
+    def close_mine() -> None:
+        opened.wait()
+        os.close(mine)
+        closed.set()
+
+    other = threading.Thread(target=close_mine)
+    other.start()
+    assert out_of_reach(leave, work) == b"Linux"
+    other.join()
+
+
+def test_what_fails_out_of_reach_fails_in_the_thread_that_asked() -> None:
+    with pytest.raises(FileNotFoundError):
+        out_of_reach(table_leaver(), lambda: os.open("/nowhere", os.O_RDONLY))
+
+
+@pytest.mark.usefixtures("no_room")
+def test_where_there_is_no_room_out_of_reach_is_here() -> None:
+    assert out_of_reach(table_leaver(), lambda: 1) == 1
 
 
 @pytest.mark.usefixtures("no_room")

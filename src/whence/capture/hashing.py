@@ -79,6 +79,10 @@ class Work(Generic[T]):
                 return False
         return True
 
+    def stop(self) -> None:
+        """Close what the steps have open; they go no further."""
+        self._steps.close()
+
     @property
     def result(self) -> T:
         return self._results[0]

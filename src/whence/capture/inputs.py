@@ -90,6 +90,13 @@ class InputDigest(DigestingInput):
         if self.found.absolute is not None:
             self._identifier = checked(self.found.identifier, self.found.absolute, measured.digest, measured.size)
 
+    def start_over(self) -> None:
+        """Forget what was read of it so far, and have nothing open."""
+        if self._work is not None:
+            self._work.stop()
+            steps = _begin(self.found, self._cache)
+            self._work = Work(steps) if steps is not None else None
+
     def keep(self, keep: Callable[[str, Measured], str | None]) -> None:
         """Have its bytes kept, once it is digested; `keep` says why it did not."""
         if self.measured is not None and self.found.absolute is not None:

@@ -110,7 +110,7 @@ def _begin_main(request: Request, around: Surroundings, environ: MutableMapping[
         raise
     recording = launched.recording
     session = Session(recording, around.secrets, around.cwd, around.say, _sources(launched), launched)
-    session.beside = Beside(launched)
+    session.beside = Beside(launched, in_program=True)
     recording.when_started = session.beside.start
     recording.start(identity(host=os.uname().nodename))
     run = Run(session, "main", outer)

@@ -36,7 +36,7 @@ from ..system.files import read_regular
 from ..system.held_signals import Signalled, held
 from ..system.locks import lock_state
 from ..system.printing import passed_on_to
-from .beside import Beside, complete_code, owes_code
+from .beside import Beside, complete_code
 from .launch import Launch, snapshot_terms
 from .outcome import described, ended_by, left_by
 from .outputs import restated, state_outputs
@@ -154,8 +154,8 @@ def attempt(launch: Launch, what: str, step: Callable[[], None]) -> None:
 def _end_beside(launch: Launch, beside: Beside | None, seconds: float) -> None:
     if beside is not None and beside.started:
         beside.finish(seconds)
-    elif owes_code(launch):
-        complete_code(launch, "end")
+    elif (stored := complete_code(launch, "end")) is not None:
+        launch.recording.state(stored)
 
 
 def _outputs(launch: Launch, pending: list[Pending], enough: Callable[[], bool]) -> None:
