@@ -895,3 +895,18 @@ def test_an_input_that_was_only_touched_is_unchanged_where_every_open_was_seen(w
     assert (record["inputs"][0]["changed"], record["inputs"][0]["because"]) == ("no", None)
     unseen = workplace.record("sh", "-c", "cat a.csv; touch a.csv", options=("--input", "a.csv", "--observe", "off"))
     assert unseen["inputs"][0]["changed"] == "unknown" and "touched" in unseen["inputs"][0]["because"]
+
+
+@pytest.mark.parametrize("command", [["./job.sh"], ["make", "-s"]], ids=["a script", "make"])
+def test_the_environment_of_the_python_that_a_script_runs_is_in_the_record(
+    repository: Workplace, command: list[str]
+) -> None:
+    repository.write("job.sh", f"#!/bin/sh\n{sys.executable} x.py\n").chmod(0o755)
+    repository.write("Makefile", f"all:\n\t{sys.executable} x.py\n")
+    repository.write("x.py", "import msgspec")
+    environment = repository.record(*command)["environment"]
+    direct = repository.record(sys.executable, "x.py")["environment"]
+    assert (environment["when"], direct["when"]) == ("end", "launch")
+    assert environment["fingerprint"] == direct["fingerprint"]
+    assert environment["python"]["executable"] == sys.executable
+    assert "msgspec" in {one["name"] for one in environment["packages"]}

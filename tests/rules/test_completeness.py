@@ -155,6 +155,7 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
     "a late configuration": (_with(config=Configuration(when="end")), "late", "config"),
     "no environment": (_with(environment=None), "missing", "environment"),
     "no fingerprint": (_environment(fingerprint=None), "missing", "environment"),
+    "an environment that only the end knew": (_environment(when="end"), "late", "environment"),
     "a lock that differs": (
         _environment(lock=Lock(path="l", format="uv", digest=DIGEST, size=1, agrees=False, mismatches=["numpy"])),
         "weak",

@@ -20,6 +20,7 @@ from ..capture.captured_code import CapturedCode
 from ..capture.code import capture_code
 from ..capture.configuration import ReadConfig, resolve
 from ..capture.container import observe_container
+from ..capture.environment import Captured as Environed
 from ..capture.environment import capture_environment
 from ..capture.hashing import Measured
 from ..capture.host import capture_host, capture_user
@@ -110,6 +111,8 @@ class Launch(msgspec.Struct, kw_only=True):
     """Where the declared outputs lie that were found at the end."""
     libraries: tuple[str, ...] = ()
     """The folders of the command's environment."""
+    prefix: str | None = None
+    """That of the command's Python."""
     edited: list[Edited] = []
     observed: Observed | None = None
     """What the command was seen to do, where it is watched."""
@@ -366,25 +369,33 @@ def _is_result(launch: Launch) -> Callable[[str, bool], bool]:
 
 
 def _environment(launch: Launch) -> None:
-    around, request = launch.around, launch.request
+    request = launch.request
+    captured = environment_of(launch, request.program, request.argv)
+    _missing(launch, *captured.missing)
+    launch.edited = captured.edited
+    python = captured.environment.python
+    if python is not None:
+        launch.prefix = python.prefix
+        launch.libraries = tuple(filter(None, (python.prefix, python.base)))
+    launch.recording.state(events.EnvironmentCaptured(environment=captured.environment))
+
+
+def environment_of(launch: Launch, program: str | None, argv: Sequence[str]) -> Environed:
+    """The environment of a command, what it consists of kept in the store."""
+    around = launch.around
     captured = capture_environment(
-        program=request.program,
-        argv=request.argv,
+        program=program,
+        argv=argv,
         cwd=around.cwd,
         root=Path(launch.code.root) if launch.code and launch.code.root else around.cwd,
         environ=without_boot(dict(around.environ)),  # `os.environ` decodes a value at each look.
         mask=around.secrets.mask_pair,
         allow=around.policy.environment_variables,
-        running=request.running,
+        running=launch.request.running,
     )
     for content in (captured.software, *captured.lock_bytes.values()):
         put_bytes(around.store, content)
-    _missing(launch, *captured.missing)
-    launch.edited = captured.edited
-    python = captured.environment.python
-    if python is not None:
-        launch.libraries = tuple(filter(None, (python.prefix, python.base)))
-    launch.recording.state(events.EnvironmentCaptured(environment=captured.environment))
+    return captured
 
 
 def _config(launch: Launch) -> None:

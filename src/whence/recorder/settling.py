@@ -33,6 +33,7 @@ from .launch import Launch
 from .masking import is_named_as_secret, why_secret, why_secret_output, without_digest
 from .observed import Observed
 from .outputs import state_outputs
+from .ran_python import state_environment
 from .source_keeping import SourceKeeping
 from .sources import MOST, TICK
 from .used_programs import UsedPrograms
@@ -408,6 +409,7 @@ class Settling:
 
     def _state_end(self, enough: Callable[[], bool]) -> None:
         observed = self._observed
+        state_environment(self._launch, map(os.fsdecode, observed.programs.executed))
         used = UsedPrograms(self._launch, self._cache, enough)
         programs = used.of(observed.programs.executed.items(), sorted(self._libraries))
         gaps = list(observed.all_gaps())

@@ -164,7 +164,15 @@ def _environment(record: Record) -> Found:
         because = why_missing(record, "environment") or "the software was not captured"
         yield Finding(level="missing", what="environment", because=because, fix="whence doctor looks for the cause")
         return
-    yield from captured_late("environment", environment.when)
+    if environment.when == "end":
+        yield Finding(
+            level="late",
+            what="environment",
+            because="was captured at the end: which Python the command runs was not known before",
+            fix="activate its environment before `whence run`, or start Python itself with it",
+        )
+    else:
+        yield from captured_late("environment", environment.when)
     for lock in filter(None, (environment.lock, *environment.locks)):
         if lock.agrees is False:
             yield Finding(
