@@ -28,7 +28,7 @@ def _refused(done: Done, *parts: str) -> None:
 def test_advice_for_a_left_out_file_fits_the_reason(repository: Workplace) -> None:
     repository.write(".env", "PASSWORD=correct-horse\n")
     repository.write("big.bin", b"\1" * 3000)
-    repository.whence("run", "--policy", "untracked_limit=2000", "--", "true").ok()
+    repository.whence("run", "--observe", "off", "--policy", "untracked_limit=2000", "--", "true").ok()
     found = _findings(repository)
     assert "environment variable" in found['code.files_left_out.".env"']
     assert "untracked_limit" not in found['code.files_left_out.".env"']

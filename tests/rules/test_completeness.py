@@ -306,6 +306,15 @@ def test_interrupted_opens_are_a_remark_that_names_what_helps() -> None:
     assert [(one.level, one.counts, "--observe strace" in one.fix) for one in told] == [("remark", False, True)]
 
 
+def test_a_large_file_that_a_command_seen_whole_did_not_need_as_code_is_no_lack() -> None:
+    left = LeftOut(path="big.bin", size=9, digest=DIGEST, because="too big")
+    seen = _with(observation=Observation(mechanism="seccomp", complete=True))(_code(files_left_out=[left])(CLEAN))
+    assert judged(seen) == []
+    secret = msgspec.structs.replace(left, digest="keyed:0")
+    assert judged(_code(files_left_out=[secret])(seen))
+    assert judged(_with(observation=Observation(mechanism="seccomp", complete=False))(seen))
+
+
 def test_a_snapshot_without_a_file_says_that_what_is_there_was_left_out() -> None:
     left = LeftOut(path="a.py", size=9, digest="keyed:0", because="it holds a token of a known form")
     found = {one.what: one for one in findings(_code(tree=EMPTY_TREE, files_left_out=[left])(CLEAN), fields=FIELDS)}

@@ -205,7 +205,8 @@ def test_every_one_of_several_keys_is_masked() -> None:
     masked = SECRETS.mask_values({"api_keys": ["Qz", "Py"], "keys": ["a", "b"], "tokens": 512})
     assert all(MASK.fullmatch(one) for one in masked["api_keys"])
     assert (masked["keys"], masked["tokens"]) == (["a", "b"], 512)
-    assert "Qz81" not in " ".join(SECRETS.mask_argv(["x", "--api-keys", "Qz81", "--keys", "a"]))
+    said = SECRETS.mask_argv(["x", "--api-keys", "Qz81", "Qz82", "Qz83", "--keys", "a", "--api-key", "Qz84", "a.csv"])
+    assert "Qz8" not in " ".join(said) and said[-1] == "a.csv"
     assert SECRETS.mask_argv(["x", "--keys", "a", "--num-keys=4"]) == ["x", "--keys", "a", "--num-keys=4"]
 
 

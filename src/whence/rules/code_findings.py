@@ -35,7 +35,7 @@ def code_findings(record: Record) -> Found:
         if other.dirty:
             yield _neighbour(other)
     for left in code.files_left_out:
-        if left.path in ran:
+        if left.path in ran or _needs_nobody(left, record):
             continue
         yield Finding(
             level="weak",
@@ -140,6 +140,13 @@ _OUTSIDE_FIXES = {
     "could not be read": "make it readable for whoever runs it",
     "not there any more": "keep it until the run has ended",
 }
+
+
+def _needs_nobody(left: LeftOut, record: Record) -> bool:
+    """Whether nothing is lacking without it: what a command that was seen whole opened of such files stands among its
+    inputs, programs and sources, and what it did not open it did not need."""
+    known = left.digest is not None and left.digest.startswith("sha256:")
+    return known and record.observation.complete
 
 
 def _left_out_fix(left: LeftOut) -> str:

@@ -189,6 +189,7 @@ class Secrets(msgspec.Struct, frozen=True):
         """The arguments of a command: `--token X`, `--token=X`, `TOKEN=X`, headers, URLs, code after `-c`."""
         masked: list[str] = []
         before = ""
+        option = ""
         programs = {argument.rpartition("/")[2] for argument in argv}
         groups = not programs.isdisjoint(_TAKE_GROUPS)
         for argument in argv:
@@ -196,8 +197,8 @@ class Secrets(msgspec.Struct, frozen=True):
                 masked.append(login)
                 before = argument
                 continue
-            named = before.startswith("--") and "=" not in before and not _is_option(argument)
-            masked.append(self.mask_pair(before, argument) if named else self._mask_argument(argument))
+            option = _awaiting(option, before, argument)
+            masked.append(self.mask_pair(option, argument) if option else self._mask_argument(argument))
             before = argument
         return masked
 
@@ -283,6 +284,16 @@ class Secrets(msgspec.Struct, frozen=True):
         if any(value in text for value in self.known):
             return "it holds a secret that the environment holds too"
         return "it holds a value that looks like a secret" if holds_literal(base, text, self._listed) else None
+
+
+def _awaiting(option: str, before: str, argument: str) -> str:
+    """The long option whose value an argument is, or nothing: the one in front of it, or one of several values
+    (`--api-keys A B`). `option`: what the argument before was the value of."""
+    if _is_option(argument):
+        return ""
+    if before.startswith("--") and "=" not in before:
+        return before
+    return option if option.endswith("s") else ""
 
 
 def _is_option(argument: str) -> bool:
