@@ -910,3 +910,28 @@ def test_the_environment_of_the_python_that_a_script_runs_is_in_the_record(
     assert environment["fingerprint"] == direct["fingerprint"]
     assert environment["python"]["executable"] == sys.executable
     assert "msgspec" in {one["name"] for one in environment["packages"]}
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "chmod u+w a; echo other > a; cat a; echo true > a",
+        "cat a; chmod u+w a; printf other 1<>a; cat a; echo true 1<>a",
+        "cp -p a ../was; chmod u+w a; rm a; echo other > a; cat a; mv -f ../was a",
+        "d=$PWD; mkdir ../o; echo other > ../o/a; mv $d ../w; mv ../o $d; cat $d/a; mv $d ../o; mv ../w $d",
+    ],
+    ids=["in place", "in part", "replaced", "the folder replaced"],
+)
+@pytest.mark.parametrize("how", ["declared", "pinned"])
+def test_an_input_that_the_run_itself_made_another_for_a_while_is_not_said_to_be_unchanged(
+    workplace: Workplace, how: str, meanwhile: str
+) -> None:
+    workplace.write("data/a", "true\n")
+    command, options = f"cd data; {meanwhile}", ["--input", "data"]
+    if how == "pinned":
+        workplace.whence("data", "create", "set", "data").ok()
+        command, options = f"cd {{data.set}}; {meanwhile}", ["--data", "set@0.1.0"]
+    record = workplace.record("sh", "-c", command, options=options)
+    (item,) = [item for item in record["inputs"] if item["how"] in ("declared", "pinned")]
+    assert item["changed"] in ("yes", "unknown") and item["because"] and item["opened"]
+    assert "other" in workplace.whence("cat", "@:output").ok().out

@@ -18,6 +18,8 @@ from ..rules.seen import Identity
 
 UNKNOWN = "it was written to before it was opened; what it was then is not known"
 
+OWN = "the run itself wrote there or moved it; what it read there after that may be its own"
+
 
 class Opened(Protocol):
     """What an observation tells about files that were opened."""
@@ -26,6 +28,10 @@ class Opened(Protocol):
     def saw_all(self) -> bool: ...
     def opened_at(self, path: str) -> Mapping[str, FileUse]:
         """By their paths below the path; the path itself is the empty one."""
+        ...
+
+    def read_own(self, path: str) -> bool:
+        """Whether the run read something there after it had written to it, or moved a folder there or away."""
         ...
 
     def measured(self, opened: Identity | None) -> Measured | None: ...
@@ -66,6 +72,7 @@ def _otherwise(
     doubts: list[tuple[str, str | None]] = []
     for below, use in sorted(observed.opened_at(path).items()):
         doubts += _doubts(below, use, observed, digest(below), expected(below, use))
+    doubts += [(OWN, None)] if observed.read_own(path) else []
     return next((doubt for doubt in doubts if doubt[1] is not None), doubts[0] if doubts else None)
 
 

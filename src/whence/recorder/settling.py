@@ -64,6 +64,10 @@ class Settling:
         self._pending: list[Pending] = []
         self._opened: dict[str, FileUse] = {}
         """By each path that was read, where something is declared that it could be; not what is counted only."""
+        self._own: set[str] = set()
+        """Likewise what the run read after it had written to it."""
+        self._moved: set[str] = set()
+        """The folders that the run moved, by their names before and after."""
         self._settled = False
         self._counts: dict[str, int] = {}
         self._uses: dict[Word, dict[str, FileUse]] = {}
@@ -80,6 +84,7 @@ class Settling:
         self._observed.preimages.finish(enough)
         for use in self._observed.files.uses(look):
             self._sort(use)
+        self._moved = {os.fsdecode(path) for path in self._observed.files.folders_moved}
         self._observed.files.forget()
         self._state_code(enough)
         self._state_files("config", self._all("config"), enough)
@@ -94,7 +99,7 @@ class Settling:
         """Whether the command opened a file there, or below; nothing when silence proves nothing."""
         if not self._settled:
             return None
-        if self.opened_at(path):
+        if self.opened_at(path) or self.read_own(path):
             return True
         return False if self.saw_all else None
 
@@ -106,6 +111,12 @@ class Settling:
             found |= {one[len(start) :]: use for one, use in self._opened.items() if one.startswith(start)}
             found |= {"": self._opened[folder]} if folder in self._opened else {}
         return found
+
+    def read_own(self, path: str) -> bool:
+        """Whether the run read something there or below after it had written to it, or moved a folder there or away."""
+        places = {path.rstrip("/"), os.path.realpath(path)}
+        changed = any(is_at_or_below(one, places) for one in (*self._own, *self._moved))
+        return changed or any(is_at_or_below(place, self._moved) for place in places)
 
     @property
     def saw_all(self) -> bool:
@@ -130,8 +141,11 @@ class Settling:
             self._sort_library(use, path)
         if found not in ("library", "system", "cache", "device", "ignored"):
             self._uses.setdefault(found, {})[path] = use
-            if use.read and (self._launch.inputs or self._launch.pins):
-                self._opened[path] = use
+            if self._launch.inputs or self._launch.pins:
+                if use.read:
+                    self._opened[path] = use
+                if use.again:
+                    self._own.add(path)
 
     def _sort_library(self, use: FileUse, path: str) -> None:
         """Shared libraries are programs; those of an installed package are counted, unless they change results."""

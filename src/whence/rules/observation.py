@@ -91,6 +91,8 @@ class FileUse(msgspec.Struct, frozen=True, gc=False):
     """It was read before the run wrote to it: it came from outside."""
     differed: bool = False
     """It was another file, or had been edited, when it was opened once more."""
+    again: bool = False
+    """It was read after the run wrote to it: what was read may be the run's own."""
     late: bool = False
     because: str = ""
 
@@ -114,6 +116,8 @@ class Files:
         """The last move of each folder, by its first name."""
         self._moved_from: dict[bytes, _Move] = {}
         """By each folder that had a file of it."""
+        self.folders_moved: set[bytes] = set()
+        """The names that folders had or got by a move, as far as they are remembered."""
         self._remembered = 0
         self._covered: dict[bytes, list[dict[bytes, dict[bytes, Track]]]] = {}
         """What was known below each place when something was mounted there, the last one last."""
@@ -224,6 +228,8 @@ class Files:
         """Everything below a renamed folder has a new name, and was made by the run under it."""
         above = _joined(*self._place(seen.path, seen.real))
         below = _joined(*self._place(seen.other, seen.real_other))
+        if len(self.folders_moved) < MOST_MOVED:
+            self.folders_moved.update((above, below))
         before = self._moves.pop(above, None)
         if before is not None:
             self._confirm(before, still=there)
@@ -408,6 +414,7 @@ def _use(path: bytes, track: Track, now: Identity | None) -> FileUse:
         now=track.opened if now == track.opened else now,  # Kept once: there may be very many.
         read=bool(track.marks & READ),
         differed=bool(track.marks & DIFFERED),
+        again=bool(track.marks & READ_AGAIN),
         late=bool(track.marks & LATE),
         because=track.because,
     )
@@ -458,7 +465,7 @@ def _was_read(track: Track, seen: Seen) -> bytes | None:
         track.opened = seen.identity
     elif track.opened is not None and seen.identity is not None and not track.opened.same_content(seen.identity):
         # A file that the run itself may have written to in between is not one that others changed.
-        track.marks |= 0 if track.marks & (OPENED_TO_WRITE | CAME) == OPENED_TO_WRITE else DIFFERED
+        track.marks |= READ_AGAIN if track.marks & (OPENED_TO_WRITE | CAME) == OPENED_TO_WRITE else DIFFERED
     track.marks |= READ | (LATE if seen.late else 0) | (UNKNOWN if seen.identity is None else 0)
     track.because = track.because or seen.because
     return seen.path if new else None
