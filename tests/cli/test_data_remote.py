@@ -13,7 +13,7 @@ import stored
 from workplace import Workplace
 
 import whence
-from whence.actions import dataset_sources
+from whence.actions import remote_sources
 from whence.actions.store_view import StoreView
 from whence.digests import digest_of
 from whence.errors import UsageError
@@ -26,13 +26,19 @@ class Site(BaseHTTPRequestHandler):
     """Files of a dict, each with an ETag."""
 
     files: ClassVar[dict[str, bytes]] = {}
+    read: ClassVar[list[str]] = []
+    """What was asked for, and not only about."""
+    weak: ClassVar[str] = ""
+    """What stands before each ETag."""
 
     def do_GET(self) -> None:
         body = self.files.get(self.path.partition("?")[0])
+        if self.command == "GET":
+            self.read.append(self.path)
         self.send_response(404 if body is None else 200)
         self.send_header("Content-Length", str(len(body or b"")))
         if body is not None:
-            self.send_header("ETag", f'"{digest_of(body)[7:15]}"')
+            self.send_header("ETag", f'{self.weak}"{digest_of(body)[7:15]}"')
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body or b"")
@@ -47,6 +53,8 @@ class Site(BaseHTTPRequestHandler):
 def site() -> Iterator[str]:
     """The address of a server on this machine."""
     Site.files.clear()
+    Site.read.clear()
+    Site.weak = ""
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -99,6 +107,51 @@ def test_unchanged_files_make_no_version(store: StoreView, bucket: dict[str, byt
     assert made.add("memory://bucket").changed == 1
 
 
+def test_a_file_whose_strong_etag_is_known_is_not_read_again(store: StoreView, site: str) -> None:
+    Site.files.update({"/a.bin": b"a" * 10, "/b.bin": b"b" * 10})
+    addresses = [f"{site}/a.bin", f"{site}/b.bin"]
+    made = store.create_dataset("scans", addresses)
+    assert (sorted(Site.read), Site.read.clear()) == (["/a.bin", "/b.bin"], None)
+    assert made.add(addresses).version == "0.1.0"
+    Site.files["/b.bin"] = b"B" * 10
+    changed = made.add(addresses)
+    assert (changed.changed, Site.read) == (1, ["/b.bin"])
+    assert [file.get("unread", False) for file in changed.parameters["files"]] == [True, False]
+    assert (made.get("out", changed.version) / "a.bin").read_bytes() == b"a" * 10
+    Site.files["/b.bin"] = b"b" * 10
+    assert made.add(addresses).changed == 1
+    assert made.add(f"{site}/a.bin", below="copy").added == 1, "another place in the dataset is read"
+
+
+def test_a_weak_etag_and_bytes_that_are_not_here_are_read_again(store: StoreView, site: str) -> None:
+    Site.files["/a.bin"] = b"a" * 10
+    made = store.create_dataset("scans", f"{site}/a.bin", reference=True)
+    assert made.add(f"{site}/a.bin", reference=True).version == "0.1.0" and Site.read == ["/a.bin"]
+    made.add(f"{site}/a.bin")
+    assert Site.read == ["/a.bin"] * 2, "only the digest was noted before"
+    Site.weak = "W/"
+    other = store.create_dataset("other", f"{site}/a.bin")
+    assert other.version().parameters["files"][0]["etag"].startswith('W/"')
+    other.add(f"{site}/a.bin")
+    assert Site.read == ["/a.bin"] * 4
+
+
+def test_a_file_that_changes_while_it_is_read_makes_nothing(
+    store: StoreView, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Site.files["/a.bin"] = b"a" * 10
+    reading = remote_sources.Remote.chunks
+
+    def chunks(remote: Any, place: str | None = None) -> Iterator[bytes]:
+        yield from reading(remote, place)
+        Site.files["/a.bin"] = b"A" * 10
+
+    monkeypatch.setattr(remote_sources.Remote, "chunks", chunks)
+    with pytest.raises(SourceError, match=r"a\.bin' changed while it was read"):
+        store.create_dataset("scans", f"{site}/a.bin")
+    assert store.datasets() == []
+
+
 def test_several_addresses_keep_their_names(store: StoreView, bucket: dict[str, bytes]) -> None:
     made = store.create_dataset("scans", ["memory://bucket/deep", "memory://bucket/one.bin"])
     assert [line.path for line in made.files()] == ["deep/two.bin", "one.bin"]
@@ -107,7 +160,7 @@ def test_several_addresses_keep_their_names(store: StoreView, bucket: dict[str, 
 def test_what_was_told_of_many_files_is_an_object(
     store: StoreView, bucket: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dataset_sources, "MOST_LISTED", 2)
+    monkeypatch.setattr(remote_sources, "MOST_LISTED", 2)
     said = store.create_dataset("scans", "memory://bucket").version().parameters
     assert "files" not in said
     assert b'{"path":"deep/two.bin","size":600000}' in read_object(store._store, said["listing"])

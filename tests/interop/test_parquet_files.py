@@ -12,11 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whence.interop import parquet_files as module
-from whence.interop.answers import Answer
 from whence.interop.parquet_files import stored_schema, write_parquet
-from whence.records.source import Connection
 
-CONNECTION = Connection(scheme="duckdb", software="a test")
 ROWS = pa.table({"id": range(100), "name": [f"n{number % 7}" if number % 5 else None for number in range(100)]})
 
 
@@ -25,7 +22,7 @@ def frozen(table: pa.Table, cuts: list[int]) -> bytes:
     parts = [table.slice(start, end - start) for start, end in itertools.pairwise(edges)]
     batches = (batch for part in parts for batch in part.combine_chunks().to_batches())
     out = io.BytesIO()
-    assert write_parquet(out, Answer(CONNECTION, table.schema, batches), stored_schema(table.schema)) == table.num_rows
+    assert write_parquet(out, batches, stored_schema(table.schema)) == table.num_rows
     return out.getvalue()
 
 

@@ -24,7 +24,7 @@ from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.origins import origins_of
 from ..store.speaker import Speaker
-from .dataset_sources import Source, gather_source
+from .dataset_sources import gather_source
 from .dataset_tables import describer
 from .dataset_view import (
     DifferenceShown,
@@ -35,6 +35,7 @@ from .dataset_view import (
     version_line,
     version_lines,
 )
+from .source import Source
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 VersionLike = str | Sequence[int] | Version
@@ -123,7 +124,10 @@ class RecordedDataset:
         are frozen to a Parquet file, which `below` names. Raises SourceError, StoreError, UsageError, LibraryError."""
         source = source_of(paths, below, reference, sql, url, parameters)
         with adding(self._store):
-            taking = gather_source(self._store, self._cwd, self.name, source, self._secrets(), self._speaker)
+            history = self._history
+            taking = gather_source(
+                self._store, self._cwd, history.name, source, self._secrets(), self._speaker, history
+            )
             said = replace(self._said(because, description), parameters=taking.parameters)
             return self._change("add", addition(taking.entries), said, taking.entries)
 

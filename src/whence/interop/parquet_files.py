@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from ..store.adding import SourceError
 from ..system.libraries import library
-from .answers import Answer
 
 GROUP = 1 << 16
 """Rows of a row group: so many are in memory, twice."""
@@ -49,22 +48,22 @@ def _refuse_unwritable(arrow: Any, field: Any) -> None:
         ) from error
 
 
-def write_parquet(out: BinaryIO, answer: Answer, schema: Any) -> int:
-    """Write all rows; how many. Raises SourceError."""
+def write_parquet(out: BinaryIO, batches: Iterable[Any], schema: Any) -> int:
+    """Write all rows, in row groups of `GROUP`; how many. Raises SourceError."""
     parquet = library("pyarrow.parquet", extra="tables", what="Parquet")
     rows = 0
     with parquet.ParquetWriter(out, schema, compression="zstd", version="2.6") as writer:
-        for group in _groups(answer, schema):
+        for group in _groups(batches, schema):
             writer.write_table(group, row_group_size=GROUP)
             rows += group.num_rows
     return rows
 
 
-def _groups(answer: Answer, schema: Any) -> Iterator[Any]:
+def _groups(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
     arrow = library("pyarrow", extra="tables", what="Parquet")
     waiting: list[Any] = []
     count = 0
-    for batch in answer.batches:
+    for batch in batches:
         waiting.append(arrow.Table.from_batches([batch]).replace_schema_metadata(None).cast(schema))
         count += batch.num_rows
         while count >= GROUP:

@@ -43,6 +43,43 @@ class Query(Struct, frozen=True, kw_only=True, tag_field="source", tag="query"):
     """What wrote the file: with the same version the same rows are the same bytes."""
 
 
+class TableSnapshot(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A snapshot of a table that keeps its snapshots, as its library tells of it; nothing that opens it."""
+
+    format: str
+    """`delta` or `iceberg`."""
+    location: str
+    """Where the table lies: an absolute path, or an address."""
+    catalog: str | None = None
+    """The catalog that it was found in."""
+    name: str | None = None
+    """What it is called there, or calls itself."""
+    table: str
+    """The identifier that the table has given itself."""
+    id: str
+    """Of the snapshot, in digits: the version in Delta Lake, the snapshot's identifier in Iceberg."""
+    committed: str | None = None
+    """When it was made, where the table says it."""
+    floating: bool = False
+    """No snapshot was named: it is the one that was the current one."""
+    software: str
+    """What read it, with its version."""
+
+
+class FrozenTable(Struct, frozen=True, kw_only=True, tag_field="source", tag="table"):
+    """The rows of a snapshot of a table, frozen to a Parquet file."""
+
+    snapshot: TableSnapshot
+    path: str
+    """The file, in the dataset."""
+    rows: int
+    columns: list[Column]
+    at: str
+    """When it was read."""
+    writer: str
+    """What wrote the file: with the same version the same rows are the same bytes."""
+
+
 class Place(Struct, frozen=True, kw_only=True):
     """Where a file or folder lay that was added."""
 
@@ -59,7 +96,10 @@ class RemoteFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In the dataset."""
     size: int
     etag: str | None = None
+    """Without quotes; a weak one with `W/` and its quotes."""
     version: str | None = None
+    unread: bool = False
+    """Its bytes were not read at this step: its version or strong entity tag is that of an earlier one."""
 
 
 class Files(Struct, frozen=True, kw_only=True, tag_field="source", tag="files", omit_defaults=True):

@@ -62,8 +62,10 @@ _NAMES = ("s3", "sftp", "ssh", "hdfs", "abfs", "abfss", "gs", "smb")
 
 
 def without_password(url: str) -> str:
-    """An address of files as it may be kept: the way to read them again, and nothing that lets one in."""
-    scheme, _, rest = url.partition("://")
+    """An address of files as it may be kept: the way to read them again, and nothing that lets one in. A path stays."""
+    scheme, colon, rest = url.partition("://")
+    if not colon:
+        return url
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
     name, _, password = user.partition(":")

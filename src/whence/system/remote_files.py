@@ -57,8 +57,9 @@ class Remote:
             self._files, self._root = fsspec.url_to_fs(url)
 
     def files(self) -> list[RemoteFile]:
-        """Every file, by path; of a folder that holds none, none."""
+        """Every file, by path; of a folder that holds none, none. The other side is asked each time."""
         with self._reading():
+            self._files.invalidate_cache()
             info = self._files.info(self._root)
             if info["type"] == "file":
                 return [_seen("", self._root, info)]
@@ -91,7 +92,8 @@ def _seen(path: str, place: str, info: dict[str, Any]) -> RemoteFile:
 
 def _first(info: dict[str, Any], *names: str) -> str | None:
     found = next((info[name] for name in names if info.get(name) not in (None, "null")), None)
-    return None if found is None else str(found).strip('"')
+    text = None if found is None else str(found)
+    return text if text is None or text.startswith("W/") else text.strip('"')
 
 
 def _loaded_faults() -> list[type[Exception]]:

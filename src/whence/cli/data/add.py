@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     place = Place()
     history = find_dataset(place.store, options.dataset)
     with adding(place.store):
-        taking = gathered(place, history.name, options)
+        taking = gathered(place, history.name, options, history)
         entries, author = taking.entries, speaker(place.setting)
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
         taken = change(place.store, history.id, "add", addition(entries), reasons, author, added=entries)

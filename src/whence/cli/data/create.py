@@ -15,12 +15,14 @@ from .words import add_reasons, said, tell
 def parser() -> CommandParser:
     parser = CommandParser(
         "data create",
-        "Make a dataset of files and folders, or of the rows of a query. Their bytes are copied into the store; the"
-        " first version, 0.1.0, is a release. Of one folder the content is taken, several paths keep their names.",
+        "Make a dataset of files and folders, of the rows of a query, or of a snapshot of a table. Their bytes are"
+        " copied into the store; the first version, 0.1.0, is a release. Of one folder the content is taken, several"
+        " paths keep their names.",
         examples=(
             "whence data create cifar data/cifar --description 'the ten classes'",
             "whence data create labels labels.csv classes.txt",
             "whence data create scans /mnt/scans --reference",
+            "whence data create events 'delta:///lake/events?version=12'",
             "whence data create visits --sql 'SELECT * FROM visits' --from postgresql://clinic/records",
         ),
     )

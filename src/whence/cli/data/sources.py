@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...actions.dataset_sources import Gathered, Source, gather_source
+from ...actions.dataset_sources import gather_source
+from ...actions.source import Gathered, Source
 from ...rules.addresses import read_parameters
+from ...rules.history import History
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
@@ -14,10 +16,13 @@ from ..speaking import speaker
 def add_sources(parser: CommandParser) -> None:
     """The options that say what is taken."""
     parser.add_argument(
-        "paths", nargs="*", metavar="PATH", help="a file or folder, or the address of one: s3://…, https://…"
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a file or folder; the address of one (s3://…, https://…), or of a table (delta://…, iceberg://…)",
     )
     parser.add_argument(
-        "--as", dest="below", metavar="FOLDER", help="where it goes in the dataset; of a query: the file, NAME.parquet"
+        "--as", dest="below", metavar="FOLDER", help="where it goes in the dataset; of rows: the file, NAME.parquet"
     )
     parser.add_argument(
         "--reference", action="store_true", help="note the digests only; the bytes stay where they are, and only there"
@@ -40,8 +45,11 @@ def add_sources(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
-def gathered(place: Place, name: str, options: Any) -> Gathered:
-    """What is taken, in the store. Raises UsageError, SourceError, StoreError, LibraryError."""
+def gathered(place: Place, name: str, options: Any, history: History | None = None) -> Gathered:
+    """What is taken, in the store; `history` is what the dataset had before.
+
+    Raises UsageError, SourceError, StoreError, LibraryError.
+    """
     source = Source(
         paths=options.paths,
         below=options.below,
@@ -51,4 +59,4 @@ def gathered(place: Place, name: str, options: Any) -> Gathered:
         parameters=read_parameters(options.parameter),
     )
     secrets = secrets_of(place.setting, place.policy)
-    return gather_source(place.store, place.setting.cwd, name, source, secrets, speaker(place.setting))
+    return gather_source(place.store, place.setting.cwd, name, source, secrets, speaker(place.setting), history)
