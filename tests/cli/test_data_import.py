@@ -17,6 +17,9 @@ import stored
 from bags import FORMS, contents, data, make_odd
 from workplace import Workplace
 
+from whence.store import objects
+from whence.store.layout import Store, open_store
+
 
 @pytest.fixture
 def there(tmp_path: Path) -> Workplace:
@@ -35,6 +38,10 @@ def cifar(workplace: Workplace) -> Workplace:
     data(workplace, "release", "minor", "cifar")
     data(workplace, "export", "cifar@0.2.0", "bag")
     return workplace
+
+
+def opened(place: Workplace) -> Store:
+    return open_store(place.store)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -90,6 +97,30 @@ def test_parts_of_a_version_are_parts_of_it_elsewhere(cifar: Workplace, there: W
     there.write("more.txt", "more")
     assert len(data(there, "add", "study", "more.txt")["parts"]) == 1
     assert there.whence("verify").ok().code == 0
+
+
+def test_what_a_step_names_beside_its_files_is_carried_and_never_expires(cifar: Workplace, there: Workplace) -> None:
+    for number in range(21):
+        cifar.write(f"far/{number}.txt", f"file {number}\n")
+    far = data(cifar, "create", "far", f"file://{cifar.path}/far")
+    listing = far["parameters"]["listing"]
+    told = objects.read_object(opened(cifar), listing)
+    cifar.write("copy/listing.json", told)
+    data(cifar, "create", "copy", "copy")
+    data(cifar, "expire", "copy@0.1.0", "--because", "it has the bytes of a list that a step names")
+    assert objects.read_object(opened(cifar), listing) == told
+    data(cifar, "subset", "far@0.1.0", "few", "--paths", cifar.write("few.txt", "1.txt\n2.txt\n"))
+    data(cifar, "export", "far", "far.tar")
+    data(cifar, "export", "few", "few.zip")
+    for bag in ("far.tar", "few.zip"):
+        data(there, "import", cifar.path / bag)
+    assert objects.read_object(opened(there), listing) == told
+    assert there.whence("data", "derive", "few", "--check").ok()
+    assert there.whence("verify").ok().err == ""
+    root = bags.unpacked(cifar.path / "far.tar", cifar.path / "unpacked")
+    (root / "whence/objects/stray").write_text("named by no step")
+    refused = there.whence("data", "import", bags.sealed(root))
+    assert (refused.code, "no step names the object sha256:" in refused.err) == (1, True)
 
 
 def test_who_imported_and_from_what_stays(cifar: Workplace, there: Workplace) -> None:

@@ -13,6 +13,7 @@ from ..records.bag import BagVersion
 from ..records.data import ManifestEntry
 from ..records.encoding import encode, parse_timestamp
 from ..rules import bags
+from ..rules.named_objects import parameter_objects
 from ..store.bag_writing import BagWriter, begin_bag
 from ..store.dataset_references import Found
 from ..store.datasets import read_chain
@@ -123,6 +124,10 @@ class _Bag:
         tables = self._found.made.stated.step.tables
         if tables is not None and has(self._store, tables):
             yield bags.TABLES, read_object(self._store, tables)
+        named = {digest: None for stated, _ in self._chain for digest in parameter_objects(stated.step)}
+        for digest in named:
+            if has(self._store, digest):
+                yield f"{bags.OBJECTS}{digest.removeprefix('sha256:')}", read_object(self._store, digest)
         for stated, data in self._chain:
             yield f"{bags.STEPS}{stated.act}.json", data
 

@@ -15,6 +15,7 @@ from ..errors import StoreError, UsageError, WhenceError
 from ..records.act import Act
 from ..records.dataset import Expired
 from ..rules.history import History, Made
+from ..rules.named_objects import named_objects
 from ..rules.retention import retention_end
 from ..store.bulk import unwritable
 from ..store.dataset_acts import say_of_dataset
@@ -157,7 +158,7 @@ def _plan(store: Store, versions: Sequence[Found]) -> _Found:
     sharing, needed = _needed_by_versions(store, here, targets)
     holding = list(needs_of_runs(store, here))
     needed |= set[str]().union(*(needs.objects for needs in holding))
-    needed |= _manifests(store)
+    needed |= _named(store)
     going = frozenset(here.keys() - needed)
     plan = ExpiryPlan(
         versions=[_target(store, one, sizes[one.made.manifest], going) for one in versions],
@@ -179,10 +180,11 @@ def _plan(store: Store, versions: Sequence[Found]) -> _Found:
     return _Found(plan=plan, going=going)
 
 
-def _manifests(store: Store) -> set[str]:
-    """These are never removed, whatever file has their bytes."""
+def _named(store: Store) -> set[str]:
+    """What steps name: manifests, lists, what is known of tables. It is never removed, whatever file has its bytes."""
     steps = [made.stated.step for _, made in all_versions(store)]
-    return {step.manifest for step in steps} | {part.manifest for step in steps for part in step.parts}
+    manifests = {step.manifest for step in steps} | {part.manifest for step in steps for part in step.parts}
+    return manifests | {digest for step in steps for digest in named_objects(step)}
 
 
 def _contents(versions: Sequence[Found]) -> list[Made]:

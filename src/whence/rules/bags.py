@@ -24,6 +24,7 @@ LINKS = TAGS + "links.json"
 STEPS = TAGS + "steps/"
 PARTS = TAGS + "parts/"
 TABLES = TAGS + "tables.json"
+OBJECTS = TAGS + "objects/"
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 

@@ -16,6 +16,7 @@ from ..rules import bags
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, Stated, fold_history
 from ..rules.manifests import encode_manifest, manifest_faults
+from ..rules.named_objects import parameter_objects
 from ..rules.versions import read_version
 from .acts import SUFFIX
 from .bag_check import SoundBag
@@ -34,8 +35,8 @@ class ArchivedVersion(msgspec.Struct, frozen=True, kw_only=True):
     steps: Sequence[tuple[Stated, bytes]]
     """All that the version comes of, the oldest first, and its own, each with the bytes of its act."""
     manifests: Mapping[str, bytes]
-    """Digest -> bytes: those of the versions of other datasets that are parts of it, what is known of its tables, and
-    its own."""
+    """Digest -> bytes: those of the versions of other datasets that are parts of it, its own, and what else its steps
+    name: lists, and what is known of its tables."""
     links: Mapping[str, bytes]
     """Digest -> text of each link."""
 
@@ -71,7 +72,8 @@ def _read(bag: SoundBag) -> ArchivedVersion:
     steps = _steps(bag, said)
     history = _history(bag, said, [stated for stated, _ in steps])
     made = history.get(read_version(said.version))
-    manifests = {**_parts(bag, made), **_tables(bag, made), said.manifest: manifest}
+    named = _named(bag, [stated for stated, _ in steps])
+    manifests = {**_parts(bag, made), **_tables(bag, made), **named, said.manifest: manifest}
     return ArchivedVersion(history=history, made=made, steps=steps, manifests=manifests, links=links)
 
 
@@ -94,6 +96,15 @@ def _tables(bag: SoundBag, made: Made) -> dict[str, bytes]:
     if digest_of(data) != made.stated.step.tables:
         raise _wrong(bag, f"{bags.TABLES}: found {digest_of(data)}, expected {made.stated.step.tables}")
     return {digest_of(data): data}
+
+
+def _named(bag: SoundBag, steps: Sequence[Stated]) -> dict[str, bytes]:
+    """Objects that the parameters of steps name, where they came with it."""
+    found = {digest_of(data): data for path, data in bag.tags.items() if path.startswith(bags.OBJECTS)}
+    stray = found.keys() - {digest for stated in steps for digest in parameter_objects(stated.step)}
+    if stray:
+        raise _wrong(bag, f"no step names the object {min(stray)}")
+    return found
 
 
 def _check_contents(bag: SoundBag, manifest: bytes, links: Mapping[str, bytes]) -> None:

@@ -10,6 +10,7 @@ from ..errors import FormatError, UnresolvedError
 from ..ids import day_of
 from ..records.act import Act
 from ..rules.history import History, Made, Stated, fold_history
+from ..rules.named_objects import named_objects
 from ..system.files import read_regular
 from .acts import SUFFIX
 from .bulk import Bulk
@@ -19,6 +20,7 @@ from .datasets import KIND, dataset_ids, dataset_names, empty_claims, names_fold
 from .layout import Store
 from .manifests import read_manifest
 from .object_check import check_objects
+from .objects import has
 from .tombstones import IMPORT, tombstone_of
 from .version_bytes import missing_entries
 
@@ -152,12 +154,15 @@ def _check_version(check: Check, known: Bulk, history: History, made: Made) -> s
     except FormatError as error:
         check.add(f"manifest of {name}", error.message)
         return {made.manifest}
+    named = named_objects(made.stated.step)
+    if not all(has(check.store, digest) for digest in named):
+        check.notes.append(f"{name}: what its step names beside its files is not all in the store")
     absent = [entry.path for entry in missing_entries(check.store, manifest, known)]
     if absent:
         tombstone = tombstone_of(check.store, history.id, str(made.version), made.manifest)
         why = tombstone or "added by reference, or removed"
         check.notes.append(f"{name}: {_some(absent)} not in the store: {why}")
-    return {made.manifest, *(entry.digest for entry in manifest if entry.digest is not None)}
+    return {made.manifest, *named, *(entry.digest for entry in manifest if entry.digest is not None)}
 
 
 def _some(paths: list[str]) -> str:
