@@ -84,10 +84,19 @@ def test_nothing_is_overwritten_and_nothing_stays_of_what_fails(form: str, cifar
     assert sorted(os.listdir(cifar.path)) == before
 
 
-def test_a_version_whose_bytes_are_elsewhere_is_named_and_not_exported(cifar: Workplace) -> None:
-    cifar.write("ref/a.csv", "a")
-    data(cifar, "create", "far", "ref", "--reference")
-    refused = cifar.whence("data", "export", "far", "far.tar")
-    assert (refused.code, "far@0.1.0: 1 of 1 files (1 bytes) are missing" in refused.err) == (3, True)
-    assert "'a.csv'" in refused.err
-    assert not (cifar.path / "far.tar").exists()
+@pytest.mark.parametrize("form", ["far", "far.tar"])
+def test_bytes_that_are_only_referred_to_come_from_where_they_lie(
+    form: str, workplace: Workplace, tmp_path: Path
+) -> None:
+    make_odd(workplace.path / "ref")
+    data(workplace, "create", "far", "ref", "--reference")
+    done = data(workplace, "export", "far", form)
+    assert (done["files"], done["fetched"], done["listed"]) == (9, 9, 0)
+    bag = workplace.path / form
+    root = bag if bag.is_dir() else bags.unpacked(bag, tmp_path / "there")
+    assert len(bags.check_bag(root)) == 9
+    assert os.access(root / "data/plain.csv", os.X_OK)
+    (workplace.path / "ref/plain.csv").write_text("other")
+    refused = workplace.whence("data", "export", "far", "again.tar")
+    assert (refused.code, "ref/plain.csv: holds other bytes now" in refused.err) == (3, True)
+    assert not [path for path in os.listdir(workplace.path) if "again" in path or path.startswith(".tmp")]

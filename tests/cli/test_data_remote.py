@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import fsspec
 import pytest
 import stored
+import webserver
+from webserver import Site
 from workplace import Workplace
 
 import whence
@@ -22,43 +22,11 @@ from whence.store.objects import read_object
 from whence.store.origins import OriginError
 
 
-class Site(BaseHTTPRequestHandler):
-    """Files of a dict, each with an ETag."""
-
-    files: ClassVar[dict[str, bytes]] = {}
-    read: ClassVar[list[str]] = []
-    """What was asked for, and not only about."""
-    weak: ClassVar[str] = ""
-    """What stands before each ETag."""
-
-    def do_GET(self) -> None:
-        body = self.files.get(self.path.partition("?")[0])
-        if self.command == "GET":
-            self.read.append(self.path)
-        self.send_response(404 if body is None else 200)
-        self.send_header("Content-Length", str(len(body or b"")))
-        if body is not None:
-            self.send_header("ETag", f'{self.weak}"{digest_of(body)[7:15]}"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body or b"")
-
-    do_HEAD = do_GET
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def site() -> Iterator[str]:
     """The address of a server on this machine."""
-    Site.files.clear()
-    Site.read.clear()
-    Site.weak = ""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with webserver.serving() as address:
+        yield address
 
 
 @pytest.fixture

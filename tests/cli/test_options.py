@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import webserver
 from workplace import Workplace, wait_until
 
 from whence.cli.main import every_command
@@ -614,6 +615,18 @@ def _(place: Workplace) -> None:
     ).ok()
     shown = _version(place, "show", "theirs")
     assert (shown["why"], shown["description"]) == ("it is there", "letters")
+
+
+@shows("data export --fetch", "data import --reference")
+def _(place: Workplace) -> None:
+    with webserver.serving() as site:
+        webserver.Site.files["/a.bin"] = b"elsewhere"
+        place.whence("data", "create", "far", f"{site}/a.bin", "--reference").ok()
+        place.whence("data", "export", "far", "bag", "--fetch", "1").ok()
+        (place.path / ".whence").rename(place.path / "first")
+        webserver.Site.read.clear()
+        place.whence("data", "import", "bag", "--reference").ok()
+        assert webserver.Site.read == [] and not (place.path / "bag/data/a.bin").exists()
 
 
 @shows("data expire --because", "data expire --plan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from ..records.bag import BagVersion
 from ..records.data import ManifestEntry
 from ..records.encoding import encode, parse_timestamp
 from ..rules import bags
+from ..rules.fetch_lists import FETCH, Wanted, fetch_text, uri_of
 from ..rules.named_objects import parameter_objects
 from ..store.bag_writing import BagWriter, begin_bag
 from ..store.dataset_references import Found
@@ -21,7 +22,11 @@ from ..store.explaining import explained
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has, read_object
-from ..store.version_bytes import refuse_missing
+from ..store.origins import OriginError, origins_of
+from ..store.version_bytes import missing_entries, refuse_missing
+from ..system.files import temporary_name
+from ..system.libraries import LibraryError
+from ..system.remote_files import Remote, RemoteError
 from ..version import VERSION
 
 
@@ -38,22 +43,36 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     renamed: int
     """Files that have another name in the bag, since programs that read bags do not agree on theirs."""
+    listed: int
+    """Files that are not in the bag, which says by `fetch.txt` where they lie."""
+    fetched: int
+    """Files that the store does not hold, and that came from where they lie."""
 
 
 def export_version(
-    store: Store, found: Found, target: Path, day: str, between: Callable[[], None] = lambda: None
+    store: Store,
+    found: Found,
+    target: Path,
+    day: str,
+    between: Callable[[], None] = lambda: None,
+    *,
+    fetch: int | None = None,
 ) -> Exported:
     """Write a version as a bag; `day` is today's date. Nothing is overwritten, and nothing stays of what fails.
 
-    Raises UnresolvedError for bytes that are not here, FormatError for damaged ones, BagExistsError, UsageError, and
+    Bytes that are only referred to come from where they lie; with `fetch`, files of so many bytes and more that lie on
+    other machines are only named, in `fetch.txt`. Raises OriginError for what is not there any more or has changed,
+    UnresolvedError for bytes that are nowhere, FormatError for damaged ones, BagExistsError, UsageError, and
     StoreError for what cannot be written.
     """
     with explained(store, found):
-        return _export(store, found, target, day, between)
+        return _export(store, found, target, day, between, fetch)
 
 
-def _export(store: Store, found: Found, target: Path, day: str, between: Callable[[], None]) -> Exported:
-    bag = _Bag(store, found, day)
+def _export(
+    store: Store, found: Found, target: Path, day: str, between: Callable[[], None], fetch: int | None
+) -> Exported:
+    bag = _Bag(store, found, target, day, fetch)
     try:
         writer = begin_bag(store, target, f"{found.history.name}-{found.made.version}", bag.seconds)
         try:
@@ -73,18 +92,26 @@ def _export(store: Store, found: Found, target: Path, day: str, between: Callabl
         files=len(bag.payload),
         size=sum(bag.payload.values()),
         renamed=bag.renamed,
+        listed=len(bag.listed),
+        fetched=bag.fetched,
     )
 
 
 class _Bag:
     """What a bag of a version holds."""
 
-    def __init__(self, store: Store, found: Found, day: str) -> None:
+    def __init__(self, store: Store, found: Found, target: Path, day: str, fetch: int | None) -> None:
         self._found = found
         self._store = store
+        self._target = target
         self._manifest = read_object(store, found.made.manifest)
         self._entries = read_manifest(store, found.made.manifest)
-        refuse_missing(store, found, self._entries)
+        self._origins = origins_of(store, found)
+        absent = missing_entries(store, self._entries)
+        refuse_missing(store, found, [entry for entry in absent if not self._origins.know(entry)])
+        self._absent = {entry.path for entry in absent}
+        self.listed = {entry.path: address for entry, address in self._addresses(absent, fetch)}
+        self.fetched = sum(entry.kind == "file" for entry in absent) - len(self.listed)
         self._names = bags.payload_names(self._entries)
         self._chain = read_chain(store, found.history.id, found.made.stated.digest)
         self._day = day
@@ -101,7 +128,46 @@ class _Bag:
         writer.folder(bags.PAYLOAD.rstrip("/"))
         for entry in self._files():
             between()
-            writer.content(bags.PAYLOAD + self._names[entry.path], entry.digest or "", entry.size, entry.mode)
+            path = bags.PAYLOAD + self._names[entry.path]
+            if entry.path not in self._absent:
+                writer.content(path, entry.digest or "", entry.size, entry.mode)
+            elif entry.path not in self.listed:
+                self._fetch(writer, path, entry)
+
+    def _fetch(self, writer: BagWriter, path: str, entry: ManifestEntry) -> None:
+        """Have a file from where it lies, verified. Raises OriginError."""
+        temporary = Path(temporary_name(self._target.parent))
+        try:
+            with temporary.open("x+b") as out:
+                self._origins.copy(entry, out.fileno())
+            writer.file(path, temporary, entry.size, entry.mode)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _addresses(self, absent: Sequence[ManifestEntry], least: int | None) -> Iterator[tuple[ManifestEntry, str]]:
+        """Files that are only named: each is there, with the size that it should have. Raises OriginError."""
+        for entry in absent:
+            if least is not None and entry.kind == "file" and entry.size >= least:
+                addresses = self._origins.addresses(entry)
+                if addresses:
+                    yield entry, self._there(entry, addresses)
+
+    def _there(self, entry: ManifestEntry, addresses: Sequence[str]) -> str:
+        because: list[str] = []
+        for address in addresses:
+            try:
+                sizes = [file.size for file in Remote(address, address).files() if not file.path]
+            except (RemoteError, LibraryError) as error:
+                because.append(error.message)
+                continue
+            if sizes and sizes[0] in (None, entry.size):
+                return address
+            because.append(f"{address}: found {f'{sizes[0]} bytes' if sizes else 'a folder'}")
+        raise OriginError(
+            f"{self._found}: {entry.path!r} should be fetched from elsewhere: {'; '.join(because)}; expected"
+            f" {entry.size} bytes",
+            hint="an archive would name an address that does not have it",
+        )
 
     def _files(self) -> Iterator[ManifestEntry]:
         return (entry for entry in self._entries if entry.kind == "file")
@@ -109,15 +175,24 @@ class _Bag:
     def _tags(self) -> Iterator[tuple[str, bytes]]:
         yield bags.DECLARATION, bags.DECLARED
         yield bags.INFO, bags.info_text(self._fields())
+        if self.listed:
+            sizes = {entry.path: entry.size for entry in self._files()}
+            yield (
+                FETCH,
+                fetch_text(
+                    Wanted(uri_of(address), sizes[path], bags.PAYLOAD + self._names[path])
+                    for path, address in self.listed.items()
+                ),
+            )
         yield (
             bags.PAYLOAD_MANIFEST,
             bags.manifest_text((bags.PAYLOAD + self._names[entry.path], entry.digest or "") for entry in self._files()),
         )
         yield bags.VERSION, encode(self._version()) + b"\n"
         yield bags.MANIFEST, self._manifest
-        links = {entry.digest: None for entry in self._entries if entry.kind == "link" and entry.digest}
+        links = {entry.digest: entry for entry in self._entries if entry.kind == "link"}
         if links:
-            texts = [read_object(self._store, link).decode("utf-8", "surrogateescape") for link in links]
+            texts = [self._link_text(link).decode("utf-8", "surrogateescape") for link in links.values()]
             yield bags.LINKS, encode(texts) + b"\n"
         for part in {part.manifest: None for part in self._found.made.stated.step.parts}:
             yield f"{bags.PARTS}{part.removeprefix('sha256:')}.json", read_object(self._store, part)
@@ -130,6 +205,11 @@ class _Bag:
                 yield f"{bags.OBJECTS}{digest.removeprefix('sha256:')}", read_object(self._store, digest)
         for stated, data in self._chain:
             yield f"{bags.STEPS}{stated.act}.json", data
+
+    def _link_text(self, link: ManifestEntry) -> bytes:
+        if link.path in self._absent:
+            return self._origins.link_text(link)
+        return read_object(self._store, link.digest or "")
 
     def _version(self) -> BagVersion:
         return BagVersion(

@@ -283,10 +283,17 @@ _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": MIB, "gib": 1 << 30, "kb": 1000,
 
 
 def _bytes(_: Key, value: Any) -> int:
-    text = str(value).strip().lower()
+    if isinstance(value, bool):
+        raise ValueError("a size such as 1048576, 10 MiB or 1 GiB")
+    return read_size(str(value))
+
+
+def read_size(text: str) -> int:
+    """Bytes, of a number with or without a unit. Raises ValueError that says what is expected."""
+    text = text.strip().lower()
     digits = text.rstrip("kmgib ")
     unit = text[len(digits) :].strip()
-    if isinstance(value, bool) or not digits.isascii() or not digits.isdigit() or unit not in _UNITS:
+    if not digits.isascii() or not digits.isdigit() or unit not in _UNITS:
         raise ValueError("a size such as 1048576, 10 MiB or 1 GiB")
     return int(digits) * _UNITS[unit]
 

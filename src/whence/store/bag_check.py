@@ -10,6 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from ..rules import bags
+from ..rules.fetch_lists import FETCH, SCHEMES, Wanted, is_fetchable, read_fetch_text
 from .bag_reading import Bag, BagError, reading
 
 MOST_TAG = 1 << 30
@@ -29,12 +30,28 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     mode: int
 
 
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the payload that is not in the bag, and where it lies instead."""
+
+    uri: str
+    size: int | None
+    digests: Mapping[str, str]
+    """Algorithm -> hexadecimal digest, of each manifest."""
+
+    @property
+    def digest(self) -> str | None:
+        """As objects are named, where the bag says it."""
+        return f"sha256:{self.digests['sha256']}" if "sha256" in self.digests else None
+
+
 class SoundBag(msgspec.Struct, frozen=True, kw_only=True):
     """A bag that holds what its manifests say."""
 
     bag: Bag
     payload: Mapping[str, Measured]
     """By path below `data/`."""
+    absent: Mapping[str, Absent]
+    """What has to be fetched, likewise."""
     tags: Mapping[str, bytes]
     """Tag files that say what the bag is: those of the standard, and ours."""
     info: Mapping[str, list[str]]
@@ -65,6 +82,10 @@ class _Checking:
         self._digests: dict[str, dict[str, str]] = {}
         """Path -> algorithm -> hexadecimal digest."""
         self._tags: dict[str, bytes] = {}
+        self._wanted: dict[str, Wanted] = {}
+        """What `fetch.txt` names and is not there, by path."""
+        self._expected: dict[str, dict[str, str]] = {}
+        """Path of these -> algorithm -> hexadecimal digest."""
 
     def measure(self, between: Callable[[], None]) -> None:
         for path, stream in self._bag.streams():
@@ -97,7 +118,7 @@ class _Checking:
         if not payload:
             yield f"has no manifest of its payload; known are manifest-ALGORITHM.txt of {', '.join(_ALGORITHMS)}"
             return
-        yield from self._fetch_faults()
+        yield from self._fetch_faults({path: listed[path] for path in payload})
         for path in manifests:
             yield from self._manifest_faults(path, manifests[path][2], listed[path], payload=path in payload)
         named = {self._meant(path) for manifest in payload for path in listed[manifest]}
@@ -124,6 +145,8 @@ class _Checking:
                 yield f"{where}: {path!r} {fault}"
             elif payload != path.startswith(bags.PAYLOAD):
                 yield f"{where}: {path!r} is {'not ' if payload else ''}in {bags.PAYLOAD}"
+            elif payload and path in self._wanted:
+                self._expected.setdefault(path, {})[algorithm] = expected
             elif path not in self._digests:
                 yield f"{path!r} is not there, which {where} names"
             elif self._digests[path][algorithm] != expected:
@@ -139,16 +162,32 @@ class _Checking:
             if path.startswith(below) and path not in named:
                 yield f"{path!r} is in no {what}"
 
-    def _fetch_faults(self) -> Iterator[str]:
-        lines = self._tags.get("fetch.txt", b"").decode("utf-8", "replace").splitlines()
-        wanted = [line.split(None, 2)[-1] for line in lines if line.strip()]
-        absent = [path for path in wanted if self._meant(path) not in self._digests]
-        if absent:
-            yield f"{len(absent)} files have to be fetched first, for instance {absent[0]!r}: see its fetch.txt"
+    def _fetch_faults(self, payload: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+        """What is wrong with `fetch.txt`; of what is right, what is not there is wanted."""
+        named = {where: set(map(self._meant, listed)) for where, listed in payload.items()}
+        for wanted in read_fetch_text(self._tags.get(FETCH, b""), FETCH):
+            path = self._meant(wanted.path)
+            unlisted = [where for where, paths in named.items() if path not in paths]
+            if (fault := bags.path_fault(path)) is not None:
+                yield f"{FETCH}: {path!r} {fault}"
+            elif not path.startswith(bags.PAYLOAD):
+                yield f"{FETCH}: {path!r} is not in {bags.PAYLOAD}"
+            elif path in self._wanted:
+                yield f"{FETCH}: found {path!r} a second time"
+            elif unlisted:
+                yield f"{FETCH}: {path!r} is not in {unlisted[0]}"
+            elif path not in self._digests:
+                if not is_fetchable(wanted.uri):
+                    yield f"{FETCH}: {path!r} is at no address of another machine, expected one of {', '.join(SCHEMES)}"
+                self._wanted[path] = wanted
 
     def _oxum_faults(self) -> Iterator[str]:
         said = bags.read_fields(self._tags.get(bags.INFO, b""), bags.INFO).get("payload-oxum", [])
         sizes = {path: m.size for path, m in self._bag.members.items() if path.startswith(bags.PAYLOAD)}
+        wanted = {path: one.size for path, one in self._wanted.items() if one.size is not None}
+        if len(wanted) < len(self._wanted):
+            return  # How long they are is known when they are fetched.
+        sizes.update(wanted)
         if said and said[0] != bags.oxum(sizes):
             yield f"found a payload of {bags.oxum(sizes)} (bytes.files), expected the Payload-Oxum {said[0]}"
 
@@ -161,12 +200,16 @@ class _Checking:
             for path, digests in self._digests.items()
             if path.startswith(bags.PAYLOAD)
         }
+        absent = {
+            path[len(bags.PAYLOAD) :]: Absent(uri=one.uri, size=one.size, digests=self._expected[path])
+            for path, one in self._wanted.items()
+        }
         info = bags.read_fields(self._tags.get(bags.INFO, b""), bags.INFO)
-        return SoundBag(bag=self._bag, payload=payload, tags=self._tags, info=info)
+        return SoundBag(bag=self._bag, payload=payload, absent=absent, tags=self._tags, info=info)
 
 
 def _is_tag(path: str) -> bool:
     """Whether it is a tag file that says something to us."""
-    return path.startswith(bags.TAGS) or path in (bags.DECLARATION, bags.INFO, "fetch.txt") or bool(
+    return path.startswith(bags.TAGS) or path in (bags.DECLARATION, bags.INFO, FETCH) or bool(
         _MANIFEST.fullmatch(path)
     )  # fmt: skip

@@ -113,14 +113,15 @@ def _check_contents(bag: SoundBag, manifest: bytes, links: Mapping[str, bytes]) 
     faults = [f"{bags.MANIFEST}: {fault}" for fault in manifest_faults(entries)]
     if not faults and encode_manifest(entries) != manifest:
         faults.append(f"{bags.MANIFEST}: is not written as manifests are")
-    there = {(found.digest, found.size) for found in bag.payload.values()}
+    there = {(found.digest, found.size) for found in (*bag.payload.values(), *bag.absent.values())}
     texts = {(digest, len(text)) for digest, text in links.items()}
     for entry in entries:
-        held = {"file": there, "link": texts}.get(entry.kind)
-        if held is not None and (entry.digest, entry.size) not in held:
+        known = {"file": there, "link": texts}.get(entry.kind)
+        if known is not None and (entry.digest, entry.size) not in known:
             faults.append(f"{entry.path!r} ({entry.digest}, {entry.size} bytes) is not in it, which the version has")
     wanted = {entry.digest for entry in entries}
-    faults += [f"data/{path} is in no version" for path, found in bag.payload.items() if found.digest not in wanted]
+    held = {**bag.payload, **bag.absent}
+    faults += [f"data/{path} is in no version" for path, found in held.items() if found.digest not in wanted]
     if faults:
         more = f" and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         raise _wrong(bag, "; ".join(faults[:NAMED]) + more)

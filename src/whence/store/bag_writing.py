@@ -45,6 +45,10 @@ class BagWriter(Protocol):
         """An object of the store. Raises UnresolvedError, FormatError for one that is missing or damaged."""
         ...
 
+    def file(self, path: str, source: Path, size: int, mode: int) -> None:
+        """A file of the bag's own file system that is nobody else's: it may be moved."""
+        ...
+
     def finish(self) -> None:
         """Give the bag its name. Raises BagExistsError."""
         ...
@@ -99,6 +103,10 @@ class _FolderBag:
     def content(self, path: str, digest: str, size: int, mode: int) -> None:
         copy_object(self._store, digest, self._made(path), mode=mode)
 
+    def file(self, path: str, source: Path, size: int, mode: int) -> None:
+        source.chmod(mode)
+        source.rename(self._made(path))
+
     def _made(self, path: str) -> Path:
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +147,10 @@ class _FileBag(ABC):
             self._put(path, cast("BinaryIO", reading), size, mode)
             if reading.digest() != digest:
                 raise damaged(self._store, digest, reading.digest(), reading.size)
+
+    def file(self, path: str, source: Path, size: int, mode: int) -> None:
+        with source.open("rb") as stream:
+            self._put(path, stream, size, mode)
 
     def finish(self) -> None:
         self._end()

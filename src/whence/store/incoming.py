@@ -36,6 +36,16 @@ class Incoming:
         else:
             self._bulk.discard()
 
+    @property
+    def objects(self) -> int:
+        """How many the store did not hold."""
+        return self._bulk.objects if self._bulk is not None else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of these."""
+        return self._bulk.size if self._bulk is not None else 0
+
     def take(self, path: str, fill: Callable[[BinaryIO], object]) -> ManifestEntry:
         """A file of the dataset, which `fill` writes. Raises StoreError, and what it raises."""
         temporary = Path(temporary_name(self._store.objects)) if self._bulk is not None else None

@@ -15,7 +15,9 @@ from ..errors import FormatError, WhenceError
 from ..records.data import ManifestEntry
 from ..records.encoding import convert
 from ..records.source import Files
+from ..rules.fetch_lists import is_fetchable
 from ..rules.history import History, Stated
+from ..rules.secrets import MASK
 from ..system.files import copy_into, open_regular, write_all
 from ..system.libraries import LibraryError
 from ..system.remote_files import Remote, RemoteError, is_url
@@ -55,6 +57,11 @@ class Origins:
     def know(self, entry: ManifestEntry) -> bool:
         """Whether a step says where the file lay."""
         return any(self._places(entry))
+
+    def addresses(self, entry: ManifestEntry) -> list[str]:
+        """Where the file lies on other machines, the newest first; not where a part of the address is masked."""
+        places = [place.location for place in self._places(entry)]
+        return [place for place in places if is_fetchable(place) and MASK.search(place) is None]
 
     def link_text(self, entry: ManifestEntry) -> bytes:
         """What a link leads to. Raises OriginError."""
@@ -138,6 +145,13 @@ def _changed(place: Source, digest: str) -> str:
 def origins_of(store: Store, found: Found) -> Origins:
     """The places of a version and of its parts."""
     return Origins(str(found), list(_sources(store, found.history, found.made.stated, "")))
+
+
+def origins_told(history: History, stated: Stated) -> Origins:
+    """The places that the steps of a version name, without those of its parts."""
+    known = {made.stated.digest: made.stated for made in history.versions}
+    sources = [source for step in _lineage(known, stated) for source in _named(step)]
+    return Origins(f"{history.name}@{stated.step.version}", sources)
 
 
 def origins_named(store: Store, identifier: str | None, version: str | None) -> Origins | None:

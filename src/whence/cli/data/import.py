@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...actions.dataset_import import ImportedVersion, import_bag
+from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say
 from ..speaking import speaker
@@ -23,6 +24,11 @@ def parser() -> CommandParser:
         ),
     )
     parser.add_argument("file", metavar="FILE", help="the bag: a folder, a zip, or a tar, compressed or not")
+    parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="fetch nothing that the bag names by address; it is fetched, and verified, when it is used",
+    )
     parser.add_argument("--name", metavar="NAME", help="make a dataset of this name of a bag that is not of whence")
     add_reasons(parser)
     return parser
@@ -33,7 +39,15 @@ def main(words: Sequence[str]) -> int:
     place = Place(makes=True)
     reasons = said(place, options.because, options.description)
     path = place.setting.cwd / options.file
-    done = import_bag(place.store, path, reasons, speaker(place.setting), name=options.name)
+    done = import_bag(
+        place.store,
+        path,
+        reasons,
+        speaker(place.setting),
+        name=options.name,
+        mask=secrets_of(place.setting, place.policy).mask_text,
+        reference=options.reference,
+    )
     if options.json:
         json_document(done)
     else:
@@ -49,6 +63,10 @@ def _tell(done: ImportedVersion) -> None:
         steps = counted(done.steps, "step", "steps")
         objects = counted(done.objects, "object", "objects")
         say(f"{version}: {amount(done.files, done.size)}; {steps} and {objects} were not here before")
+    if done.fetched:
+        say(f"{counted(done.fetched, 'file', 'files')} came from the addresses that the bag names")
+    for one in done.referred:
+        say(f"{one.path}: is only referred to, at {one.address}: {one.because}")
     for other in done.same_name:
         say(f"another dataset, {other}, is called {done.name}, too: where both have a version, say {done.id}@VERSION")
     if done.heads > 1:
