@@ -126,6 +126,15 @@ def test_a_bag_of_somebody_else_is_fetched_too_or_referred_to(there: Workplace, 
     assert (other.path / "got/far.bin").read_bytes() == LARGE
 
 
+@pytest.mark.scenario("S23")
+def test_an_address_that_has_a_secret_in_it_is_in_no_list(workplace: Workplace, site: str) -> None:
+    signed = f"{site}/small.txt?X-Amz-Signature={'0a1b' * 16}"
+    data(workplace, "create", "signed", signed, "--reference")
+    done = data(workplace, "export", "signed", "bag", "--fetch", "0")
+    assert (done["listed"], done["fetched"]) == (0, 1)
+    assert not any(b"0a1b" * 16 in one.read_bytes() for one in (workplace.path / "bag").rglob("*") if one.is_file())
+
+
 HOSTILE = {
     "a path out of it": ("https://x.org/a", "data/../../far.bin", "has the part '..' in it"),
     "an absolute path": ("https://x.org/a", "/data/far.bin", "is an absolute path"),

@@ -86,6 +86,13 @@ def test_the_current_version_is_resolved_and_a_known_one_not_read_again(place: W
     assert dataset.add("delta:///events?version=2").changed == 1
 
 
+def test_a_table_without_rows_is_a_file_without_rows(place: Workplace) -> None:
+    write_deltalake("events", ROWS.slice(0, 0))
+    made = whence.open(place.store).create_dataset("seen", "delta:///events", below="deep/rows.parquet")
+    file = pq.read_table(made.get("out") / "deep/rows.parquet")
+    assert (file.num_rows, file.column_names) == (0, ["id", "city"])
+
+
 def test_a_moment_means_the_version_that_was_current_then(place: Workplace) -> None:
     delta(place.path / "events")
     moments = [entry["timestamp"] for entry in DeltaTable("events").history()]

@@ -124,7 +124,9 @@ def _snapshot(address: TableAddress, table: Any) -> Any:
         what = f"has no snapshot {address.number}: it never had, or it has expired"
     else:
         found = table.current_snapshot()
-        what = "has no snapshot, nothing was written to it"
+        what = "has no current snapshot"
+        if found is None and not table.snapshots():
+            raise SourceError(f"{address.table}: has no snapshot, nothing was written to it yet")
     if found is None:
         raise gone(address, what, _named(table), "snapshot")
     return found
