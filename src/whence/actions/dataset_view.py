@@ -10,14 +10,14 @@ import msgspec
 
 from ..errors import FormatError, UnresolvedError, WhenceError
 from ..records.act import Actor
+from ..records.comparison import ChangedFile
 from ..records.data import ManifestEntry
 from ..records.dataset import Operation, Part
-from ..records.tables import TableShape
+from ..records.tables import TableChange, TableShape
 from ..records.transform import Transform
 from ..rules.contents import Difference
 from ..rules.history import History, Made
 from ..rules.nesting import Parts, all_parts
-from ..rules.table_difference import TableChange
 from ..store.dataset_references import Found
 from ..store.dataset_steps import parts_of
 from ..store.dataset_tables import tables_before
@@ -252,12 +252,6 @@ def file_lines(manifest: Iterable[ManifestEntry]) -> Iterator[FileLine]:
     return (FileLine(**msgspec.structs.asdict(entry)) for entry in manifest)
 
 
-class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
-    path: str
-    before: str | None
-    after: str | None
-
-
 class DifferenceShown(msgspec.Struct, frozen=True, kw_only=True):
     """What differs between two contents, path by path."""
 
@@ -284,9 +278,12 @@ def difference_shown(
         second=second,
         same=differs.same,
         added=[entry.path for entry in differs.added],
-        changed=[
-            ChangedFile(path=after.path, before=before.digest, after=after.digest) for before, after in differs.changed
-        ],
+        changed=changed_files(differs),
         removed=[entry.path for entry in differs.removed],
         tables=list(tables),
     )
+
+
+def changed_files(differs: Difference) -> list[ChangedFile]:
+    """The files that both have, by their digests."""
+    return [ChangedFile(path=after.path, before=before.digest, after=after.digest) for before, after in differs.changed]

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 import msgspec
 
-from . import act, events, place, record, seal
+from . import act, comparison, events, place, record, seal
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 MODULES: tuple[str, ...] = (
-    "act", "base", "code", "configuration", "data", "environment", "events", "place", "record", "result", "run", "seal",
+    "act", "base", "code", "comparison", "configuration", "data", "environment", "events", "place", "record", "result",
+    "run", "seal", "tables",
 )  # fmt: skip
 """The modules of this package whose source describes the fields."""
 
@@ -25,6 +26,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "act": ("whence-act/1", "A later statement: a file under acts/."),
     "seal": ("whence-seal/1", "What closes a run: seal.json."),
     "store": (place.FORMAT, "What marks a folder as a store: store.json."),
+    "comparison": (comparison.SCHEMA, "What runs have otherwise: what `whence diff --json` prints."),
 }
 """Each schema with its name and the sentence that says what it is of."""
 
@@ -34,6 +36,7 @@ _ROOTS: dict[str, Any] = {
     "act": act.Act,
     "seal": seal.Seal,
     "store": place.Place,
+    "comparison": comparison.Comparison,
 }
 
 

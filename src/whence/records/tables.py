@@ -34,3 +34,26 @@ class Tables(Struct, frozen=True, kw_only=True):
 
     schema: Literal["whence-tables/1"] = "whence-tables/1"
     tables: list[TableShape]
+
+
+class Retyped(Struct, frozen=True, kw_only=True):
+    """A column whose type is another."""
+
+    name: str
+    before: str
+    after: str
+
+
+class TableChange(Struct, frozen=True, kw_only=True):
+    """A table that two versions have, and that differs."""
+
+    path: str
+    name: str | None
+    """In a file of several tables: which it is."""
+    added: list[Column]
+    removed: list[Column]
+    retyped: list[Retyped]
+    rows_before: int
+    rows_after: int
+    same_rows: bool
+    """The rows are the same, and only written otherwise."""

@@ -4,31 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
-from ..records.tables import Column, TableShape
-
-
-class Retyped(msgspec.Struct, frozen=True, kw_only=True):
-    """A column whose type is another."""
-
-    name: str
-    before: str
-    after: str
-
-
-class TableChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A table that both versions have, and that differs."""
-
-    path: str
-    name: str | None
-    added: list[Column]
-    removed: list[Column]
-    retyped: list[Retyped]
-    rows_before: int
-    rows_after: int
-    same_rows: bool
-    """The rows are the same, and only written otherwise."""
+from ..records.tables import Column, Retyped, TableChange, TableShape
 
 
 def table_changes(before: Iterable[TableShape], after: Iterable[TableShape]) -> list[TableChange]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from ...actions.dataset_view import difference_shown, manifest_of, tables_of
 from ...records.data import ManifestEntry
+from ...records.tables import TableChange
 from ...rules.contents import Difference, difference
-from ...rules.table_difference import TableChange, table_changes
+from ...rules.table_difference import table_changes
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, say, size_text
