@@ -57,6 +57,7 @@ JSON = {
     "status": ["status"],
     "log": ["log"],
     "show": ["show"],
+    "diff": ["diff", "@", "@"],
     "audit": ["audit"],
     "verify": ["verify"],
     "restore": ["restore", "@", "../restored"],
@@ -488,6 +489,30 @@ def _(place: Workplace) -> None:
     place.record("true", options=words)
     assert "p59" in place.whence("show", "--all").ok().out
     assert "p59" not in place.whence("show").ok().out
+
+
+@shows("diff --only", "diff --exit-code")
+def _(place: Workplace) -> None:
+    place.record("true", options=("--param", "lr=2"))
+    found = place.whence("diff", "first", "@", "--only", "config", "--json").ok().json()
+    assert list(found["parts"]) == ["config"]
+    assert place.whence("diff", "first", "@", "--only", "config", "--exit-code").code == 1
+    assert place.whence("diff", "@", "@", "--only", "config", "--exit-code").code == 0
+
+
+@shows("diff --explain", "diff --html")
+def _(place: Workplace) -> None:
+    place.record("false")
+    assert "they did not end alike" in place.whence("diff", "first", "@", "--explain").ok().out
+    assert "they did not end alike" not in place.whence("diff", "first", "@").ok().out
+    assert place.whence("diff", "first", "@", "--html").ok().out.startswith("<!DOCTYPE html>")
+
+
+@shows("diff --full")
+def _(place: Workplace) -> None:
+    place.record("true", options=[word for n in range(60) for word in ("--param", f"p{n:02}={n}")])
+    assert "p59" in place.whence("diff", "first", "@", "--full").ok().out
+    assert "p59" not in place.whence("diff", "first", "@").ok().out
 
 
 @shows("audit --all")

@@ -36,7 +36,7 @@ COMMANDS_TAIL = """\
 | 0 | done |
 | 1 | done, and the answer is no: damage (`verify`), something missing (`audit`) or bad (`doctor`), a run that policy \
 would refuse (`status`), none that could be stopped (`stop`), no version to give (`bump`), other bytes in the way \
-(`get`) |
+(`get`), two versions that differ (`data diff`), runs that are not known to be the same (`diff --exit-code`) |
 | 2 | usage: the words of the command, a setting or a query are wrong; of `whence run`, that nothing was started or \
 recorded |
 | 3 | a reference matches nothing, or several things; a query for `audit` matches no run |

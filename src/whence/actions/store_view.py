@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
+from ..records.comparison import Comparison, PartName
 from ..records.record import Record
 from ..rules.addresses import Scalar
+from ..rules.difference import PARTS
 from ..rules.matching import look_up
 from ..rules.query import All, parse
 from ..rules.secrets import Secrets
@@ -18,6 +21,7 @@ from ..store.speaker import Speaker
 from .annotate import add_note, set_tags
 from .content import find_content
 from .dataset_view import list_datasets
+from .diff import diff, find_compared
 from .fetching import fetch
 from .listing import Choice, as_builtins, records
 from .recorded_dataset import Paths, RecordedDataset, create_dataset, source_of
@@ -74,6 +78,17 @@ class StoreView:
     def run(self, reference: str = "@") -> RecordedRun:
         """One run: by id, the end of one, name, `@` for the latest, `@~2`. Raises UnresolvedError."""
         return self._get(resolve_run(self._store, reference))
+
+    def diff(self, *references: str, only: Sequence[PartName] = PARTS, explain: bool = False) -> Comparison:
+        """What two runs or more have otherwise: what `whence diff --json` prints. Each is named as in `run`, or by a
+        file that it made. `only` names the parts. Raises UnresolvedError, UsageError."""
+        now = self._speaker.clock()
+        if len(references) < 2:
+            raise UsageError(f"diff: found {len(references)} runs, expected two or more", hint='diff("@~1", "@")')
+        if unknown := [part for part in only if part not in PARTS]:
+            raise UsageError(f"diff: found the part {unknown[0]!r}, expected one of {', '.join(PARTS)}")
+        runs = find_compared(self._store, references, cwd=self._cwd, now_ns=now)
+        return diff(self._store, runs, self._environ, now_ns=now, parts=only, explained=explain)
 
     def get(self, reference: str, dest: str | Path) -> Path:
         """Write content out, verified: `RUN:name`, `sha256:…`. Raises UnresolvedError, ExistsError, FormatError."""

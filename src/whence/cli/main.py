@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "status": "what a run would record now, and what policy would say",
     "log": "list runs, newest first",
     "show": "one record, grouped as a reviewer reads",
+    "diff": "what two runs or more have otherwise, and why their results may differ",
     "audit": "what a reviewer would miss: each missing, weak or late fact, and its cure",
     "verify": "re-read every line, object and seal, and name what is damaged",
     "restore": "the exact code tree of a run, into a folder",

@@ -11,6 +11,24 @@ def strip_notebook(content: bytes) -> bytes | None:
 
     Nothing when the bytes are not a notebook of format 4; then they stand for themselves.
     """
+    source = _source(content)
+    return None if source is None else json.dumps(source, sort_keys=True, separators=(",", ":")).encode()
+
+
+def notebook_text(content: bytes) -> str | None:
+    """What `strip_notebook` leaves as lines, for a person: each cell below a line `# %% [type]`, with its tags."""
+    source = _source(content)
+    if source is None:
+        return None
+    heads = [f"# %% [{cell['type']}]{_tags_text(cell['tags'])}" for cell in source["cells"]]
+    return "".join(f"{head}\n{cell['source']}\n" for head, cell in zip(heads, source["cells"], strict=True))
+
+
+def _tags_text(tags: Any) -> str:
+    return f" tags={json.dumps(tags)}" if tags else ""
+
+
+def _source(content: bytes) -> dict[str, Any] | None:
     try:
         notebook: Any = json.loads(content)
     except (ValueError, RecursionError):
@@ -22,7 +40,7 @@ def strip_notebook(content: bytes) -> bytes | None:
         "cells": [_strip_cell(cast("dict[str, Any]", c)) for c in cast("list[Any]", cells) if isinstance(c, dict)]
     }
     source["language"] = _language(cast("dict[str, Any]", notebook))
-    return json.dumps(source, sort_keys=True, separators=(",", ":")).encode()
+    return source
 
 
 def _strip_cell(cell: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ..rules.git_objects import FILE, LINK, PROGRAM, Blob
+from ..rules.tree_difference import TreeChange, read_changes
 from ..system.git import GitError, StoreGit
 from .code_repository import BASES
 from .layout import Store
@@ -125,6 +126,32 @@ class Trees:
             raise StoreError(
                 f"code.git: {error}", hint="the commit's own tree was not kept; restore the whole tree instead"
             ) from error
+
+    def changes(self, first: str, second: str) -> list[TreeChange]:
+        """What the second tree has otherwise than the first, by path; renames are found. Raises StoreError."""
+        words = ("diff", "--raw", "--numstat", "-z", "--no-abbrev", *_PLAIN, first, second)
+        return read_changes(os.fsdecode(self._compared(*words)))
+
+    def difference(self, first: str, second: str, changes: Sequence[TreeChange]) -> bytes:
+        """The unified difference of these changes, for reading: binary files are only named. Raises StoreError."""
+        parts: list[bytes] = []
+        for start in range(0, len(changes), 500):
+            paths = [path for change in changes[start : start + 500] for path in change.paths]
+            parts.append(self._compared("--literal-pathspecs", "diff", *_PLAIN, first, second, "--", *paths))
+        return b"".join(parts)
+
+    def _compared(self, *words: str) -> bytes:
+        try:
+            return self._git.answer(*words)
+        except GitError as error:
+            raise StoreError(f"code.git: {error}", hint="whence verify says what else is damaged") from error
+
+    def blobs(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """Blob -> its bytes; nothing for one that is missing or damaged."""
+        return dict(self._git.readable("blob", list(dict.fromkeys(names))))
+
+
+_PLAIN = ("--find-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 def _listed(line: str) -> tuple[Blob, int]:
