@@ -33,7 +33,7 @@ LATEST = 50
 WITH_PARTS = ("get", "cat")
 """Commands whose words may name a part of a run, `RUN:PART`."""
 
-WITH_RUNS = ("show", "audit", "verify", "restore", "get", "cat", "note", "tag", "stop")
+WITH_RUNS = ("show", "diff", "audit", "verify", "restore", "get", "cat", "note", "tag", "stop")
 """Commands whose words may name a run."""
 
 
