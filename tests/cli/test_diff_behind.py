@@ -60,6 +60,7 @@ def test_folders_are_compared_by_their_members_where_these_were_kept(workplace: 
     (members,) = compared(workplace)["members"]
     assert (members["added"], members["changed"], members["removed"]) == ([], [], [])
     assert "holds no object sha256:" in members["because"]
+    assert members["because"].endswith("; policy keep_inputs = copy keeps the list of a folder's files")
     assert "  in inputs.in\n    not known: " in workplace.whence("diff", "@~1", "@").ok().out
 
 

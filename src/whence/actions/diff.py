@@ -117,7 +117,10 @@ def _folders(record: Record) -> dict[str, _Folder]:
 def _members_of(store: Store, what: str, first: _Folder, second: _Folder) -> Members:
     try:
         differs = difference(read_manifest(store, first[0]), read_manifest(store, second[0]))
-    except (UnresolvedError, FormatError) as error:
+    except UnresolvedError as error:
+        cure = "; policy keep_inputs = copy keeps the list of a folder's files" if what.startswith("inputs.") else ""
+        return Members(what=what, because=error.message + cure)
+    except FormatError as error:
         return Members(what=what, because=error.message)
     tables = table_changes(*(_tables(store, folder) for folder in (first, second)))
     return Members(
