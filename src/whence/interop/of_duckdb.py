@@ -13,6 +13,9 @@ from ..store.adding import SourceError
 from ..system.libraries import library
 from .answers import ROWS, Answer, Question, file_of, no_columns
 
+_NO_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+"""A query fetches no code."""
+
 
 @contextmanager
 def ask_duckdb(address: Address, cwd: Path, question: Question) -> Generator[Answer]:
@@ -22,7 +25,7 @@ def ask_duckdb(address: Address, cwd: Path, question: Question) -> Generator[Ans
     path = file_of(address, cwd) if address.path else None
     shown = path or address
     try:
-        with duckdb.connect(":memory:" if path is None else str(path), read_only=path is not None) as database:
+        with duckdb.connect(str(path or ":memory:"), read_only=path is not None, config=_NO_EXTENSIONS) as database:
             _refuse_others(duckdb, database, shown, question.query)
             database.execute("SET TimeZone = 'UTC'")
             database.execute("SET enable_progress_bar = false")  # it is printed on stdout

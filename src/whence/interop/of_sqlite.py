@@ -31,6 +31,7 @@ def ask_sqlite(address: Address, cwd: Path, question: Question) -> Generator[Ans
         uri = f"file:{quote(str(path))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
             database.execute("PRAGMA query_only = ON")
+            database.set_authorizer(_allow)
             database.execute("BEGIN")
             names, kinds = _columns(database, address, question)
             types = [_type(arrow, name, kind) for name, kind in zip(names, kinds, strict=True)]
@@ -39,6 +40,11 @@ def ask_sqlite(address: Address, cwd: Path, question: Question) -> Generator[Ans
             yield Answer(connection, schema, _batches(arrow, schema, _rows(database, question)))
     except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
         raise SourceError(f"{path}: the query fails: {error}") from error
+
+
+def _allow(action: int, *_: str | None) -> int:
+    """To attach a file makes it where there is none, whatever may be written; VACUUM INTO attaches what it writes."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
 def _columns(database: sqlite3.Connection, address: Address, question: Question) -> tuple[list[str], list[set[type]]]:
