@@ -112,6 +112,8 @@ BAD = {
     "a name with a slash": (["data", "create", "a/b", "cifar"], 2, "dataset 'a/b': found '/' in it"),
     "a name that is taken": (["data", "create", "cifar", "cifar"], 2, "dataset cifar: there is one already"),
     "a source that is not there": (["data", "create", "b", "nope"], 1, "nope"),
+    "an empty path": (["data", "create", "b", ""], 2, "found an empty path"),
+    "a folder in the store": (["data", "get", "cifar@0.1.0", ".whence/mine"], 2, "found a folder in the store"),
     "no such dataset": (["data", "log", "cifra"], 3, "no dataset cifra"),
     "no version at all": (["data", "show", "cifar@latest"], 2, "version 'latest': expected three numbers"),
     "a version where a dataset is meant": (["data", "log", "cifar@0.1.0"], 2, "expected a dataset, found a version"),

@@ -71,16 +71,14 @@ def test_nothing_is_overwritten_and_nothing_stays_of_what_fails(form: str, cifar
     lost = cifar.whence("data", "export", "cifar@0.2.0", f"nowhere/{form}")
     assert (lost.code, "expected a folder at" in lost.err) == (2, True)
     before = sorted(os.listdir(cifar.path))
-    for path in cifar.store.rglob("packs/*.tar"):
-        path.unlink()
-    for path in (cifar.store / "objects").rglob("*"):
-        if path.is_file() and path.read_bytes() == b"more\n":
+    for path in (*cifar.store.rglob("packs/*.tar"), *(cifar.store / "objects").rglob("*")):
+        if path.is_file() and b"more\n" in path.read_bytes():
             path.chmod(0o644)
-            path.write_bytes(b"less\n")
+            path.write_bytes(path.read_bytes().replace(b"more\n", b"less\n"))
     (cifar.path / form).unlink()
     before.remove(form)
     damaged = cifar.whence("data", "export", "cifar@0.2.0", form)
-    assert damaged.code in (3, 4) and "Traceback" not in damaged.err
+    assert damaged.code in (3, 4) and "Traceback" not in damaged.err and "ignored" not in damaged.err
     assert sorted(os.listdir(cifar.path)) == before
 
 

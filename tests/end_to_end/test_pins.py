@@ -571,13 +571,15 @@ with whence.start() as run:
     run.transform("filter", "train", rows_in=900, rows_out=812, criteria="age >= 18")
     run.transform("join", "train", "cohort", rows_in=812, rows_out=812.0, columns_in=3, columns_out=5, on="id")
     run.transform("drop", rows_in=True, rows_out=-1)
+    run.transform("count", rows_in=2**53 + 1)
     pathlib.Path("out").mkdir()
     pathlib.Path("out/f.csv").write_text("x")
     run.output_dataset("features", "out")
 """,
     ).ok()
     record = cifar.show()
-    filtered, joined, odd = record["transforms"]
+    filtered, joined, odd, many = record["transforms"]
+    assert many["rows_in"] == 2**53 + 1
     assert (filtered["dataset"], filtered["version"], filtered["rows_out"]) == ("cifar", "0.1.0", 812)
     assert filtered["dataset_id"] == pinned(record)["train"]["dataset_id"] and filtered["at"].endswith("Z")
     assert (joined["rows_out"], joined["parameters"]) == (812, {"on": "id"})

@@ -147,6 +147,8 @@ def measured_step(step: Any) -> float | int | None:
 
 def count_of(value: Any) -> int | None:
     """How many, as a plain whole number from 0 on; nothing for what is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value) if value >= 0 else None  # Exact, however large.
     try:
         number = measure(value)
     except NoNumber:

@@ -11,7 +11,7 @@ import os
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from shutil import copyfileobj, rmtree
 from typing import BinaryIO, Protocol, cast
@@ -232,6 +232,11 @@ class _ZipBag(_FileBag):
 
     def _end(self) -> None:
         self._zip.close()
+
+    def discard(self) -> None:
+        with suppress(OSError):  # It writes its end first, and would write it into a closed file otherwise.
+            self._zip.close()
+        super().discard()
 
 
 def _zip_time(seconds: int) -> tuple[int, int, int, int, int, int]:

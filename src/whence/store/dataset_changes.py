@@ -26,6 +26,8 @@ def gather(
     Of one folder alone the content is taken, and not read again (`Stored`); several paths keep their names. `below` is
     the folder in the dataset that they go to. Raises SourceError, StoreError, UsageError.
     """
+    if "" in paths:
+        raise UsageError("found an empty path, expected a file or folder", hint="is a variable of the shell not set?")
     if len(paths) == 1 and not folder_of(below) and (cwd / paths[0]).is_dir():
         added = add(store, cwd / paths[0], keep=keep)
         return Stored(store, added.manifest, files=added.files, size=added.size)

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from ..digests import digest_of
-from ..errors import StoreError, UnresolvedError, WhenceError
+from ..errors import StoreError, UnresolvedError, UsageError, WhenceError
 from ..records.data import ManifestEntry
 from ..rules.manifests import case_clashes
 from ..system.files import TEMPORARY, copy_into, open_regular, write_all
@@ -75,7 +75,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     origins: Origins | None = None
     """Where the bytes lie that the store does not hold."""
     read_only: bool = False
-    """Make no file writable: whoever uses the folder shares it with others."""
+    """Make no file writable: whoever uses the folder shares it with others, and it may lie in the store's cache."""
     seconds: float | None = None
     """How long another process that fills the folder is waited for; nothing is for ever."""
     between: Callable[[], None] = lambda: None
@@ -86,8 +86,8 @@ def materialize(store: Store, manifest: str, target: Path, wish: Wish | None = N
     """Make the folder, which need not be there, what the manifest says.
 
     Raises FormatError for a manifest that must not be followed and for a damaged object, UnresolvedError for objects
-    that are missing, OriginError for what lies elsewhere and is not as it was, OccupiedError, BusyError, and StoreError
-    for what cannot be written.
+    that are missing, OriginError for what lies elsewhere and is not as it was, OccupiedError, BusyError, UsageError
+    for a folder in the store, and StoreError for what cannot be written.
     """
     return _Materializing(store, manifest, target, wish or Wish()).run()
 
@@ -105,6 +105,8 @@ class _Materializing:
         self._cache = DigestCache(store.cache)
 
     def run(self) -> Materialized:
+        if not self._wish.read_only and self._target.resolve().is_relative_to(self._store.path.resolve()):
+            raise UsageError(f"{self._target}: found a folder in the store, expected one outside of it")
         with _writing(self._target):
             if not self._target.is_dir():
                 self._sources.refuse_missing(self._entries)
