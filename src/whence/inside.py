@@ -56,11 +56,12 @@ def start(
     of ours raises.
     """
     if dry_run:
-        return DryRun(_existing_store)
+        return _dry_run(data)
     with held, apart:
         where = setting()
         if is_dry(where.environ):
-            return _dry_run()
+            warn_once(DRY_RUN, _NOTHING)
+            return _dry_run(data)
         request = Request(
             mode="block",
             argv=list(sys.orig_argv),
@@ -91,9 +92,11 @@ def start(
         return begin(world)
 
 
-def _dry_run() -> Run:
-    warn_once(DRY_RUN, f"{DRY_RUN} is set: nothing is recorded")
-    return DryRun(_existing_store)
+_NOTHING = f"{DRY_RUN} is set: nothing is recorded"
+
+
+def _dry_run(data: Mapping[str, str] | Sequence[str] = ()) -> Run:
+    return DryRun(_existing_store, setting().environ, pins_of(data))
 
 
 def _existing_store() -> Store:
@@ -125,6 +128,7 @@ def current() -> Run | None:
         with apart:
             environ = setting().environ
             if is_dry(environ):
+                warn_once(DRY_RUN, _NOTHING)
                 return _dry_run()
             outer = find_outer(environ)
             return None if outer is None else _join(outer)

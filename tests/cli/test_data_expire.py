@@ -271,3 +271,22 @@ def test_a_launch_says_that_the_retention_of_a_pin_ends_soon(cifar: Workplace) -
     assert (reason["code"], reason["warning"]) == ("retention_ends", True)
     cifar.write("whence.toml", 'retention = "60 d"\n')
     assert said not in pin(cifar, dev).err
+
+
+@pytest.mark.scenario("T5")
+def test_code_that_pins_is_told_of_it_too_beside_all_else_that_there_is_to_say(cifar: Workplace) -> None:
+    cifar.write("whence.toml", 'retention = "20 d"\n')
+    cifar.write(
+        "job.py",
+        """
+import whence
+with whence.start() as run:
+    run.data("one", "cifar", "0.1.0.post1.dev1")
+    run.data("two", "cifar", "0.1.0.post1.dev1")
+    run.data("three", "cifar", "0.2.0")
+""",
+    )
+    said = [line for line in cifar.python("job.py").ok().err.splitlines() if "warning: data" in line]
+    soon = "the retention of this developing version ends on "
+    assert [soon in line for line in said] == [True, True, False]
+    assert "one is the same version of this dataset; both are pinned; the retention" in said[1]

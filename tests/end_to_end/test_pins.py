@@ -285,6 +285,24 @@ def script(cifar: Workplace, body: str, *options: str) -> Any:
     return cifar.whence("run", *options, "--", sys.executable, "job.py") if options else cifar.python("job.py")
 
 
+@pytest.mark.scenario("S26")
+def test_in_a_dry_run_code_finds_the_data_that_it_would_find(cifar: Workplace) -> None:
+    body = """
+with whence.start(data={"own": "cifar@0.1.0"}) as run:
+    print(run.data("my-set") == pathlib.Path(os.environ["WHENCE_DATA_MY_SET"]), run.data("own") == run.data("my-set"))
+    print(run.data("new", "cifar", "0.2.0") == run.data("new"))
+    try:
+        run.data("else")
+    except whence.UnresolvedError as error:
+        print(error.candidates)
+"""
+    dry = script(cifar, f"import os\n{body}", "--dry-run", "--data", "my-set=cifar@0.1.0").ok()
+    assert dry.out == "True True\nTrue\n('own', 'new')\n"
+    assert cifar.whence("log", "--json").ok().out == ""
+    wet = script(cifar, f"import os\n{body}", "--data", "my-set=cifar@0.1.0").ok()
+    assert wet.out.splitlines()[:2] == dry.out.splitlines()[:2]
+
+
 @pytest.mark.scenario("S8", "S9")
 def test_code_pins_a_version_in_any_of_its_forms(cifar: Workplace) -> None:
     script(

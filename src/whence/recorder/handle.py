@@ -16,7 +16,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -27,7 +27,7 @@ from ..records import events
 from ..records.data import ArtifactKind
 from ..records.run import Error, Resources
 from ..rules.kinds import artifact_kind
-from ..rules.pins import reference_of
+from ..rules.pins import Pin, reference_of
 from ..rules.plain import to_plain
 from ..rules.secrets import Secrets
 from ..store.layout import Store
@@ -332,8 +332,11 @@ _CALLS = {
 class DryRun(Run):
     """Takes everything that a run takes, and records nothing."""
 
-    def __init__(self, find_store: Callable[[], Store]) -> None:
+    def __init__(self, find_store: Callable[[], Store], environ: Mapping[str, str], pins: Sequence[Pin] = ()) -> None:
         self._find_store = find_store
+        self._environ = environ
+        """Says where the data lie that `whence run --dry-run --data` laid out."""
+        self._named = {pin.name: pin.reference for pin in pins}
         self._entered = False
         self._ended = False
 
@@ -354,9 +357,14 @@ class DryRun(Run):
         return
 
     def _pinned(self, name: str, reference: str | None, materialize: bool, seconds: float | None) -> Path:
-        from .pinning import found_now  # with all that reads datasets, where some are pinned
+        from .pinning import found_before, found_now  # with all that reads datasets, where some are pinned
 
-        return found_now(self._find_store(), name, reference, materialize, seconds)
+        reference = reference or self._named.get(name)
+        if reference is None:
+            return found_before(name, self._environ, self._named)
+        folder = found_now(self._find_store(), name, reference, materialize, seconds)
+        self._named[name] = reference
+        return folder
 
     def finish(self, status: BlockStatus = "succeeded", reason: str | None = None) -> None:
         """Nothing to end."""

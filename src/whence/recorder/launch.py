@@ -435,15 +435,14 @@ def _pins(launch: Launch) -> list[RefusedError]:
     request, around = launch.request, launch.around
     if not request.data:
         return []
-    from ..rules.retention import ends_soon
-    from .pins import double, find_pins, refusal  # with all that reads datasets, where some are pinned
+    from .pins import double, find_pins, refusal, retention_ends  # with all that reads datasets, where some are pinned
 
     launch.pins, refusals = find_pins(around.store, request.data)
     for number, one in enumerate(launch.pins):
         if (said := double(one, launch.pins[:number])) is not None:
             around.say(f"warning: data {one}: {said}")
-        if (said := ends_soon(one.found.made, around.policy.retention, around.clock() / 1e9)) is not None:
-            around.say(f"warning: data {one}: {said} (policy retention); `whence data release` keeps its bytes")
+        if (said := retention_ends(one, around.policy, around.clock() / 1e9)) is not None:
+            around.say(f"warning: data {one}: {said}")
     for one in () if refusals else launch.pins:
         try:
             one.lay_out(around.store, around.say, between=held.check)

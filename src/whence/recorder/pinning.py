@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ..errors import RefusedError, UnresolvedError, UsageError, WhenceError
@@ -10,12 +10,12 @@ from ..records import events
 from ..records.base import Missing
 from ..records.data import Input
 from ..rules.permission import unpinned_case
-from ..rules.pins import Pin, read_pin
+from ..rules.pins import Pin, read_pin, variable
 from ..store.laid_out import lay_out
 from ..store.layout import Store
 from ..store.origins import origins_named
 from ..store.runs import load_run
-from .pins import Pinned, double, find_pin
+from .pins import Pinned, double, find_pin, retention_ends
 from .recording import Recording
 
 
@@ -39,10 +39,17 @@ def pin_now(
         raise
 
 
-def found_now(store: Store, name: str, reference: str | None, materialize: bool, seconds: float | None) -> Path:
+def found_before(name: str, environ: Mapping[str, str], known: Iterable[str]) -> Path:
+    """The folder of data that a dry run was started with. Raises UnresolvedError; `known` are other names that it
+    has."""
+    folder = environ.get(variable(name))
+    if not folder:
+        raise _nothing_pinned(name, list(known))
+    return Path(folder)
+
+
+def found_now(store: Store, name: str, reference: str, materialize: bool, seconds: float | None) -> Path:
     """The folder of data that nothing is recorded about. Raises WhenceError."""
-    if reference is None:
-        raise _nothing_pinned(name, [])
     pinned = find_pin(store, read_pin(f"{name}={reference}"))
     if materialize:
         pinned.lay_out(store, lambda message: None, seconds=seconds)
@@ -53,9 +60,7 @@ def _pin(recording: Recording, pins: list[Pinned], pin: Pin, materialize: bool, 
     found = find_pin(recording.store, pin)
     known = next((one for one in pins if one.pin.name == pin.name), None)
     if known is None:
-        _ask_policy(recording, found)
-        if (said := double(found, pins)) is not None:
-            recording.warn(f"warning: data {found}", said)
+        _warn(recording, pins, found)
     elif known.found.made.manifest != found.found.made.manifest or known.found.history.id != found.found.history.id:
         raise UsageError(
             f"data {found}: {pin.name} is {known.found} in this run already", hint="give the other one another name"
@@ -110,13 +115,20 @@ def _nothing_pinned(name: str, names: list[str]) -> UnresolvedError:
     )
 
 
-def _ask_policy(recording: Recording, pinned: Pinned) -> None:
-    """Raises RefusedError."""
+def _warn(recording: Recording, pins: list[Pinned], pinned: Pinned) -> None:
+    """What a launch says of its pins, in one line. Raises RefusedError by policy."""
+    soon = retention_ends(pinned, recording.policy, recording.now() / 1e9)
+    said = [_unpinned(recording, pinned), double(pinned, pins), soon]
+    if any(said):
+        recording.warn(f"warning: data {pinned}", "; ".join(filter(None, said)))
+
+
+def _unpinned(recording: Recording, pinned: Pinned) -> str | None:
+    """What policy has to say of a pin that names no version. Raises RefusedError."""
     if not pinned.found.floating:
-        return
+        return None
     case = unpinned_case(pinned)
     answer = recording.policy.values[case.key]
     if answer == "refuse":
         raise RefusedError(f"policy {case.key} = refuse: {case.message}", hint="name the version")
-    if answer == "warn":
-        recording.warn(f"warning: data {pinned}", case.message)
+    return case.message if answer == "warn" else None

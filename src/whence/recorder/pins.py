@@ -15,6 +15,8 @@ from ..records.base import When
 from ..records.data import Input
 from ..records.events import InputChecked
 from ..rules.pins import Pin
+from ..rules.policy import Policy
+from ..rules.retention import ends_soon
 from ..store.dataset_references import Found, find_version
 from ..store.explaining import explained
 from ..store.laid_out import changed_there, data_folder, lay_out
@@ -146,3 +148,9 @@ def double(one: Pinned, others: Iterable[Pinned]) -> str | None:
             what = "the same version" if same else f"another version, {other.found.made.version},"
             return f"{other.pin.name} is {what} of this dataset; both are pinned"
     return None
+
+
+def retention_ends(one: Pinned, policy: Policy, now: float) -> str | None:
+    """What to say of a version whose bytes are not kept for much longer; `now` in Unix seconds."""
+    said = ends_soon(one.found.made, policy.retention, now)
+    return None if said is None else f"{said} (policy retention); `whence data release` keeps its bytes"
