@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -62,21 +63,108 @@ def test_a_run_pins_them_and_says_that_they_are_not_kept(scans: Workplace) -> No
 
 @pytest.mark.scenario("C13")
 def test_what_changed_or_vanished_is_named_and_the_run_not_started(scans: Workplace, tmp_path: Path) -> None:
-    (tmp_path / "mount/one.raw").write_text("ONE")
+    mount = tmp_path / "mount"
+    (mount / "one.raw").write_text("ONE")
     changed = scans.whence("data", "get", "scans@0.1.0", "out")
-    place = f"scans@0.1.0: 'one.raw' was added by reference: {tmp_path / 'mount/one.raw'}"
-    said = f"{place}: holds other bytes now, found {digest_of(b'ONE')}; expected {digest_of(b'one')}"
+    place = f"scans@0.1.0: 'one.raw' was added by reference: {mount / 'one.raw'} (on {os.uname().nodename})"
+    said = (
+        f"{place}: holds other bytes now, found {digest_of(b'ONE')} (3 bytes); expected {digest_of(b'one')} (3 bytes)"
+    )
     assert (changed.code, changed.err.splitlines()[0]) == (3, f"whence: {said}")
     refused = scans.whence("run", "--data", "scans@0.1.0", "--", "touch", "started")
     assert (refused.code, said in refused.err, (scans.path / "started").exists()) == (125, True, False)
-    (tmp_path / "mount/one.raw").write_text("one")
-    shutil.rmtree(tmp_path / "mount/deep")
-    vanished = scans.whence("data", "get", "scans@0.1.0", "fresh")
-    assert vanished.code == 3
-    assert (
-        f"{tmp_path / 'mount/deep/two.raw'} (on " in vanished.err
-        and "): found nothing; expected sha256:" in vanished.err
-    )
+
+
+@pytest.mark.scenario("C13")
+def test_all_files_that_vanished_or_have_another_size_are_named_before_one_is_read(
+    scans: Workplace, tmp_path: Path
+) -> None:
+    mount = tmp_path / "mount"
+    shutil.rmtree(mount / "deep")
+    (mount / "one.raw").write_text("one and more")
+    where, expected = f"(on {os.uname().nodename})", f"expected {digest_of(b'one')} (3 bytes)"
+    done = scans.whence("data", "get", "scans@0.1.0", "fresh")
+    assert done.code == 3 and not (scans.path / "fresh").exists()
+    assert f"'deep/two.raw' was added by reference: {mount / 'deep/two.raw'} {where}: found nothing; " in done.err
+    assert f"'one.raw' was added by reference: {mount / 'one.raw'} {where}: found 12 bytes; {expected}" in done.err
+    scans.write("job.py", IN_CODE)
+    assert "found nothing" in scans.python("job.py").ok().out
+    (gap,) = [gap for gap in scans.show("@")["missing"] if gap["what"] == "inputs.scans"]
+    assert "found 12 bytes" in gap["because"]
+
+
+IN_CODE = """
+import whence
+with whence.start() as run:
+    try:
+        print(run.data("scans", "scans", "0.1.0"))
+    except whence.WhenceError as error:
+        print(error.message)
+"""
+
+
+@pytest.mark.scenario("C13")
+def test_a_file_that_came_there_is_no_part_of_the_version_and_status_names_it(scans: Workplace, tmp_path: Path) -> None:
+    (tmp_path / "mount/late.raw").write_text("late")
+    scans.whence("run", "--data", "scans@0.1.0", "--", "sh", "-c", 'ls "$WHENCE_DATA_SCANS" > seen').ok()
+    assert (scans.path / "seen").read_text().split() == ["deep", "first", "one.raw"]
+    status = scans.whence("data", "status", "scans@0.1.0", tmp_path / "mount")
+    assert status.code == 1 and "late.raw" in status.out
+
+
+def test_a_verified_copy_serves_runs_whatever_became_of_the_place(scans: Workplace, tmp_path: Path) -> None:
+    scans.whence("run", "--data", "scans@0.1.0", "--", "true").ok()
+    shutil.rmtree(tmp_path / "mount")
+    scans.write("job.py", IN_CODE)
+    folder = Path(scans.python("job.py").ok().out.strip())
+    assert (folder / "one.raw").read_text() == "one"
+
+
+@pytest.fixture
+def birds(workplace: Workplace, tmp_path: Path) -> Workplace:
+    """A dataset `birds` of eight files and a table of them elsewhere, which nothing was copied from."""
+    mount = tmp_path / "birds"
+    for kind in ("owl", "wren"):
+        (mount / kind).mkdir(parents=True)
+        for number in range(4):
+            (mount / kind / f"{number}.txt").write_text(f"{kind} {number}")
+    rows = [f"{kind}/{number}.txt,{kind}\n" for kind in ("owl", "wren") for number in range(4)]
+    (mount / "labels.csv").write_text("path,kind\n" + "".join(rows))
+    workplace.whence("data", "create", "birds", mount, "--reference").ok()
+    return workplace
+
+
+@pytest.mark.scenario("E1", "E6")
+def test_what_is_derived_of_them_has_their_digests_and_is_found_where_they_lie(
+    birds: Workplace, tmp_path: Path
+) -> None:
+    birds.whence("data", "split", "birds@0.1.0", "--into", "fit=0.5", "--into", "test", "--stratify", "kind").ok()
+    birds.whence("data", "subset", "birds-fit@0.1.0", "owls", "--where", "kind = owl").ok()
+    assert birds.whence("data", "show", "birds-fit", "--json").ok().json()["here"]["files"] == 1, "its own table"
+    for name in ("birds-fit", "owls"):
+        birds.whence("data", "get", f"{name}@0.1.0", name).ok()
+        found = files(birds.path / name)
+        labels = found.pop("labels.csv").splitlines()
+        assert sorted(line.partition(",")[0] for line in labels[1:]) == sorted(found)
+        assert all(content == (tmp_path / "birds" / path).read_text() for path, content in found.items())
+    assert len(found) == 2 and birds.whence("data", "derive", "birds-fit", "--check").ok()
+    birds.whence("run", "--data", "owls@0.1.0", "--", "ls", "{data.owls}/owl").ok()
+
+
+def test_rows_are_taken_from_a_table_that_is_as_it_was_and_from_no_other(birds: Workplace, tmp_path: Path) -> None:
+    birds.whence("data", "subset", "birds@0.1.0", "rows", "--by", "rows", "--where", "kind = owl").ok()
+    birds.whence("data", "get", "rows@0.1.0", "rows").ok()
+    assert len((birds.path / "rows/labels.csv").read_text().splitlines()) == 5
+    table = tmp_path / "birds/labels.csv"
+    table.write_text(table.read_text().replace("wren", "WREN"))
+    for words in (
+        ("subset", "birds@0.1.0", "more", "--by", "rows", "--where", "kind = wren"),
+        ("split", "birds@0.1.0", "--into", "a=0.5", "--into", "b", "--stratify", "kind"),
+        ("derive", "rows", "--check"),
+    ):
+        refused = birds.whence("data", *words)
+        assert refused.code == 3 and f"'labels.csv' was added by reference: {table}" in refused.err
+    assert birds.whence("data", "list", "--json").ok().out.count('"name":') == 2
 
 
 def test_a_part_comes_from_where_it_lies(scans: Workplace) -> None:

@@ -24,20 +24,19 @@ from ..store.datasets import ids_of_name
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import put_chunks
+from ..store.origins import OriginError
 from ..store.speaker import Speaker
 from .dataset_members import (
-    PSEUDO,
     SUBSET,
-    Keep,
     Members,
-    choose_table,
     encode_list,
     listed_paths,
-    measured,
     members_of,
+    source_of,
     split_members,
     subset_members,
 )
+from .source_table import PSEUDO, Keep, choose_table, measured
 
 
 class SplitWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,15 +91,14 @@ def keeping(store: Store) -> Keep:
 def plan_split(store: Store, found: Found, wish: SplitWish, keep: Keep = measured) -> list[Planned]:
     """Each part as it would be. With `measured` nothing is written. Raises UsageError, UnresolvedError, FormatError."""
     check_parts(wish.parts)
-    names = _names(store, found, wish)
-    manifest = read_manifest(store, found.made.manifest)
+    names, origin = _names(store, found, wish), _origin(found)
     columns = [name for name in (wish.stratify, wish.group) if name is not None]
-    table, key = choose_table(store, str(found), manifest, wish.by, wish.table, wish.key, columns)
+    table, key = choose_table(source_of(store, origin), wish.by, wish.table, wish.key, columns)
     if table is not None:
         table.require(*(name for name in columns if wish.by == "rows" or name not in PSEUDO))
     derivation = Split(
         algorithm=SPLIT,
-        source=_origin(found),
+        source=origin,
         part="",
         parts=list(wish.parts),
         seed=wish.seed,
@@ -129,15 +127,15 @@ class SubsetWish(msgspec.Struct, frozen=True, kw_only=True):
 def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: Keep = measured) -> Planned:
     """The subset as it would be. With `measured` nothing is written. Raises as `plan_split`."""
     check_target(store, name, found.history)
-    manifest = read_manifest(store, found.made.manifest)
+    origin = _origin(found)
     listed = None if wish.paths is None else listed_paths(wish.paths)
     if listed is not None and wish.by == "rows":
         raise UsageError("--paths: is about files, found --by rows", hint="rows are asked for with --where")
     columns = columns_of(wish.where) if wish.where is not None else []
-    table, key = choose_table(store, str(found), manifest, wish.by, wish.table, wish.key, columns)
+    table, key = choose_table(source_of(store, origin), wish.by, wish.table, wish.key, columns)
     derivation = Subset(
         algorithm=SUBSET,
-        source=_origin(found),
+        source=origin,
         by=wish.by,
         table=None if table is None else table.entry.path,
         key=key,
@@ -202,13 +200,14 @@ def get_derivation(found: Found) -> Derivation:
 def check(store: Store, found: Found) -> Difference:
     """What the version has otherwise than what its parameters decide, computed anew from the version that it came of.
 
-    Raises UsageError for one that was not derived, UnresolvedError where its source is gone, FormatError for damage.
+    Raises UsageError for one that was not derived, UnresolvedError where its source is gone, OriginError where a table
+    was added by reference and is not as it was, FormatError for damage.
     """
     derivation = get_derivation(found)
     source = f"{derivation.source.name}@{derivation.source.version}"
     try:
         members = members_of(store, derivation, measured)
-    except (UnresolvedError, FormatError) as error:
+    except (UnresolvedError, FormatError, OriginError) as error:
         raise type(error)(
             f"{found}: cannot be derived again from {source}: {error.message}", hint=error.hint
         ) from error

@@ -8,37 +8,39 @@ they are taken out, byte for byte.
 from __future__ import annotations
 
 import difflib
-import json
-import math
 import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime, time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from ..digests import sha256
 from ..errors import FormatError, UnresolvedError, UsageError
-from ..interop.tables import Row, Table, TableError, is_table, open_table
+from ..interop.tables import Row
 from ..records.data import ManifestEntry
-from ..records.derivation import By, Derivation, Split, Subset
-from ..rules.contents import Manifest, in_order
+from ..records.derivation import Derivation, Origin, Split, Subset
+from ..rules.contents import Manifest
 from ..rules.matching import matches
 from ..rules.query import Query, parse_over
 from ..rules.splitting import ALGORITHM as SPLIT
 from ..rules.splitting import Element, split
 from ..store.layout import Store
 from ..store.manifests import read_manifest
-from ..store.objects import Kept, open_verified, read_object
-
-Keep = Callable[[Iterable[bytes]], Kept]
-"""Keeps content, or only measures it."""
-
-PSEUDO = ("path", "folder", "size")
-"""What every file has, by files."""
+from ..store.objects import read_object
+from ..store.origins import origins_named
+from .source_table import (
+    PSEUDO,
+    Keep,
+    SourceVersion,
+    TableIn,
+    check_rows,
+    find_table,
+    rows_by_path,
+    taken_entry,
+    text_of,
+    with_table,
+)
 
 
 class Members(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,98 +51,19 @@ class Members(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest
 
 
-def measured(chunks: Iterable[bytes]) -> Kept:
-    """What would be kept."""
-    running, size = sha256(more=1 << 20), 0
-    for chunk in chunks:
-        running.update(chunk)
-        size += len(chunk)
-    return Kept(digest=f"sha256:{running.hexdigest()}", size=size)
-
-
-# Tables in a version
-
-
-class TableIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A table in a version of a dataset."""
-
-    store: Store
-    of: str
-    """The version, for errors."""
-    entry: ManifestEntry
-
-    @contextmanager
-    def opened(self) -> Generator[Table]:
-        """The table, whose bytes are verified. Raises UnresolvedError where they are not here, UsageError for what is
-        no table, FormatError for damage."""
-        try:
-            with open_verified(self.store, str(self.entry.digest)) as stream:
-                yield open_table(self.entry.path, stream)
-        except TableError as error:
-            raise UsageError(f"{self.entry.path} of {self.of}: {error.message}", hint=error.hint) from error
-        except UnresolvedError as error:
-            raise UnresolvedError(f"{self.entry.path} of {self.of}: {error.message}", hint=error.hint) from error
-
-    def columns(self) -> Sequence[str]:
-        """The names of its columns; reads all of it where only all rows together say them."""
-        with self.opened() as table:
-            if table.columns is not None:
-                return table.columns
-            return list(dict.fromkeys(name for row in table.rows for name in row.values))
-
-    def require(self, *names: str | None) -> None:
-        """Raises UsageError for a column that it does not have."""
-        known = self.columns()
-        for name in names:
-            if name is not None and name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
-                raise UsageError(f"{self.entry.path} of {self.of}: has no column {name!r}", hint=hint)
-
-
-def find_table(store: Store, of: str, manifest: Manifest, path: str | None, columns: Collection[str] = ()) -> TableIn:
-    """The table of that path, or the only one that there is. `columns` are what it is needed for.
-
-    Raises UsageError, UnresolvedError.
-    """
-    tables = [entry for entry in manifest if entry.kind == "file" and is_table(entry.path)]
-    if path is None:
-        if len(tables) != 1:
-            listed = f" ({', '.join(entry.path for entry in tables[:5])})" if tables else ""
-            wanted = f" with the column {' and '.join(columns)}" if columns else ""
-            raise UsageError(
-                f"{of}: found {len(tables)} tables{listed}, expected one{wanted}", hint="name it: --table PATH"
-            )
-        return TableIn(store=store, of=of, entry=tables[0])
-    entry = next((entry for entry in manifest if entry.path == path and entry.kind == "file"), None)
-    if entry is None:
-        near = difflib.get_close_matches(path, [table.path for table in tables], n=3)
-        raise UnresolvedError(f"{of}: has no file {path}", candidates=tuple(near))
-    return TableIn(store=store, of=of, entry=entry)
-
-
-def text_of(value: Any) -> str | None:
-    """A value as the text that strata, groups and paths are told apart by; nothing for what has no value."""
-    match value:
-        case None:
-            return None
-        case float() if math.isnan(value):
-            return None
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case datetime() | date() | time():
-            return value.isoformat()
-        case list() | dict():
-            return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-        case _:
-            return str(value)
-
-
 def pseudo_columns(entry: ManifestEntry) -> dict[str, Any]:
     """What every file has: its path, its folder (`.` at the top), its size in bytes."""
     return {"path": entry.path, "folder": entry.path.rpartition("/")[0] or ".", "size": entry.size}
+
+
+def source_of(store: Store, origin: Origin) -> SourceVersion:
+    """The version that the parameters name. Raises UnresolvedError, FormatError."""
+    return SourceVersion(
+        store=store,
+        of=f"{origin.name}@{origin.version}",
+        manifest=read_manifest(store, origin.manifest),
+        origins=origins_named(store, origin.dataset, origin.version, origin.manifest),
+    )
 
 
 def is_file(entry: ManifestEntry) -> bool:
@@ -150,67 +73,6 @@ def is_file(entry: ManifestEntry) -> bool:
 def files_of(manifest: Manifest, table: TableIn | None) -> list[ManifestEntry]:
     """The elements by files: all but the table that says what they are. Folders are none."""
     return [entry for entry in manifest if is_file(entry) and (table is None or entry.path != table.entry.path)]
-
-
-def rows_by_path(table: TableIn, key: str, paths: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows of each path that the table has rows of. Raises UsageError when it has none of any."""
-    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    other: str | None = None
-    with table.opened() as opened:
-        for row in opened.rows:
-            path = _path_in(row, key)
-            if path is not None and path in paths:
-                found[path].append(row.values)
-            else:
-                other = other or path
-    if not found:
-        example = f", for instance {other!r}" if other is not None else ""
-        raise UsageError(f"{table.entry.path} of {table.of}: column {key!r} names none of the files{example}")
-    return found
-
-
-def _path_in(row: Row, key: str) -> str | None:
-    path = text_of(row.values.get(key))
-    return None if path is None else path.removeprefix("./")
-
-
-# What is taken out of a table
-
-
-def taken_rows(table: TableIn, wanted: Callable[[int, Row], bool]) -> Iterator[bytes]:
-    """The table with the rows that are wanted, as they stand in it."""
-    with table.opened() as opened:
-        yield opened.head or b""
-        for at, row in enumerate(opened.rows):
-            if wanted(at, row):
-                yield row.raw if row.raw.endswith(b"\n") else row.raw + b"\n"
-
-
-def with_table(members: Sequence[ManifestEntry], table: TableIn | None, key: str | None, keep: Keep) -> Manifest:
-    """These files, and the table with the rows that are about them; as a whole where rows cannot be taken out."""
-    if table is None or key is None:
-        return in_order(members)
-    with table.opened() as opened:
-        whole = opened.head is None
-    if whole:
-        return in_order([*members, table.entry])
-    paths = {entry.path for entry in members}
-    return in_order([*members, taken_entry(table, lambda _, row: _path_in(row, key) in paths, keep)])
-
-
-def taken_entry(table: TableIn, wanted: Callable[[int, Row], bool], keep: Keep) -> ManifestEntry:
-    kept = keep(taken_rows(table, wanted))
-    return replace(table.entry, size=kept.size, digest=kept.digest)
-
-
-def check_rows(table: TableIn) -> None:
-    """Raises UsageError where rows cannot be taken out of the table one by one."""
-    with table.opened() as opened:
-        if opened.head is None:
-            raise UsageError(
-                f"{table.entry.path} of {table.of}: rows of this format cannot be taken out one by one",
-                hint="of CSV and JSON lines they can; `--by files` takes whole files",
-            )
 
 
 # Splits
@@ -230,9 +92,9 @@ def split_members(store: Store, wish: Split, keep: Keep, only: str | None = None
 
     Raises UsageError for what cannot be divided so, UnresolvedError for a source that is gone, FormatError for damage.
     """
-    of = f"{wish.source.name}@{wish.source.version}"
-    manifest = read_manifest(store, wish.source.manifest)
-    table = find_table(store, of, manifest, wish.table) if wish.table is not None else None
+    source = source_of(store, wish.source)
+    manifest = source.manifest
+    table = find_table(source, wish.table) if wish.table is not None else None
     seen = list(_rows_seen(wish, table) if wish.by == "rows" else _files_seen(wish, manifest, table))
     positions = _complete(wish, seen)
     elements = [_element(wish, seen[at]) for at in positions]
@@ -328,35 +190,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def choose_table(
-    store: Store, of: str, manifest: Manifest, by: By, path: str | None, key: str | None, columns: Collection[str]
-) -> tuple[TableIn | None, str | None]:
-    """The table that a derivation needs, and by files its column of paths, with what was left unsaid filled in.
-    `columns` are those that are asked for.
-
-    Raises UsageError, UnresolvedError.
-    """
-    wanted = [name for name in columns if by == "rows" or name not in PSEUDO]
-    if by == "files" and path is None and not wanted:
-        if key is not None:
-            raise UsageError(f"--key {key}: found no table that it is a column of", hint="name it: --table PATH")
-        return None, None
-    table = find_table(store, of, manifest, path, wanted)
-    if by == "rows":
-        if key is not None:
-            raise UsageError("--key: is about files, found --by rows")
-        check_rows(table)
-        return table, None
-    known = table.columns()
-    if key is None and "path" not in known:
-        raise UsageError(
-            f"{table.entry.path} of {of}: which column holds the paths of the files?",
-            hint=f"--key COLUMN, one of {', '.join(known)}",
-        )
-    table.require(key or "path")
-    return table, key or "path"
-
-
 # Subsets
 
 SUBSET = "whence-subset/1"
@@ -368,15 +201,15 @@ def subset_members(store: Store, wish: Subset, keep: Keep, listed: Collection[st
     Raises UsageError for nothing at all and for what is no query of the columns, UnresolvedError for a source that is
     gone, FormatError for damage.
     """
-    of = f"{wish.source.name}@{wish.source.version}"
-    manifest = read_manifest(store, wish.source.manifest)
-    table = find_table(store, of, manifest, wish.table) if wish.table is not None else None
+    source = source_of(store, wish.source)
+    manifest = source.manifest
+    table = find_table(source, wish.table) if wish.table is not None else None
     if wish.by == "rows" and table is not None:
         members = _rows_meant(wish, table, keep)
     else:
         members = _files_meant(wish, manifest, table, _listed(store, wish) if listed is None else listed, keep)
     if members.elements == 0:
-        raise UsageError(f"{of}: none of its {wish.by} is meant, expected at least one")
+        raise UsageError(f"{source.of}: none of its {wish.by} is meant, expected at least one")
     return members
 
 

@@ -98,7 +98,7 @@ def _pinned_before(
 
 
 def _lay_out(recording: Recording, one: Input, manifest: str, seconds: float | None) -> Path:
-    origins = origins_named(recording.store, one.dataset_id, one.version)
+    origins = origins_named(recording.store, one.dataset_id, one.version, manifest)
     say = _warner(recording, one.name)
     return lay_out(recording.store, manifest, say=say, origins=origins, seconds=seconds)
 

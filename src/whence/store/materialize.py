@@ -247,17 +247,16 @@ class _Sources:
         return self._bulk.holds(digest, size)
 
     def refuse_missing(self, entries: Iterable[ManifestEntry]) -> None:
-        """Raises UnresolvedError that names what is nowhere."""
-        missing = [
-            f"{entry.path!r} ({entry.digest})"
-            for entry in entries
-            if entry.digest is not None and not self.holds(entry.digest, entry.size) and not self._origins.know(entry)
-        ]
+        """Raises UnresolvedError that names what is nowhere, OriginError for what is not any more where it was added
+        from."""
+        absent = [entry for entry in entries if entry.digest is not None and not self.holds(entry.digest, entry.size)]
+        missing = [f"{entry.path!r} ({entry.digest})" for entry in absent if not self._origins.know(entry)]
         if missing:
             raise UnresolvedError(
                 f"{self._store.path}: holds no object of {_listed(missing)}{unread_packs(self._store)}",
                 hint="they were removed since, or are in another store",
             )
+        self._origins.refuse_changed(absent)
 
     def link_text(self, entry: ManifestEntry) -> bytes:
         digest = entry.digest or ""

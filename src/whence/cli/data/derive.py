@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...actions.dataset_derivation import Planned, check, get_derivation, keeping, make, plan_again
-from ...actions.dataset_members import measured
 from ...actions.dataset_view import difference_shown
+from ...actions.source_table import measured
 from ...records.derivation import Split
 from ...store.dataset_references import Found, find_version
 from ...store.layout import Store

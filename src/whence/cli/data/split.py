@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...actions.dataset_derivation import SplitWish, keeping, make, plan_split
-from ...actions.dataset_members import measured
+from ...actions.source_table import measured
 from ...errors import UsageError
 from ...records.derivation import REST, PartTake
 from ..arguments import CommandParser, Place

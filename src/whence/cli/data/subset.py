@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...actions.dataset_derivation import SubsetWish, keeping, make, plan_subset
-from ...actions.dataset_members import measured
+from ...actions.source_table import measured
 from ...errors import UsageError
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
