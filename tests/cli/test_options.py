@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -89,6 +90,7 @@ JSON = {
     "data import": ["data", "import", "letters.zip"],
     "data expire": ["data", "expire", "letters@0.1.0", "--plan"],
     "data nest": ["data", "nest", "letters", "letters-one"],
+    "data pick": ["data", "pick", "letters", "0.1.1"],
 }
 
 
@@ -120,6 +122,8 @@ def test_an_option_does_what_its_help_says(option: str, place: Workplace) -> Non
 def test_json_is_what_is_printed_when_it_is_asked_for(command: str, place: Workplace) -> None:
     if command.startswith("data "):
         _letters(place)
+    if command == "data pick":
+        _apart_and_merged(place)
     if command == "stop":
         _sleeping(place, "touch ready; exec sleep 600")
     done = place.whence(*JSON[command], "--json")
@@ -233,6 +237,16 @@ def _letters(place: Workplace) -> None:
     place.write("letters/c.txt", "c")
     place.whence("data", "add", "letters", "letters").ok()
     place.whence("data", "export", "letters@0.1.0", "letters.zip").ok()
+
+
+def _apart_and_merged(place: Workplace) -> None:
+    """Two stores: here something was removed, there 0.1.1 was released; what this one has not was copied from there."""
+    there = place.path.parent / "there"
+    shutil.copytree(place.store, there, symlinks=True)
+    place.whence("data", "release", "patch", "letters", env={"WHENCE_STORE": str(there)}).ok()
+    place.whence("data", "remove", "letters", "c.txt").ok()
+    (step,) = (there / "datasets").glob("*/steps/2/*.json")
+    shutil.copy2(step, place.store / step.parent.relative_to(there))
 
 
 def _version(place: Workplace, *words: str) -> Any:
@@ -685,3 +699,13 @@ def _(place: Workplace) -> None:
 def _(place: Workplace) -> None:
     place.record("sh", "-c", "echo 1 > made", options=("--output-data", "made=made"))
     assert _version(place, "show", "made")["files"] == 1
+
+
+@shows("data pick --because")
+def _(place: Workplace) -> None:
+    _letters(place)
+    _apart_and_merged(place)
+    assert place.whence("data", "show", "letters").code == 3
+    place.whence("data", "pick", "letters", "0.1.1", "--because", "the other one was a mistake").ok()
+    (said,) = _version(place, "show", "letters@0.1.1")["picks"]
+    assert (said["meant"], said["why"]) == (True, "the other one was a mistake")

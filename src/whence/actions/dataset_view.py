@@ -12,7 +12,7 @@ from ..errors import FormatError, UnresolvedError, WhenceError
 from ..records.act import Actor
 from ..records.comparison import ChangedFile
 from ..records.data import ManifestEntry
-from ..records.dataset import Operation, Part
+from ..records.dataset import QUESTIONS, Operation, Part, Question
 from ..records.tables import TableChange, TableShape
 from ..records.transform import Transform
 from ..rules.contents import Difference
@@ -46,6 +46,21 @@ class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
     """More than 1 where stores were merged in which it went on apart."""
 
 
+class PickLine(msgspec.Struct, frozen=True, kw_only=True):
+    """That something was said to be meant, or not."""
+
+    question: Question
+    """`newest`, `version` or `name`."""
+    meant: bool
+    """This one, and not the other."""
+    act: str
+    at: str
+    by: Actor
+    why: str | None
+    stands: bool
+    """Nothing took its place, or contradicts it."""
+
+
 class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
     """A version and the step that made it."""
 
@@ -70,6 +85,8 @@ class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
     tables: str | None
     parameters: dict[str, Any]
     act: str
+    picks: list[PickLine] = []
+    """Of what competed with it after a merge, or still does: who said which is meant, the oldest first."""
 
 
 class Here(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +148,7 @@ def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
 
 
 def dataset_line(history: History) -> DatasetLine:
-    newest = history.versions[-1]
+    newest = history.head if len(history.heads) == 1 else history.versions[-1]
     step = newest.stated.step
     return DatasetLine(
         id=history.id,
@@ -187,7 +204,24 @@ def version_line(history: History, made: Made) -> VersionLine:
         tables=step.tables,
         parameters=step.parameters,
         act=stated.act,
+        picks=list(_picks(history, history.made_by(made) if history.picks else set())),
     )
+
+
+def _picks(history: History, steps: set[str]) -> Iterator[PickLine]:
+    """Those about a version, by the steps that made it."""
+    stand = {one.digest for question in QUESTIONS for one in history.standing(question)}
+    for one in history.picks:
+        if one.step in steps or not steps.isdisjoint(one.over):
+            yield PickLine(
+                question=one.question,
+                meant=one.step in steps,
+                act=one.act,
+                at=one.at,
+                by=one.by,
+                why=one.why,
+                stands=one.digest in stand,
+            )
 
 
 def version_page(store: Store, found: Found) -> VersionPage:

@@ -157,7 +157,7 @@ def _unresolved(store: Store, reference: str, error: UsageError | UnresolvedErro
     if isinstance(error, UsageError):
         return reason("malformed")
     versions = {str(made.version): None for history in histories for made in history.versions}
-    if version is not None and str(version) not in versions:
+    if version is not None and str(version) not in versions and not (isinstance(version, str) and candidates):
         return reason("version_not_found", list(versions))
     return reason("ambiguous")
 

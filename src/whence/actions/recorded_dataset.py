@@ -15,7 +15,7 @@ from ..rules.history import History, Made
 from ..rules.secrets import Secrets
 from ..rules.versions import Level, Version, read_version
 from ..store.dataset_changes import addition, removal
-from ..store.dataset_references import Found, find_dataset
+from ..store.dataset_references import CONTENT, Found, content_of, find_dataset
 from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
 from ..store.dropping import adding
 from ..store.explaining import explained
@@ -24,6 +24,7 @@ from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.origins import origins_of
 from ..store.speaker import Speaker
+from .dataset_pick import PickDone, pick
 from .dataset_sources import gather_source
 from .dataset_tables import describer
 from .dataset_view import (
@@ -39,7 +40,7 @@ from .source import Source
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 VersionLike = str | Sequence[int] | Version
-"""`"2.1.0"`, `[2, 1, 0]`, `(2, 1, 0)` or a version."""
+"""`"2.1.0"`, `[2, 1, 0]`, `(2, 1, 0)`, a version, or `"sha256:…"`, the digest of its manifest or how that begins."""
 
 
 class RecordedDataset:
@@ -142,6 +143,14 @@ class RecordedDataset:
         taken = release(self._store, self._id, level, said, self._speaker)
         return version_line(taken.history, taken.made)
 
+    def pick(self, which: str, version: VersionLike | None = None, *, because: str | None = None) -> PickDone:
+        """Say which is meant of what stores that were merged had made apart: the digest of a manifest, or the id of a
+        step's act; of one version, or as the newest one. Raises UsageError where there is nothing to pick,
+        UnresolvedError."""
+        reference = self._id if version is None else f"{self._id}@{read_version(version)}"
+        said = self._said(because, None)
+        return pick(self._store, reference, which, said.why, self._speaker)
+
     def diff(self, first: VersionLike, second: VersionLike) -> DifferenceShown:
         """What the second has otherwise than the first, path by path."""
         history = self._history
@@ -195,6 +204,8 @@ def source_of(
 
 
 def _made(history: History, version: VersionLike | None) -> Made:
+    if isinstance(version, str) and version.startswith(CONTENT):
+        return content_of(str(version), [history], version).made
     return history.current if version is None else history.get(read_version(version))
 
 

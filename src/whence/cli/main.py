@@ -68,6 +68,7 @@ VERBS: dict[str, dict[str, str]] = {
         "export": "a version as a BagIt archive that any program can check",
         "expire": "remove the bytes of versions, and say what that means first",
         "import": "a version out of such an archive",
+        "pick": "say which is meant of what two merged stores made apart",
         "split": "divide a version into parts, each a dataset",
         "subset": "what of a version is asked for, as a dataset",
         "derive": "derive again: from the current release, or to check",

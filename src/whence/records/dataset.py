@@ -6,6 +6,10 @@ from .base import Struct
 
 Operation = Literal["create", "add", "remove", "nest", "produce", "release", "derive", "import"]
 
+Question = Literal["newest", "version", "name"]
+
+QUESTIONS: tuple[Question, ...] = ("newest", "version", "name")
+
 
 class Part(Struct, frozen=True, kw_only=True):
     """A version of another dataset, whose files are a folder of this one."""
@@ -82,3 +86,18 @@ class Expired(Struct, frozen=True, kw_only=True):
     """How many objects of the version stayed, as something else needs them."""
     runs: list[str] = []
     """The runs that had pinned it."""
+
+
+class Picked(Struct, frozen=True, kw_only=True):
+    """Which of several steps is meant that were made apart: the body of an act of kind `pick`."""
+
+    question: Question
+    """What they compete for: to be the newest version, one version, or the dataset of a name."""
+    name: str
+    version: str
+    """What the step made."""
+    manifest: str
+    step: str
+    """The digest of its act."""
+    over: list[str]
+    """Those of the others; nothing is said of steps that were not known."""

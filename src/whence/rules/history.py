@@ -2,18 +2,21 @@
 
 A step names the one before it, so the steps of a store form a chain: the number of a step is claimed by exclusive
 creation. Two stores that went on apart and were merged have two steps of one number: then the history has two heads,
-and a version that both made with other content is ambiguous.
+and a version that both made with other content is ambiguous, until a pick says which is meant (`rules.picks`). The
+step that is made next follows all heads, the one that is meant first: its line is that of first priors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import msgspec
 
 from ..errors import UnresolvedError
 from ..records.act import Actor
-from ..records.dataset import Step
+from ..records.dataset import Question, Step
+from .picks import Pick, contradicting, meant, standing
 from .versions import Version, read_version
 
 MOST_LISTED = 20
@@ -44,7 +47,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         return self.stated.step.manifest
 
 
-class History(msgspec.Struct, frozen=True, kw_only=True):
+class History(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a dataset is and was."""
 
     id: str
@@ -53,8 +56,44 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     versions: tuple[Made, ...]
     """Ascending; one that is ambiguous stands once for each content."""
-    heads: tuple[Stated, ...]
-    """The steps that no other follows: one, unless stores were merged that went on apart."""
+    steps: tuple[Stated, ...]
+    """By number."""
+    picks: tuple[Pick, ...] = ()
+    """Where something is ambiguous."""
+
+    @cached_property
+    def tips(self) -> tuple[Stated, ...]:
+        """The steps that no other goes on from: one, unless stores were merged that went on apart."""
+        first = {stated.prior[0] for stated in self.steps if stated.prior}
+        return tuple(stated for stated in self.steps if stated.digest not in first)
+
+    @cached_property
+    def heads(self) -> tuple[Stated, ...]:
+        """The tips that may be meant: one, unless no pick says which."""
+        steps = [(stated.digest,) for stated in self.tips]
+        return tuple(meant(self.tips, steps, self.standing("newest")))
+
+    def picks_of(self, question: Question) -> list[Pick]:
+        """Of one question; with what steps say that follow several."""
+        said = [pick for pick in self.picks if pick.question == question]
+        return [*said, *map(_said_by, filter(_joins, self.steps))] if question == "newest" else said
+
+    def standing(self, question: Question) -> list[Pick]:
+        """Those that count."""
+        return standing(self.picks_of(question), self._ways if question == "newest" else None)
+
+    @property
+    def _ways(self) -> dict[str, set[str]]:
+        ways: dict[str, set[str]] = {}
+        for stated in self.steps:
+            for prior in stated.prior[:1]:
+                ways.setdefault(prior, set()).add(stated.digest)
+        return ways
+
+    @property
+    def contested(self) -> bool:
+        """Whether picks are asked."""
+        return len(self.tips) > 1 or len({made.version for made in self.versions}) < len(self.versions)
 
     @property
     def head(self) -> Made:
@@ -62,17 +101,49 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.heads) != 1:
             said = " and ".join(f"{one.step.version} ({one.at[:19]}, {one.by.host})" for one in self.heads)
             raise UnresolvedError(
-                f"dataset {self.name}: was changed in two stores that were merged: its newest version is {said}",
-                candidates=tuple(f"{self.name}@{one.step.version}" for one in self.heads),
-                hint="name a version; a change of it can be made in one of the two stores",
+                f"dataset {self.name}: was changed in two stores that were merged: its newest version is {said}"
+                + differently(contradicting(self.picks_of("newest"), self._ways)),
+                candidates=tuple(competitor(one) for one in self.heads),
+                hint=f"`whence data pick {self.name} sha256:…` says which is meant; or name a version",
             )
         return Made(version=read_version(self.heads[0].step.version), stated=self.heads[0])
 
     @property
+    def priors(self) -> list[Stated]:
+        """What the next step follows: the newest version, and then the tips that are not meant. Raises
+        UnresolvedError."""
+        head = self.head.stated
+        before = self._ancestors(head, every=True)
+        return [head, *(tip for tip in self.tips if tip.digest not in before)]
+
+    @property
     def current(self) -> Made:
         """The current release: the last one that the newest version comes of."""
-        anchor = self.head.version.anchor
-        return next(made for made in self.versions if made.version == anchor)
+        return self.get(self.head.version.anchor)
+
+    def line(self) -> list[Stated]:
+        """The steps that the newest version comes of, oldest first. Raises UnresolvedError."""
+        inside = self._ancestors(self.head.stated, every=False)
+        return [stated for stated in self.steps if stated.digest in inside]
+
+    def _ancestors(self, last: Stated, *, every: bool) -> set[str]:
+        """Itself, and what it follows: with `every` on all lines."""
+        known = {stated.digest: stated for stated in self.steps}
+        waiting, seen = [last.digest], set[str]()
+        while waiting:
+            digest = waiting.pop()
+            if digest in known and digest not in seen:
+                seen.add(digest)
+                waiting += known[digest].prior if every else known[digest].prior[:1]
+        return seen
+
+    def made_by(self, made: Made) -> set[str]:
+        """The digests of the steps that made a version with this content."""
+        wanted = (made.stated.step.version, made.manifest)
+        return {stated.digest for stated in self.steps if (stated.step.version, stated.step.manifest) == wanted}
+
+    def is_free(self, version: Version) -> bool:
+        return all(made.version != version for made in self.versions)
 
     def get(self, version: Version) -> Made:
         """The version. Raises UnresolvedError, naming those that there are, or the two that it may mean."""
@@ -87,20 +158,66 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
                 else None,
             )
         if len(found) > 1:
+            found = self._meant(found)
+        if len(found) > 1:
             raise UnresolvedError(
-                f"{self.name}@{version}: is ambiguous: it was made with two contents, in stores that were merged",
-                candidates=tuple(f"{made.manifest} ({made.stated.at[:19]}, {made.stated.by.host})" for made in found),
-                hint="its manifest's digest says which is meant",
+                f"{self.name}@{version}: is ambiguous: it was made with two contents, in stores that were merged"
+                + differently(contradicting(self.picks_of("version"))),
+                candidates=tuple(competitor(made.stated) for made in found),
+                hint=f"`whence data pick {self.name}@{version} sha256:…` says which is meant;"
+                f" {self.name}@sha256:… names one",
             )
         return found[0]
 
+    def _meant(self, found: Sequence[Made]) -> list[Made]:
+        """As a pick says; else the one that the newest version comes of."""
+        steps = [self.made_by(made) for made in found]
+        left = meant(found, steps, self.standing("version"))
+        if len(left) == 1 or len(self.heads) != 1:
+            return left
+        line = self._ancestors(self.heads[0], every=False)
+        return [made for made in left if not line.isdisjoint(self.made_by(made))] or left
 
-def fold_history(identifier: str, steps: Iterable[Stated]) -> History | None:
+    def of_content(self, digest: str) -> list[Made]:
+        """The newest version of each content whose digest begins so."""
+        return list({made.manifest: made for made in self.versions if made.manifest.startswith(digest)}.values())
+
+
+def competitor(stated: Stated) -> str:
+    """One of several, for an error: its content, and what tells it from the others."""
+    return f"{stated.step.manifest} ({stated.step.version}, {stated.at[:19]}, {stated.by.host})"
+
+
+def differently(picks: Sequence[Pick]) -> str:
+    """What to say of picks that contradict each other."""
+    said = (f"{one.by.name or one.by.user or 'somebody'} on {one.by.host}" for one in picks)
+    return f"; it was picked differently by {' and '.join(dict.fromkeys(said))}" if picks else ""
+
+
+def _joins(stated: Stated) -> bool:
+    return len(stated.prior) > 1
+
+
+def _said_by(stated: Stated) -> Pick:
+    """Who follows several means the first."""
+    return Pick(
+        digest=stated.digest,
+        act=stated.act,
+        at=stated.at,
+        by=stated.by,
+        why=stated.why,
+        prior=(),
+        question="newest",
+        step=stated.digest,
+        over=stated.prior[1:],
+    )
+
+
+def fold_history(identifier: str, steps: Iterable[Stated], picks: Sequence[Pick] = ()) -> History | None:
     """The history of a dataset; nothing where there is no first step."""
     known = sorted(steps, key=lambda stated: (stated.step.number, stated.act))
     if not known or known[0].step.number != 0:
         return None
-    followed = {digest for stated in known for digest in stated.prior}
     described = [stated.step.description for stated in known if stated.step.description is not None]
     return History(
         id=identifier,
@@ -108,7 +225,8 @@ def fold_history(identifier: str, steps: Iterable[Stated]) -> History | None:
         description=described[-1] if described else None,
         created=known[0].at,
         versions=_versions(known),
-        heads=tuple(stated for stated in known if stated.digest not in followed),
+        steps=tuple(known),
+        picks=tuple(picks),
     )
 
 
@@ -124,7 +242,6 @@ def _versions(steps: Sequence[Stated]) -> tuple[Made, ...]:
 def producers_since_release(history: History) -> list[str]:
     """The runs that made the changes since the current release, the oldest first."""
     anchor = history.current.version
-    runs = [
-        made.stated.step.run for made in history.versions if made.version.developing and made.version.anchor == anchor
-    ]
+    since = [stated.step for stated in history.line() if read_version(stated.step.version).anchor == anchor]
+    runs = [step.run for step in since if read_version(step.version).developing]
     return list(dict.fromkeys(run for run in runs if run is not None))

@@ -70,6 +70,8 @@ def reference_of(name: str, dataset: str | None, version: object) -> str | None:
         return dataset
     if "@" in dataset:
         raise UsageError(f"data {name!r}: found a version in {dataset!r}, and {version!r}; expected one of them")
+    if isinstance(version, str) and version.startswith("sha256:"):
+        return f"{dataset}@{version}"
     return f"{dataset}@{read_version(version)}"
 
 

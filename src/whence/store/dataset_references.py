@@ -1,19 +1,23 @@
-"""What a word means that names a dataset or one of its versions: `cifar`, `cifar@2.1.0`, `<id>@2.1.0`.
+"""What a word means that names a dataset or a version: `cifar`, `cifar@2.1.0`, `cifar@sha256:…`, `<id>@2.1.0`.
 
-After stores were merged a name may stand for several datasets: a version that only one of them has is that one's.
+After stores were merged a name may stand for several datasets: a version that only one of them has is that one's, and
+else it is the one that a pick says.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 
 import msgspec
 
 from ..errors import UnresolvedError, UsageError
 from ..ids import is_id, short
-from ..rules.history import History, Made
+from ..rules.history import History, Made, competitor, differently
+from ..rules.picks import contradicting, meant, standing
 from ..rules.versions import Version, read_version
+from .dataset_picks import read_picks
 from .datasets import dataset_names, ids_of_name, load_history
 from .layout import Store
 
@@ -30,11 +34,14 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.history.name}@{self.made.version}"
 
 
-def split_reference(text: str) -> tuple[str, Version | None]:
-    """The dataset that the word names, and the version. Raises UsageError for what is no version."""
+def split_reference(text: str) -> tuple[str, Version | str | None]:
+    """The dataset that the word names, and the version, or the digest of its manifest, or how that begins. Raises
+    UsageError for what is neither."""
     name, at, version = text.partition("@")
     if not name:
         raise UsageError(f"{text!r}: expected NAME or NAME@VERSION", hint="for instance cifar@2.1.0")
+    if version.startswith(CONTENT):
+        return name, version
     return name, read_version(version) if at else None
 
 
@@ -45,9 +52,40 @@ def find_version(store: Store, text: str) -> Found:
     if version is None:
         history = _only(name, histories)
         return Found(history=history, made=history.current, floating=True)
+    if isinstance(version, str):
+        return content_of(text, histories, version)
     having = [one for one in histories if any(made.version == version for made in one.versions)]
+    if len(having) > 1:
+        having = _meant_of_version(having, version)
     history = _only(text, having or histories)
     return Found(history=history, made=history.get(version), floating=False)
+
+
+def content_of(text: str, histories: Sequence[History], digest: str) -> Found:
+    """The newest version with a content, of one of these datasets; `text` is the word for it. Raises UsageError,
+    UnresolvedError."""
+    check_content(digest)
+    found = [(history, made) for history in histories for made in history.of_content(digest)]
+    if not found:
+        raise UnresolvedError(
+            f"{text}: no version has this content", hint=f"`whence data log {histories[0].name} --json` has the digests"
+        )
+    if len(found) > 1:
+        _only(text, list({history.id: history for history, _ in found}.values()))
+        raise UnresolvedError(
+            f"{text}: {len(found)} contents begin so, expected one",
+            candidates=tuple(competitor(made.stated) for _, made in found),
+        )
+    return Found(history=found[0][0], made=found[0][1], floating=False)
+
+
+def _meant_of_version(histories: Sequence[History], version: Version) -> list[History]:
+    """Those of several datasets that a pick leaves for a version."""
+    steps = [
+        {digest for made in one.versions if made.version == version for digest in one.made_by(made)}
+        for one in histories
+    ]
+    return meant(histories, steps, standing([pick for one in histories for pick in one.picks_of("version")]))
 
 
 def find_dataset(store: Store, name: str) -> History:
@@ -62,6 +100,8 @@ def find_datasets(store: Store, name: str) -> list[History]:
     ids = [name] if is_id(name) else ids_of_name(store, name)
     faults: list[str] = []
     found = [history for one in ids if (history := load_history(store, one, faults)) is not None]
+    if len(found) > 1:
+        return [msgspec.structs.replace(one, picks=tuple(read_picks(store, one.id))) for one in found]
     if found:
         return found
     if faults:
@@ -75,10 +115,28 @@ def find_datasets(store: Store, name: str) -> list[History]:
 
 
 def _only(text: str, histories: Sequence[History]) -> History:
-    if len(histories) == 1:
-        return histories[0]
+    picks = [pick for one in histories for pick in one.picks_of("name")]
+    left = meant(histories, [{one.steps[0].digest} for one in histories], standing(picks))
+    if len(left) == 1:
+        return left[0]
     raise UnresolvedError(
-        f"{text}: {len(histories)} datasets have this name, expected one",
-        candidates=tuple(f"{one.id}  made {one.created[:19]}  {one.versions[-1].version}" for one in histories),
-        hint=f"name it by its id, for instance {histories[0].id}; {short(histories[0].id)} alone is not enough",
+        f"{text}: {len(left)} datasets have this name, expected one{differently(contradicting(picks))}",
+        candidates=tuple(f"{one.id}  made {one.created[:19]}  {one.versions[-1].version}" for one in left),
+        hint=f"name it by its id, for instance {left[0].id}; {short(left[0].id)} alone is not enough;"
+        f" `whence data pick {text} ID` says which is meant",
     )
+
+
+CONTENT = "sha256:"
+
+FEWEST = 8
+"""Hexadecimal digits that name a content; all of it has 64."""
+
+
+def check_content(text: str) -> None:
+    """Raises UsageError for what is no digest of a manifest, nor how one begins."""
+    if not re.fullmatch(f"{CONTENT}[0-9a-f]{{{FEWEST},64}}", text):
+        raise UsageError(
+            f"{text}: expected {CONTENT} and {FEWEST} to 64 hexadecimal digits",
+            hint="`whence data log NAME --json` has them",
+        )

@@ -22,7 +22,7 @@ from ..rules.manifests import encode_manifest
 from ..rules.nesting import cycle, intact, with_part
 from ..rules.secret_forms import holds_token
 from ..rules.secrets import Secrets
-from ..rules.versions import FIRST, Level, Version, after_change, after_release
+from ..rules.versions import FIRST, Level, Version, after_change, after_release, read_version
 from .dataset_references import Found, find_dataset
 from .dataset_tables import Describe, put_tables, tables_before
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
@@ -94,7 +94,7 @@ def create(
     )
     if not claim_first_step(store, _act(identifier, step, [], said, speaker), step):
         _refuse_taken(store, name)
-    return _taken(store, identifier, FIRST, None)
+    return _taken(store, identifier, step, None)
 
 
 def change(
@@ -129,10 +129,11 @@ def change(
         parts = _parts_after(store, head.stated.step.parts, part, after)
         if differs.same and parts == head.stated.step.parts:
             return None
-        step = _following(store, history, operation, after_change(head.version), after, differs, said)
+        version = _free(history, after_change(head.version), after_change)
+        step = _following(store, history, operation, version, after, differs, said)
         step = msgspec.structs.replace(step, parts=parts)
-        if claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
-            return _taken(store, identifier, after_change(head.version), head.version)
+        if claim_step(store, _act(identifier, step, _priors(history), said, speaker), step):
+            return _taken(store, identifier, step, head.version)
 
 
 def _following(
@@ -147,7 +148,7 @@ def _following(
     """The step after the newest version, with other content; `differs` is how. Raises OSError."""
     head, whole = history.head, counts(manifest)
     return Step(
-        number=head.stated.step.number + 1,
+        number=_next_number(history),
         operation=operation,
         name=history.name,
         version=str(version),
@@ -230,7 +231,7 @@ def next_derived(history: History, manifest: Manifest, parameters: dict[str, Any
     step = head.stated.step
     if step.parameters == parameters and step.manifest == digest_of(encode_manifest(manifest)):
         return None
-    return after_release(head.version, "patch")
+    return _free(history, after_release(head.version, "patch"), lambda taken: after_release(taken, "patch"))
 
 
 def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker) -> Taken | None:
@@ -250,9 +251,9 @@ def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Spe
     differs = difference(read_manifest(store, head.manifest), manifest)
     step = _following(store, history, "derive", version, manifest, differs, said)
     step = msgspec.structs.replace(step, producers=[said.run] if said.run else [])
-    if not claim_step(store, _act(history.id, step, [head.stated.digest], said, speaker), step):
+    if not claim_step(store, _act(history.id, step, _priors(history), said, speaker), step):
         raise _overtaken(_history(store, history.id), head)
-    return _taken(store, history.id, version, head.version)
+    return _taken(store, history.id, step, head.version)
 
 
 def release(store: Store, identifier: str, level: Level, said: Said, speaker: Speaker) -> Taken:
@@ -261,10 +262,10 @@ def release(store: Store, identifier: str, level: Level, said: Said, speaker: Sp
     history = _history(store, identifier)
     head = history.head
     _refuse_nothing(history, head)
-    version = after_release(head.version, level)
+    version = _free(history, after_release(head.version, level), lambda taken: after_release(taken, level))
     step = msgspec.structs.replace(
         head.stated.step,
-        number=head.stated.step.number + 1,
+        number=_next_number(history),
         operation="release",
         version=str(version),
         base=str(head.version),
@@ -276,9 +277,9 @@ def release(store: Store, identifier: str, level: Level, said: Said, speaker: Sp
         producers=producers_since_release(history),
         parameters={},
     )
-    if not claim_step(store, _act(identifier, step, [head.stated.digest], said, speaker), step):
+    if not claim_step(store, _act(identifier, step, _priors(history), said, speaker), step):
         raise _overtaken(_history(store, identifier), head)
-    return _taken(store, identifier, version, head.version)
+    return _taken(store, identifier, step, head.version)
 
 
 def _refuse_nothing(history: History, head: Made) -> None:
@@ -348,6 +349,22 @@ def _act(identifier: str, step: Step, prior: Sequence[str], said: Said, speaker:
     )
 
 
-def _taken(store: Store, identifier: str, version: Version, base: Version | None) -> Taken:
-    history = _history(store, identifier)
-    return Taken(history=history, made=history.get(version), base=base)
+def _taken(store: Store, identifier: str, step: Step, base: Version | None) -> Taken:
+    history, version = _history(store, identifier), read_version(step.version)
+    made = next(made for made in history.versions if made.version == version and made.manifest == step.manifest)
+    return Taken(history=history, made=made, base=base)
+
+
+def _priors(history: History) -> list[str]:
+    return [stated.digest for stated in history.priors]
+
+
+def _next_number(history: History) -> int:
+    return max(stated.step.number for stated in history.priors) + 1
+
+
+def _free(history: History, version: Version, following: Callable[[Version], Version]) -> Version:
+    """The version, or the next one that a line which is not meant has not made."""
+    while not history.is_free(version):
+        version = following(version)
+    return version

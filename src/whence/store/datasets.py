@@ -22,6 +22,7 @@ from ..rules.dataset_names import LONGEST
 from ..rules.history import History, Stated, fold_history
 from ..system.files import TEMPORARY, claim_folder, make_folders, read_regular, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
+from .dataset_picks import read_picks
 from .layout import Store
 
 KIND = "dataset"
@@ -120,7 +121,10 @@ def load_history(store: Store, identifier: str, faults: list[str] | None = None)
     read, or are not as they were made; they do not count."""
     said = faults if faults is not None else []
     steps = {stated.act: stated for stated, _ in read_steps(store, identifier, said)}
-    return fold_history(identifier, steps.values())
+    history = fold_history(identifier, steps.values())
+    if history is None or not history.contested:
+        return history
+    return fold_history(identifier, steps.values(), read_picks(store, identifier))
 
 
 def step_files(store: Store, identifier: str) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from ...rules.transforms import transform_text
 from ...store.dataset_references import find_dataset
 from ..arguments import CommandParser, Place
 from ..output import json_line, line, printable, size_text, table, time_text
-from .words import DATASET
+from .words import DATASET, pick_lines
 
 HEADINGS = ("version", "made (UTC)", "by", "what", "files", "size", "run", "why")
 
@@ -20,8 +20,8 @@ HEADINGS = ("version", "made (UTC)", "by", "what", "files", "size", "run", "why"
 def parser() -> CommandParser:
     parser = CommandParser(
         "data log",
-        "List the versions of a dataset, the oldest first: what was done, by whom, why and from which run;"
-        " below it what the runs that made them said of the rows.",
+        "List the versions of a dataset, the oldest first: what was done, by whom, why and from which run; below it"
+        " what was picked after a merge, and what the runs that made them said of the rows.",
         examples=("whence data log cifar", "whence data log cifar --json | jq -r 'select(.released) | .version'"),
     )
     parser.add_argument("dataset", metavar="NAME", help=DATASET)
@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> int:
     for text in table(HEADINGS, [_row(version) for version in versions]):
         line(text)
     for version in versions:
+        for text in pick_lines(version.picks):
+            line(f"{version.version}  {version.manifest[:15]}  {text}")
         for step in story_of(store, version):
             line(printable(f"{version.version}  {transform_text(step)}"))
     return 0

@@ -14,7 +14,7 @@ from ...records.tables import TableShape
 from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, line, printable, size_text, time_text
-from .words import VERSION, amount
+from .words import VERSION, amount, pick_lines
 
 
 def parser() -> CommandParser:
@@ -68,6 +68,8 @@ def _lines(page: VersionPage) -> Iterator[str]:
     yield f"made      {time_text(version.at)} by {_who(version.by)}: {what}"
     if version.why:
         yield f"because   {printable(version.why)}"
+    for text in pick_lines(version.picks):
+        yield f"pick      {text}"
     for run in dict.fromkeys([*filter(None, [version.run]), *version.producers]):
         yield f"run       {run}"
     for part in page.all_parts:

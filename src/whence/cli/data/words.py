@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
 from ...actions.dataset_tables import describer
-from ...actions.dataset_view import dataset_line, version_line
+from ...actions.dataset_view import PickLine, dataset_line, version_line
 from ...rules.history import History
 from ...store.dataset_references import Found, find_version
 from ...store.dataset_steps import Said, Taken, said_masked
 from ...store.layout import Store
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
-from ..output import counted, json_document, say, size_text
+from ..output import counted, json_document, printable, say, size_text, time_text
 
 DATASET = "a dataset, by its name or id"
 
@@ -69,3 +69,14 @@ def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:
 def amount(files: int, size: int) -> str:
     """`12 files, 3.4 MiB`."""
     return f"{counted(files, 'file', 'files')}, {size_text(size)}"
+
+
+def pick_lines(picks: Iterable[PickLine]) -> Iterator[str]:
+    """What was said of a version that others competed with."""
+    for one in picks:
+        what = {"newest": "as the newest version", "version": "as this version", "name": "for the name"}[one.question]
+        did = "picked" if one.meant else "another picked"
+        void = "" if one.stands else " (does not count: another took its place, or contradicts it)"
+        who = one.by.name or one.by.user or "somebody"
+        why = f": {one.why}" if one.why else ""
+        yield printable(f"{did} {what} {time_text(one.at)} by {who}{why}{void}")
