@@ -31,6 +31,7 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .records.act import Actor
+    from .store.dataset_tables import Describe
 
 OPEN_FILES = 32
 """That a recorder has open at most, and some to spare."""
@@ -262,7 +263,14 @@ def surroundings(where: Setting, policy: Policy, *, say: Callable[[str], None]) 
         clock=time.time_ns,
         random=os.urandom,
         say=say,
+        describe=_describe,
     )
+
+
+def _describe(store: Store, inside: bool) -> Describe:
+    from .actions.dataset_tables import describer_in_run  # with all that reads tables, where a run makes a version
+
+    return describer_in_run(store, inside=inside)
 
 
 def _check_room() -> None:

@@ -152,3 +152,29 @@ def test_without_pyarrow_parquet_is_a_file_like_others(workplace: Workplace) -> 
     workplace.whence("data", "create", "t", "d", env=path).ok()
     (found,) = tables(workplace, "t")
     assert found["because"] == "pyarrow is not installed (not here): pip install 'whence[tables]'"
+
+
+MAKE = "import pathlib; pathlib.Path('out').mkdir(); pathlib.Path('out/t.csv').write_text('id,x\\n1,2.5\\n2,3\\n')"
+
+
+def test_what_a_run_makes_a_version_knows_its_tables(workplace: Workplace) -> None:
+    workplace.record("python", "-c", MAKE, options=("--output-data", "made=out"))
+    (found,) = tables(workplace, "made")
+    assert (found["path"], found["rows"]) == ("t.csv", 2)
+    assert [(column["name"], column["type"]) for column in found["columns"]] == [("id", "integer"), ("x", "float")]
+    said = "import whence\nwith whence.start() as run:\n    print(run.output_dataset('again', 'out'))\n"
+    workplace.write("job.py", said)
+    workplace.write("out/p.parquet", "no program loaded what reads this")
+    assert workplace.python("job.py").ok().out == "0.1.0\n"
+    unread, same = tables(workplace, "again")
+    assert same == found and "has not loaded pyarrow" in unread["because"]
+
+
+def test_what_is_too_large_for_a_run_the_release_reads(workplace: Workplace) -> None:
+    script = "mkdir -p out; echo $0 > out/n.txt; [ $0 = first ] || (echo id; seq 200000) > out/t.csv"
+    for word in ("first", "second"):
+        workplace.record("sh", "-c", script, word, options=("--output-data", "made=out"))
+    (unread,) = tables(workplace, "made@0.1.0.post1.dev1")
+    assert unread["because"].startswith("more than is read in a run")
+    workplace.whence("data", "release", "minor", "made").ok()
+    assert [one["rows"] for one in tables(workplace, "made")] == [200_000]

@@ -701,6 +701,17 @@ def _(place: Workplace) -> None:
     assert _version(place, "show", "made")["files"] == 1
 
 
+@shows("data release --tables")
+def _(place: Workplace) -> None:
+    _letters(place)
+    for number in range(65):
+        place.write(f"many/{number}.csv", f"a\n{number}\n")
+    place.whence("data", "add", "letters", "many").ok()
+    place.whence("data", "release", "minor", "letters", "--tables").ok()
+    assert {one["rows"] for one in _version(place, "show", "letters@0.2.0")["tables"]} == {1}
+    assert not any("rows" in one for one in _version(place, "show", "letters@0.1.0.post1.dev2")["tables"])
+
+
 @shows("data pick --because")
 def _(place: Workplace) -> None:
     _letters(place)

@@ -48,7 +48,10 @@ FORMATS: dict[str, Format] = {
 }
 """By the end of the name, in lower case."""
 
-__all__ = ["FORMATS", "Row", "Shape", "Table", "TableError", "is_table", "open_table", "shapes"]
+ARROW = (".parquet", ".feather", ".arrow")
+"""Those that need pyarrow."""
+
+__all__ = ["ARROW", "FORMATS", "Row", "Shape", "Table", "TableError", "is_table", "open_table", "shapes"]
 
 
 class Shape(NamedTuple):

@@ -109,7 +109,7 @@ def _begin_main(request: Request, around: Surroundings, environ: MutableMapping[
         closing.abandon(launched, fault)
         raise
     recording = launched.recording
-    session = Session(recording, around.secrets, around.cwd, around.say, _sources(launched), launched)
+    session = Session(recording, around.secrets, around.cwd, around.say, _sources(launched), launched, around.describe)
     session.beside = Beside(launched, in_program=True)
     recording.when_started = session.beside.start
     recording.start(identity(host=os.uname().nodename))

@@ -195,8 +195,10 @@ def _dataset(launch: Launch, name: str, path: str) -> str | None:
     """Why it is no version, if so."""
     from .produced import state_dataset  # with all that writes datasets, where one is made
 
+    around = launch.around
+    describe = around.describe and around.describe(around.store, False)
     try:
-        state_dataset(launch.recording, launch.cwd, name, path, "end")
+        state_dataset(launch.recording, launch.cwd, name, path, "end", describe)
     except WhenceError as error:
         return error.message
     return None

@@ -53,7 +53,9 @@ class Guests:
                 recording.store, recording.policy, recording.id, None, parent.secrets, recording.spools,
                 recording.now, parent.say,
             )  # fmt: skip
-            return Session(own, parent.secrets, parent.cwd, parent.say, parent.sources.forked(own))
+            return Session(
+                own, parent.secrets, parent.cwd, parent.say, parent.sources.forked(own), describe=parent.describe
+            )
         except WhenceError as error:
             warn_once(recording.id, f"run {recording.id}: {error.message}; what this process says is not recorded")
             return None
@@ -70,7 +72,9 @@ class Guests:
                     own, around.secrets, around.cwd, lambda: held_in(around.store, run, around.environ),
                     environ=around.environ,
                 )  # fmt: skip
-                known = self._sessions[run] = Session(own, around.secrets, around.cwd, around.say, sources)
+                known = self._sessions[run] = Session(
+                    own, around.secrets, around.cwd, around.say, sources, describe=around.describe
+                )
             return known
 
     def forget(self) -> None:

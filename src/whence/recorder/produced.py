@@ -12,17 +12,23 @@ from ..records.base import When
 from ..records.data import Artifact
 from ..store.dataset_changes import gather
 from ..store.dataset_steps import Said, produce
+from ..store.dataset_tables import Describe
 from ..store.dropping import adding
 from ..store.manifests import put_manifest
 from ..store.speaker import Speaker
 from .recording import Recording
 
 
-def state_dataset(recording: Recording, cwd: Path, name: str, path: str, when: When) -> str:
-    """Make the version and state it as what the run produced; its text. Raises WhenceError."""
+def state_dataset(
+    recording: Recording, cwd: Path, name: str, path: str, when: When, describe: Describe | None = None
+) -> str:
+    """Make the version and state it as what the run produced; its text. `describe` says what its tables are. Raises
+    WhenceError."""
     with adding(recording.store):
         entries = gather(recording.store, cwd, [path])
-        version = produce(recording.store, name, entries, Said(run=recording.id), _speaker(recording))
+        version = produce(
+            recording.store, name, entries, Said(run=recording.id, describe=describe), _speaker(recording)
+        )
     step = version.made.stated.step
     artifact = Artifact(
         when=when,

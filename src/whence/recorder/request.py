@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,9 @@ from ..rules.policy import Policy
 from ..rules.secrets import Secrets
 from ..store.layout import Store
 from ..store.spools import Spools
+
+if TYPE_CHECKING:
+    from ..store.dataset_tables import Describe
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[int], bytes]
     say: Callable[[str], None]
     """Says one line to the user, on stderr."""
+    describe: Callable[[Store, bool], Describe] | None = None
+    """Says what the tables are of a version that the run makes; whether that is inside the program's own process."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ from .recording import Recording
 from .sources import Sources
 
 if TYPE_CHECKING:
+    from ..store.dataset_tables import Describe
+    from ..store.layout import Store
     from .pins import Pinned
 
 
@@ -75,12 +77,14 @@ class Session:
         say: Callable[[str], None],
         sources: Sources,
         launched: Launch | None = None,
+        describe: Callable[[Store, bool], Describe] | None = None,
     ) -> None:
         self.recording = recording
         self.secrets = secrets
         self.say = say
         self.sources = sources
         self.launched = launched
+        self.describe = describe
         self.beside: Beside | None = None
         self._has_measured = False
         self.told_end = False
@@ -153,14 +157,16 @@ class Session:
         """Make a version of what was written; its text. What cannot be made is stated, and said once on stderr."""
         from .produced import state_dataset  # likewise
 
+        store = self.recording.store
         try:
             with apart:
-                version = state_dataset(self.recording, self.cwd, check_dataset_name(name), path, "during")
+                describe = self.describe and self.describe(store, True)
+                version = state_dataset(self.recording, self.cwd, check_dataset_name(name), path, "during", describe)
         except WhenceError as error:
             self.recording.state(events.CaptureFailed(missing=no_version(name, path, error.message, "during")))
             self.recording.warn(f"warning: dataset {name}", error.message)
             return None
-        add_results(self.recording.store, self.cwd, [path])
+        add_results(store, self.cwd, [path])
         return version
 
     def transform(

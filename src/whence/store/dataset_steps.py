@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..digests import digest_of
-from ..errors import StoreError, UnresolvedError, UsageError
+from ..errors import FormatError, StoreError, UnresolvedError, UsageError
 from ..ids import new_id
 from ..records.act import Act, Subject
 from ..records.data import ManifestEntry
@@ -274,12 +274,25 @@ def release(store: Store, identifier: str, level: Level, said: Said, speaker: Sp
         removed=0,
         description=said.description,
         run=said.run,
+        tables=_tables_of(store, head, said.describe),
         producers=producers_since_release(history),
         parameters={},
     )
     if not claim_step(store, _act(identifier, step, _priors(history), said, speaker), step):
         raise _overtaken(_history(store, identifier), head)
     return _taken(store, identifier, step, head.version)
+
+
+def _tables_of(store: Store, head: Made, describe: Describe | None) -> str | None:
+    """What is known of the tables of a version, and what was not looked at before. Raises OSError."""
+    step = head.stated.step
+    if describe is None:
+        return step.tables
+    try:
+        manifest = Stored(store, step.manifest, files=step.files, size=step.size)
+        return put_tables(store, manifest, tables_before(store, step.tables), describe)
+    except (UnresolvedError, FormatError):
+        return step.tables
 
 
 def _refuse_nothing(history: History, head: Made) -> None:

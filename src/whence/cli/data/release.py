@@ -24,6 +24,11 @@ def parser() -> CommandParser:
     )
     parser.add_argument("level", choices=LEVELS, help="which number moves: 2.1.0 becomes 2.1.1, 2.2.0 or 3.0.0")
     parser.add_argument("dataset", metavar="NAME", help=DATASET)
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="read every table that was not read yet, however large: its schema, and the digest of its rows",
+    )
     add_reasons(parser)
     return parser
 
@@ -32,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
-    reasons = said(place, options.because, options.description)
+    reasons = said(place, options.because, options.description, all_tables=options.tables)
     taken = release(place.store, history.id, options.level, reasons, speaker(place.setting))
     tell(history, taken, as_json=options.json)
     return 0
