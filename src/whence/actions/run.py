@@ -21,10 +21,11 @@ from ..errors import RefusedError, WhenceError
 from ..recorder.attach import DRY_RUN, VARIABLE, find_outer, named
 from ..recorder.beside import Beside
 from ..recorder.boot_folder import BootFolder, Hearing, make_boot_folder
+from ..recorder.capturing import capture, capture_beside, refuse
 from ..recorder.closing import abandon, attempt, finish
 from ..recorder.command import die_of, run_command
 from ..recorder.following import Following
-from ..recorder.launch import Launch, capture, capture_beside, create, join, raise_together, refuse
+from ..recorder.launch import Launch, create, join
 from ..recorder.observing import VARIABLE as VARIABLE_OF_WATCH
 from ..recorder.parent import restore_signals
 from ..recorder.ranks import take_seat, world_of
@@ -36,6 +37,7 @@ from ..records.events import RunEnded
 from ..records.record import Record
 from ..records.seal import ClosedBy
 from ..rules.fold import MAIN
+from ..rules.permission import raise_together
 from ..rules.pins import Pin, variable, with_places
 from ..store.closing import close_lost_run
 from ..store.layout import Store

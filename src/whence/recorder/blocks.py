@@ -23,12 +23,13 @@ from ..store.held import held_by
 from ..store.spools import Spools
 from ..system.held_signals import held
 from ..system.processes import identity
-from . import attach, closing, launch
+from . import attach, closing
 from .attach import Outer
 from .beside import Beside
+from .capturing import capture, refuse
 from .guests import guests
 from .handle import Run
-from .launch import Launch
+from .launch import Launch, create
 from .open_runs import enclosing, enter, is_own, thread_parent
 from .ranks import Seat, take_seat, world_of
 from .request import Request, Surroundings
@@ -97,12 +98,12 @@ def _begin(asked: Asked, outer: Run | None, parent: str | None) -> Run:
 
 def _begin_main(request: Request, around: Surroundings, environ: MutableMapping[str, str], outer: Run | None) -> Run:
     """Begin a run of this process's own. Raises RefusedError after the refusal is recorded, UsageError, StoreError."""
-    launched = launch.create(request, around)
+    launched = create(request, around)
     try:
-        launch.capture(launched)
+        capture(launched)
         held.check()
     except RefusedError as refusal:
-        launch.refuse(launched, refusal)
+        refuse(launched, refusal)
         closing.finish(launched)
         raise
     except BaseException as fault:

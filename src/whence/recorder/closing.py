@@ -37,7 +37,8 @@ from ..system.held_signals import Signalled, held
 from ..system.locks import lock_state
 from ..system.printing import passed_on_to
 from .beside import Beside, complete_code
-from .launch import Launch, snapshot_terms
+from .launch import Launch
+from .launched_code import snapshot_terms
 from .outcome import described, ended_by, left_by
 from .outputs import restated, state_outputs
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ..records import events
 from ..records.base import Missing
 from ..rules.interpreters import is_python
-from .launch import Launch, environment_of
+from .launch import Launch
+from .launched_environment import environment_of
 
 NAMED = 3
 """Further interpreters that are named."""

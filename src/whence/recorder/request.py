@@ -42,6 +42,10 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     describe: Callable[[Store, bool], Describe] | None = None
     """Says what the tables are of a version that the run makes; whether that is inside the program's own process."""
 
+    def mask(self, text: str | None) -> str | None:
+        """The text without what looks like a secret."""
+        return None if text is None else self.secrets.mask_text(text)
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A launch, as the user worded it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..errors import RefusedError
 from ..records.code import Code
 from .fields import check, read_fields
 from .policy import Policy
@@ -53,3 +54,10 @@ def _dirty(code: Code) -> str:
     paths = [f"{path.path} ({path.words})" for path in code.dirty_paths if path.role == "code"]
     shown = ", ".join(paths[:20]) + (f" and {len(paths) - 20} more" if len(paths) > 20 else "")
     return f"the working folder differs from its commit: {shown}"
+
+
+def raise_together(refusals: Sequence[RefusedError]) -> None:
+    """All reasons in one refusal, in their order: a user mends them at once. Nothing when there is none."""
+    if refusals:
+        hints = dict.fromkeys(refusal.hint for refusal in refusals if refusal.hint)
+        raise RefusedError("; ".join(refusal.message for refusal in refusals), hint="; ".join(hints) or None)
