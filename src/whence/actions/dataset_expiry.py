@@ -122,7 +122,7 @@ def old_versions(store: Store, retention: float, now: float) -> list[Found]:
 def _is_current(history: History, made: Made) -> bool:
     """Whether a release has this content, or it is the newest version."""
     released = {one.manifest for one in history.versions if not one.version.developing}
-    return made.manifest in released or made.stated.digest in {head.digest for head in history.heads}
+    return made.manifest in released or made.stated.digest in {tip.digest for tip in history.tips}
 
 
 def plan_expiry(store: Store, versions: Sequence[Found]) -> ExpiryPlan:
