@@ -7,8 +7,8 @@ from stat import S_IFREG
 import pytest
 
 from whence.rules.classes import TABLE, Classes, Place, word
-from whence.rules.observation import Fate, FileUse
 from whence.rules.seen import Identity
+from whence.rules.track import Fate, FileUse
 
 PLACE = Place(
     root="/home/ada/study", home="/home/ada", libraries=("/home/ada/envs/x",), own=("/home/ada/study/.whence",)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from stage import Stage, identity
 
 from whence.capture.observed import look
-from whence.rules.observation import Files, FileUse
+from whence.rules.observation import Files
 from whence.rules.seen import CREATE, EXCHANGE, NO_REPLACE, READ_WRITE, TRUNCATE, WRITE_ONLY, Identity, Op, Seen, seen
+from whence.rules.track import FileUse
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from ..digests import digest_of
 from ..records.base import When
 from ..records.data import Input, Kind, Stat
 from ..rules.folders import Entry, Listing
-from ..rules.observation import FileUse
 from ..rules.seen import Identity
+from ..rules.track import FileUse
 from ..system.files import stat_identity
 from .digesting import DigestingInput
 from .hashing import Cache, Measured, Steps, Work, manifest_of, measure_file, measure_folder, measure_some

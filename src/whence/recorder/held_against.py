@@ -13,8 +13,8 @@ from ..capture.inputs import TOUCHED
 from ..capture.observed import stat_of
 from ..records.data import Stat
 from ..records.events import InputChecked
-from ..rules.observation import FileUse
 from ..rules.seen import Identity
+from ..rules.track import FileUse
 
 UNKNOWN = "it was written to before it was opened; what it was then is not known"
 

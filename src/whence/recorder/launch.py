@@ -36,8 +36,8 @@ from .recording import Recording
 from .request import Request, Surroundings
 
 if TYPE_CHECKING:
-    from ..rules.observation import FileUse
     from ..rules.seen import Identity
+    from ..rules.track import FileUse
     from .pins import Pinned
 
 

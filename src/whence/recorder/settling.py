@@ -19,10 +19,10 @@ from ..records.observation import Connection, Observation
 from ..records.seal import Pending
 from ..rules.classes import Word, word
 from ..rules.folders import Entry, Gathered, at_and_above, gather, is_at_or_below
-from ..rules.observation import FileUse
 from ..rules.programs import host_and_port, is_notable, is_shared_library
 from ..rules.seen import Identity
 from ..rules.snapshot import matches
+from ..rules.track import FileUse
 from ..store.digest_cache import DigestCache
 from ..store.held import Held, State, held_by
 from ..store.objects import put_bytes, sync_objects

@@ -16,8 +16,8 @@ from ..capture.outputs import OutputDigest, found_output
 from ..records.data import Artifact, Input
 from ..records.events import ObservationSoFar
 from ..rules.folders import is_at_or_below
-from ..rules.observation import FileUse
 from ..rules.seen import Identity
+from ..rules.track import FileUse
 from .masking import why_secret, without_digest
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from .observation import Fate, FileUse
 from .snapshot import matches
+from .track import Fate, FileUse
 
 FileClass = Literal["data", "code", "config", "library", "system", "cache", "device", "ignored"]
 """`library` is software that came from elsewhere, `system` what an account or machine is set up with."""
