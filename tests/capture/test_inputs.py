@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from accounts import folder_of_nobody
 
+from whence.capture.folder_stats import folder_stats
 from whence.capture.hashing import never
 from whence.capture.inputs import TOUCHED, InputDigest, declare, digest_all
 from whence.capture.outputs import Expected
@@ -291,6 +292,33 @@ def test_what_was_there_before_and_was_not_touched_is_no_output(tmp_path: Path) 
     (one,) = expected.produced()
     one.advance()
     assert not one.artifact().missing
+
+
+@pytest.mark.scenario("J2")
+def test_a_folder_in_which_nothing_was_written_is_no_output_and_one_in_which_anything_was_is(tmp_path: Path) -> None:
+    write(tmp_path / "o/deep/a.csv", b"1\n")
+    write(tmp_path / "o/b.csv", b"2\n")
+    expected = Expected("o", cwd=str(tmp_path))
+    (one,) = expected.produced()
+    assert (expected.untouched, one.missing) == (True, True)
+    assert one.artifact().because == "it was there before the run and was not written"
+    for change in (
+        lambda: (tmp_path / "o/deep/a.csv").write_bytes(b"1\n"),  # The same bytes are written, too.
+        lambda: (tmp_path / "o/deep/a.csv").rename(tmp_path / "o/deep/c.csv"),
+        lambda: (tmp_path / "o/deep/c.csv").unlink(),
+        lambda: (tmp_path / "o/b.csv").chmod(0o755),
+    ):
+        time.sleep(0.01)
+        expected = Expected("o", cwd=str(tmp_path))
+        change()
+        assert (expected.untouched, expected.produced()[0].missing) == (False, False)
+
+
+def test_a_folder_that_cannot_be_looked_at_in_time_counts_as_written(tmp_path: Path) -> None:
+    write(tmp_path / "o/a.csv")
+    assert folder_stats(str(tmp_path / "o")) == folder_stats(str(tmp_path / "o"))
+    assert folder_stats(str(tmp_path / "o"), seconds=0) is None
+    assert folder_stats(str(tmp_path / "nothing")) is None
 
 
 @pytest.mark.scenario("J4")

@@ -508,6 +508,27 @@ def test_output_data_that_were_never_written_are_missing(cifar: Workplace) -> No
     assert cifar.whence("data", "show", "features").code == 3
 
 
+@pytest.mark.scenario("J2")
+def test_what_a_run_found_and_did_not_write_is_no_version_and_no_output_of_its(cifar: Workplace) -> None:
+    cifar.write("o/a", "1\n")
+    options = ("--output-data", "features=o", "--output-data", "one=o/a", "--output", "o")
+    record = cifar.record("cat", "o/a", options=options)
+    assert {(item["name"], item["missing"], item["kept"]) for item in record["artifacts"]} == {
+        ("features", True, False),
+        ("one", True, False),
+        ("o", True, False),
+    }
+    assert {gap["what"] for gap in record["missing"]} >= {"datasets.features", "datasets.one"}
+    assert cifar.whence("data", "list").ok().out.count("cifar") and cifar.whence("data", "log", "one").code == 3
+    assert cifar.whence("audit", "@").code == 1
+    written = cifar.record("sh", "-c", "echo 1 > o/a", options=options)  # The same bytes, written.
+    assert {(item["name"], item["version"], item["missing"]) for item in written["artifacts"]} == {
+        ("features", "0.1.0", False),
+        ("one", "0.1.0", False),
+        ("o", None, False),
+    }
+
+
 @pytest.mark.parametrize("word", ["features", "=out", "features=", "not a name=out"])
 def test_output_data_that_cannot_be_meant_are_refused(cifar: Workplace, word: str) -> None:
     assert cifar.whence("run", "--output-data", word, "--", "true").code == 2

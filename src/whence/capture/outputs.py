@@ -18,12 +18,16 @@ from ..records.data import NOT_DIGESTED, Artifact, ArtifactKind, ExpectedOutput,
 from ..rules.kinds import guess
 from ..system.files import stat_identity
 from .digesting import Digesting
+from .folder_stats import folder_stats
 from .hashing import Cache, Measured, NoCache, Steps, measure, measure_some
 from .places import Found, Mounts, find, one_each, recorded_path
 
 How = Literal["declared", "observed"]
 Role = Literal["output", "intermediate", "changed"]
 BeforeBy = Literal["cache", "pre-image", "snapshot"]
+
+
+UNTOUCHED = "it was there before the run and was not written"
 
 
 class Expected:
@@ -44,7 +48,7 @@ class Expected:
         self._name = name
         self._kind: ArtifactKind | None = kind
         before = [] if written else self._find()
-        self._before = {item.path: _identity(item) for item in before if item.kind != "folder"}
+        self._before = {item.path: _as_it_lies(item) for item in before}
 
     def declared(self, when: When) -> ExpectedOutput:
         """What is to be known of it before it is looked at."""
@@ -64,9 +68,15 @@ class Expected:
         ]
         return digests or [OutputDigest(self._nothing(), kind=self._kind, cache=cache, when=when)]
 
+    @property
+    def untouched(self) -> bool:
+        """Whether something is there, and all of it was there before and was not written since."""
+        found = self._find()
+        return bool(found) and all(self._untouched(item) for item in found)
+
     def _untouched(self, item: Found) -> bool:
         before = self._before.get(item.path)
-        return before is not None and before == _identity(item)
+        return before is not None and before == _as_it_lies(item)
 
     def _nothing(self) -> Found:
         name, path = self._name, self._spec
@@ -75,6 +85,13 @@ class Expected:
             name, path = (left, right) if "/" not in left else (None, path)
         path = recorded_path(path, self._cwd)
         return Found(name=name or path, path=path, absolute=None, kind="file", because="it was never written")
+
+
+def _as_it_lies(item: Found) -> Stat | str | None:
+    """What is another once something was written there; nothing where that cannot be told."""
+    if item.kind == "folder" and item.absolute is not None:
+        return folder_stats(item.absolute)
+    return _identity(item)
 
 
 def _identity(item: Found) -> Stat | None:
@@ -121,7 +138,7 @@ class OutputDigest(Digesting):
         which neither the bytes nor a digest may be recorded."""
         readable = found.absolute is not None and found.stat is not None and found.kind != "special" and not secret
         steps = _begin(found.absolute, cache or NoCache(), some) if found.absolute and readable else None
-        because = "it was there before the run and was not written" if untouched else found.because
+        because = UNTOUCHED if untouched else found.because
         super().__init__(steps, NOT_DIGESTED + secret if secret else because)
         self.found = found
         self.kind: ArtifactKind | None = kind

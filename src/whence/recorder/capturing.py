@@ -60,6 +60,8 @@ def _expect_outputs(launch: Launch) -> None:
         launch.recording.state(events.OutputDeclared(output=expected.declared("launch")))
     for name, path in launch.request.output_data:
         output = ExpectedOutput(name=name, path=path, kind="dataset")
+        expected = Expected(path, cwd=str(launch.cwd), name=name, kind="dataset")
+        launch.products.append((name, path, expected))
         launch.recording.state(events.OutputDeclared(output=output))
 
 

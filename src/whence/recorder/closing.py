@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ..capture.inputs import InputDigest
-from ..capture.outputs import Expected
+from ..capture.outputs import UNTOUCHED
 from ..errors import WhenceError
 from ..handlers import came_from_handler
 from ..records import events
@@ -180,15 +180,17 @@ def _datasets(launch: Launch) -> list[str]:
     """Make versions of what was to become datasets; the paths. What a run wrote that did not succeed, or wrote
     nothing, is an output as any other, and so is what could not be made a version."""
     made: list[str] = []
-    for name, path in launch.request.output_data:
+    for name, path, expected in launch.products:
         because = None if launch.recording.status == "succeeded" else "the run did not succeed"
-        if because is None and (launch.cwd / path).exists():
+        if because is None and expected.untouched:
+            because = UNTOUCHED
+        elif because is None and (launch.cwd / path).exists():
             because = _dataset(launch, name, path)
             made += [] if because else [path]
         if because is not None:
             launch.recording.state(events.CaptureFailed(missing=no_version(name, path, because, "end")))
         if path not in made:
-            launch.outputs.append(Expected(path, cwd=str(launch.cwd), name=name, kind="dataset", written=True))
+            launch.outputs.append(expected)
     return made
 
 

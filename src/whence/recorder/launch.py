@@ -78,6 +78,8 @@ class Launch(msgspec.Struct, kw_only=True):
     pins: list[Pinned] = []
     outputs: list[Expected] = []
     """What was declared to be written."""
+    products: list[tuple[str, str, Expected]] = []
+    """Likewise, of what is to become a version: the name of the dataset, the path, and what lay there before."""
     stated: list[OutputDigest] = []
     """What was stated as written while the run was going on; looked at once more at the end."""
     written: list[str] = []
