@@ -412,3 +412,19 @@ def test_an_import_brings_back_what_is_missing(cifar: Workplace, there: Workplac
     assert data(there, "import", cifar.path / "bag")["objects"] > 0
     data(there, "get", "cifar@0.2.0", "got")
     assert contents(there.path / "got") == contents(cifar.path / "cifar")
+
+
+def test_an_import_verifies_what_is_here_and_puts_right_what_is_damaged(cifar: Workplace, there: Workplace) -> None:
+    data(there, "import", cifar.path / "bag")
+    for path in [*(there.store / "objects").rglob("*"), *(there.store / "packs").iterdir()]:
+        if path.is_file():
+            path.chmod(0o600)
+            content = bytearray(path.read_bytes())
+            content[600 if path.suffix == ".tar" else 0] ^= 1  # Of a pack in the first member, behind its header.
+            path.write_bytes(content)
+    assert there.whence("data", "verify", "cifar@0.2.0").code == 1
+    done = there.whence("data", "import", cifar.path / "bag").ok()
+    assert "was damaged: sound bytes took its place" in done.err and "already" not in done.err
+    data(there, "get", "cifar@0.2.0", "got")
+    assert contents(there.path / "got") == contents(cifar.path / "cifar")
+    assert data(there, "import", cifar.path / "bag")["objects"] == 0

@@ -11,8 +11,20 @@ import pytest
 
 from whence.digests import digest_of
 from whence.errors import FormatError, UnresolvedError
+from whence.store.adding import add
+from whence.store.bulk import SMALL
 from whence.store.layout import Store
-from whence.store.objects import Kept, has, object_path, open_object, put_bytes, put_file, read_object, sync_objects
+from whence.store.objects import (
+    Kept,
+    has,
+    object_path,
+    open_object,
+    put_bytes,
+    put_file,
+    read_object,
+    sync_objects,
+    take_mended,
+)
 
 
 @pytest.mark.parametrize("size", [0, 1, 8192, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20])
@@ -78,6 +90,24 @@ def test_a_cut_object_is_made_whole_by_keeping_its_bytes_again(store: Store) -> 
     object_path(store, digest).write_bytes(b"ke")
     assert put_bytes(store, b"kept") == digest
     assert read_object(store, digest) == b"kept"
+    (aside,) = (store.objects.parent / "damaged").iterdir()
+    assert aside.read_bytes() == b"ke", "somebody may have it nowhere else"
+    assert [sentence.endswith(str(aside)) for sentence in take_mended()] == [True]
+    assert take_mended() == []
+
+
+@pytest.mark.parametrize("size", [10, SMALL + 1])
+def test_what_is_added_takes_the_place_of_an_object_of_another_length(store: Store, tmp_path: Path, size: int) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/a").write_bytes(content := os.urandom(size))
+    manifest = add(store, tmp_path / "d").manifest
+    path = object_path(store, digest_of(content))
+    path.chmod(0o600)
+    path.write_bytes(b"cut")
+    again = add(store, tmp_path / "d")
+    assert (again.manifest, again.objects, again.stored) == (manifest, 1, size)
+    assert read_object(store, digest_of(content)) == content
+    assert len(take_mended()) == 1
 
 
 def test_what_is_not_there_is_said_with_a_hint(store: Store) -> None:

@@ -120,7 +120,7 @@ def _import_ours(
     _refuse_unplaced(bag, version, fetching)
     payload = take_payload(store, bag, version.links, asking.between)
     taken = Taken(objects=payload.objects + fetching.objects, size=payload.size + fetching.size)
-    sync_objects(store, [put_bytes(store, manifest) for manifest in version.manifests.values()])
+    sync_objects(store, [put_bytes(store, manifest, verified=True) for manifest in version.manifests.values()])
     steps = [take_step(store, history.id, stated, data) for stated, data in version.steps]
     take_name(store, history.id, history.name, version.steps[0][1])
     _tell(store, bag, version, taken, sum(steps), said, speaker)

@@ -131,7 +131,7 @@ def _known(
         if table is None or table.path != path or not _is_same(table.snapshot, snapshot):
             continue
         entry = next((one for one in _entries(store, made.manifest) if one.path == path), None)
-        if entry is not None and entry.digest is not None and Bulk(store).holds(entry.digest, entry.size):
+        if entry is not None and entry.digest is not None and not Bulk(store).needs(entry.digest, entry.size):
             told = msgspec.structs.replace(table, snapshot=snapshot)
             return Gathered(entries=[entry], parameters=_said(told, secrets, source))
     return None

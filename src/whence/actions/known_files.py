@@ -56,7 +56,7 @@ class KnownFiles:
         if known is None or not is_same(known.told, file.size, file.etag, file.version):
             return None
         entry = known.entry
-        held = self._bulk is None or (entry.digest is not None and self._bulk.holds(entry.digest, entry.size))
+        held = self._bulk is None or (entry.digest is not None and not self._bulk.needs(entry.digest, entry.size))
         return entry if held else None
 
 

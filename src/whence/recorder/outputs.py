@@ -9,6 +9,7 @@ from ..capture.outputs import OutputDigest, found_output
 from ..records import events
 from ..records.data import Artifact
 from ..records.seal import Pending
+from ..store.objects import take_mended
 from .keeping import Keeping
 from .launch import Launch
 from .recording import Recording
@@ -34,6 +35,8 @@ def state_outputs(launch: Launch, outputs: list[OutputDigest], pending: list[Pen
             mask = launch.around.secrets.mask_text  # As the journal has it.
             pending.append(Pending(name=mask(artifact.name), path=mask(artifact.path), stat=artifact.stat))
     state_failed(launch.recording, keeping)
+    for sentence in take_mended():
+        launch.around.say(sentence)
     return artifacts
 
 

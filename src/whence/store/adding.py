@@ -300,7 +300,7 @@ class _Adding:
     def _known(self, stat: os.stat_result) -> str | None:
         """The digest of a file that need not be read."""
         digest = self._cache.find(self._part, stat)
-        if digest is None or self._bulk is None or self._bulk.holds(digest, stat.st_size):
+        if digest is None or self._bulk is None or not self._bulk.needs(digest, stat.st_size):
             return digest
         return None
 

@@ -55,7 +55,7 @@ def fetch_absent(
     with Incoming(store) as incoming:
         for path, absent in bag.absent.items():
             between()
-            if absent.digest is not None and absent.size is not None and bulk.holds(absent.digest, absent.size):
+            if absent.digest is not None and absent.size is not None and not bulk.needs(absent.digest, absent.size):
                 here[path] = Measured(digest=absent.digest, size=absent.size, mode=_MODE)
                 continue
             address = address_of(absent.uri)

@@ -16,7 +16,7 @@ from .layout import Store
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store did not hold before."""
+    """What the store did not hold before, or held damaged."""
 
     objects: int
     size: int
@@ -25,7 +25,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 def take_payload(
     store: Store, bag: SoundBag, texts: Mapping[str, bytes], between: Callable[[], None] = lambda: None
 ) -> Taken:
-    """Keep every file of the payload, and these texts by digest; all is on the disk then.
+    """Keep every file of the payload, and these texts by digest; all is on the disk then. What the store holds already
+    is read, and replaced where it is damaged.
 
     Raises BagError, StoreError.
     """
@@ -45,19 +46,21 @@ def take_payload(
 
 
 def _take(bulk: Bulk, bag: SoundBag, path: str, expected: Measured, stream: BinaryIO) -> None:
-    if bulk.holds(expected.digest, expected.size):
+    needed = bulk.needs(expected.digest, expected.size)
+    damaged = not needed and bulk.is_damaged(expected.digest)
+    if not needed and not damaged:
         return
     if expected.size <= SMALL:
         data = stream.read(SMALL + 1)
         found = digest_of(data)
         if found == expected.digest:
-            bulk.put(found, data)
+            (bulk.mend if damaged else bulk.put)(found, data)
             return
     else:
         copied = bulk.receive(stream)
         found = copied.digest
         if found == expected.digest:
-            bulk.place(copied)
+            (bulk.mend_large if damaged else bulk.place)(copied)
             return
         copied.discard()
     raise BagError(

@@ -15,9 +15,9 @@ from typing import BinaryIO
 from ..digests import sha256
 from ..errors import StoreError
 from ..ids import new_id
-from ..system.files import copy_new, make_folders, sync_folder, temporary_name, write_all
+from ..system.files import copy_new, sync_folder, temporary_name, write_all
 from .layout import Store
-from .objects import has, object_path, put_bytes, sync_objects
+from .objects import has, is_sound, object_path, place, put_bytes, seems_sound, sync_objects
 from .pack_writer import PackWriter
 from .packs import packs_of
 
@@ -61,14 +61,34 @@ class Bulk:
         """Whether the store has the object already, or will have it. What others packed meanwhile is not seen."""
         if size > SMALL:
             return has(self._store, digest)
+        return self._packs_hold(digest) or os.path.isfile(f"{self._objects}/{digest[7:9]}/{digest[9:]}")
+
+    def needs(self, digest: str, size: int) -> bool:
+        """Whether the bytes are wanted: the store does not hold them, or what lies in their place has another length."""
+        if size > SMALL:
+            return not seems_sound(self._store, digest, size)
+        try:
+            return os.stat(f"{self._objects}/{digest[7:9]}/{digest[9:]}").st_size != size
+        except FileNotFoundError:
+            return not self._packs_hold(digest)
+
+    def is_damaged(self, digest: str) -> bool:
+        """Whether the store has other bytes in their place; costs a read of them."""
+        return not self._is_coming(digest) and not is_sound(self._store, digest)
+
+    def _packs_hold(self, digest: str) -> bool:
         packed = bytes.fromhex(digest[7:]) in self._packed if self._packed is not None else self._packs.holds(digest)
-        if packed or (self._pack is not None and digest in self._pack):
-            return True
-        return os.path.isfile(f"{self._objects}/{digest[7:9]}/{digest[9:]}")
+        return packed or self._is_coming(digest)
+
+    def _is_coming(self, digest: str) -> bool:
+        return self._pack is not None and digest in self._pack
 
     def put(self, digest: str, data: bytes) -> None:
         """Keep a small object, whose digest was just taken of these bytes. Raises StoreError."""
-        if self.holds(digest, len(data)):
+        if not self.needs(digest, len(data)):
+            return
+        if os.path.lexists(object_path(self._store, digest)):
+            self.mend(digest, data)
             return
         pack = self._pack
         with self._storing():
@@ -110,18 +130,27 @@ class Bulk:
     def place(self, copied: LargeCopy) -> None:
         """Keep what was copied. Raises StoreError."""
         with self._storing():
-            path = object_path(self._store, copied.digest)
-            if has(self._store, copied.digest):
+            if seems_sound(self._store, copied.digest, copied.size):
                 copied.discard()
                 return
-            try:
-                make_folders(path.parent, within=self._store.path)
-                os.rename(copied.temporary, path)
-            except OSError:
-                copied.discard()
-                raise
-            self._shards.add(os.fspath(path.parent))
-            self._count(copied.size)
+            self._place(copied)
+
+    def mend(self, digest: str, data: bytes) -> None:
+        """Put the sound bytes of a small object in the place of damaged ones. Raises StoreError."""
+        with self._storing():
+            put_bytes(self._store, data, verified=True)
+            sync_objects(self._store, [digest])
+        self._count(len(data))
+
+    def mend_large(self, copied: LargeCopy) -> None:
+        """The same of what was copied. Raises StoreError."""
+        with self._storing():
+            self._place(copied)
+
+    def _place(self, copied: LargeCopy) -> None:
+        place(self._store, copied.temporary, copied.digest)
+        self._shards.add(os.fspath(object_path(self._store, copied.digest).parent))
+        self._count(copied.size)
 
     def finish(self) -> None:
         """Flush everything to the disk. Raises StoreError."""

@@ -19,6 +19,8 @@ NAMED = 5
 
 RESTORE = "`whence data import FILE` of an archive of it brings them back"
 
+MEND = "`whence data import FILE` of an archive of it puts sound ones in their place"
+
 
 @contextmanager
 def explained(store: Store, found: Found) -> Generator[None]:
@@ -27,7 +29,7 @@ def explained(store: Store, found: Found) -> Generator[None]:
         yield
     except DamagedError as error:
         said = "; ".join([error.message, *_needed(store, found, {error.digest})])
-        raise FormatError(said, hint=f"{error.hint}; or {RESTORE}") from error
+        raise FormatError(said, hint=f"{error.hint}; or {MEND}") from error
     except UnresolvedError as error:
         message, digests = _missing(store, found)
         if message is None:

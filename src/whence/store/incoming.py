@@ -63,7 +63,7 @@ class Incoming:
     def _keep(self, bulk: Bulk, temporary: Path, sink: _Sink) -> None:
         if sink.size <= SMALL:
             bulk.put(sink.digest, temporary.read_bytes())
-        elif not bulk.holds(sink.digest, sink.size):
+        elif bulk.needs(sink.digest, sink.size):
             bulk.place(LargeCopy(str(temporary), sink.digest, sink.size))
 
 

@@ -175,7 +175,7 @@ class _Materializing:
             raise OccupiedError(message, hint="move it away; nothing was changed")
         raise OccupiedError(
             f"{self._target}: found {_listed(shown)}",
-            hint="name another folder, or have replaced what the store holds; nothing was changed",
+            hint="name another folder; with --replace what the store holds a copy of is let go; nothing was changed",
         )
 
     def _remove(self, root: int, found: Found, alone: bool) -> None:

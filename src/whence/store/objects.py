@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from .packs import Packed
 
 _CHUNK = 1 << 20
+
+
+_MENDED: list[str] = []
+"""What this process has to say of objects that it found damaged."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +68,15 @@ def object_size(store: Store, digest: str) -> int | None:
         return None if packed is None else packed.size
 
 
-def put_bytes(store: Store, data: bytes) -> str:
-    """Keep the bytes; their digest. The same bytes twice are one object. Raises OSError and leaves nothing behind."""
+def put_bytes(store: Store, data: bytes, *, verified: bool = False) -> str:
+    """Keep the bytes; their digest. The same bytes twice are one object; one of another length is replaced, and with
+    `verified` any that is damaged. Raises OSError and leaves nothing behind."""
     digest = digest_of(data)
-    if not _is_there(store, digest, len(data)):
+    if not (is_sound(store, digest) if verified else seems_sound(store, digest, len(data))):
         temporary = temporary_name(store.objects)
         fill_new(temporary, data, mode=0o444)
         _verify(temporary, digest)
-        _place(store, temporary, digest)
+        place(store, temporary, digest)
     return digest
 
 
@@ -81,10 +87,10 @@ def put_file(store: Store, path: Path | str) -> Kept:
     """
     temporary = temporary_name(store.objects)
     digest, size = copy_new(path, temporary)
-    if _is_there(store, digest, size):
+    if seems_sound(store, digest, size):
         os.unlink(temporary)
     else:
-        _place(store, temporary, digest)
+        place(store, temporary, digest)
     return Kept(digest=digest, size=size)
 
 
@@ -106,10 +112,10 @@ def put_chunks(store: Store, chunks: Iterable[bytes]) -> Kept:
         os.unlink(temporary)
         raise
     digest = f"sha256:{running.hexdigest()}"
-    if _is_there(store, digest, size):
+    if seems_sound(store, digest, size):
         os.unlink(temporary)
     else:
-        _place(store, temporary, digest)
+        place(store, temporary, digest)
         sync_folder(object_path(store, digest).parent)
     return Kept(digest=digest, size=size)
 
@@ -245,9 +251,18 @@ def _read_packed(store: Store, digest: str) -> bytes | None:
     return packs_of(store).read(digest)
 
 
-def _is_there(store: Store, digest: str, size: int) -> bool:
-    """Whether a sound-looking object is in place; one of another length is written anew."""
+def seems_sound(store: Store, digest: str, size: int) -> bool:
+    """Whether an object of that length is in place. Reads nothing of it."""
     return object_size(store, digest) == size
+
+
+def is_sound(store: Store, digest: str) -> bool:
+    """Whether the object is in place and its bytes are those of its name. Costs a read of it."""
+    try:
+        open_verified(store, digest).close()
+    except (FormatError, UnresolvedError, OSError):
+        return False
+    return True
 
 
 def _verify(path: str, digest: str) -> None:
@@ -257,12 +272,36 @@ def _verify(path: str, digest: str) -> None:
         raise OSError(5, f"read back {found}, wrote {digest}", path)
 
 
-def _place(store: Store, temporary: str, digest: str) -> None:
-    """Rename into place; a second writer of the same bytes replaces the object by an equal one."""
+def place(store: Store, temporary: str, digest: str) -> None:
+    """Rename sound bytes into place; a second writer of the same bytes replaces the object by an equal one, and what
+    is damaged is moved aside. Raises OSError, and the temporary file is gone then."""
     path = object_path(store, digest)
     try:
         make_folders(path.parent, within=path.parents[3])
+        if os.path.lexists(path) and not _is_equal(path, temporary, digest):
+            _move_aside(path, digest)
         os.rename(temporary, path)
     except OSError:
         os.unlink(temporary)
         raise
+
+
+def _is_equal(path: Path, temporary: str, digest: str) -> bool:
+    try:
+        return os.lstat(path).st_size == os.stat(temporary).st_size and hash_file(path, follow=False).digest == digest
+    except OSError:
+        return False
+
+
+def _move_aside(path: Path, digest: str) -> None:
+    """To `objects/damaged/`: somebody may have edited the object through a link, and have those bytes nowhere else."""
+    aside = path.parents[2] / "damaged" / f"{digest[7:]}-{time.time_ns()}"
+    make_folders(aside.parent, within=aside.parents[2])
+    os.rename(path, aside)
+    _MENDED.append(f"{path} was damaged: sound bytes took its place, and what lay there is {aside}")
+
+
+def take_mended() -> list[str]:
+    """A sentence for each object that this process found damaged and mended, since this was last asked."""
+    said, _MENDED[:] = list(_MENDED), []
+    return said

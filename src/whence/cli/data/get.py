@@ -23,10 +23,12 @@ def parser() -> CommandParser:
     parser.add_argument("folder", metavar="DIR", help="the folder; made if it is not there")
     parser.add_argument("--verify", action="store_true", help="read every file that is there, not only its times")
     parser.add_argument(
-        "--replace", action="store_true", help="let go of files that are in the way, where the store holds them, too"
+        "--replace", action="store_true", help="let go of files that are in the way and of which the store holds a copy"
     )
     parser.add_argument(
-        "--link", action="store_true", help="read-only links to the store where that can be, instead of copies"
+        "--link",
+        action="store_true",
+        help="links to the store where that can be: who writes to one, as root or after chmod, damages the store",
     )
     return parser
 

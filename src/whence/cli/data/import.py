@@ -9,15 +9,16 @@ from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say
 from ..speaking import speaker
-from .words import add_reasons, amount, said
+from .words import add_reasons, amount, said, say_mended
 
 
 def parser() -> CommandParser:
     parser = CommandParser(
         "data import",
         "Take a version out of a BagIt bag that `whence data export` wrote: the same dataset, version and manifest as"
-        " there, with the steps that led to it. Everything is verified before anything is taken, and what is here"
-        " already stays. A bag of another program becomes a new dataset with --name.",
+        " there, with the steps that led to it. Everything is verified before anything is taken; what is here already"
+        " is verified, too, and put right where it was damaged. A bag of another program becomes a new dataset with"
+        " --name.",
         examples=(
             "whence data import cifar-2.1.0.tar.gz",
             "whence data import survey.zip --name survey --because 'from the archive'",
@@ -48,6 +49,7 @@ def main(words: Sequence[str]) -> int:
         mask=secrets_of(place.setting, place.policy).mask_text,
         reference=options.reference,
     )
+    say_mended()
     if options.json:
         json_document(done)
     else:

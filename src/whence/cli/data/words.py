@@ -13,6 +13,7 @@ from ...rules.history import History
 from ...store.dataset_references import Found, find_version
 from ...store.dataset_steps import Said, Taken, said_masked
 from ...store.layout import Store
+from ...store.objects import take_mended
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, printable, say, size_text, time_text
@@ -52,6 +53,7 @@ def said(
 
 def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:
     """The version that was made, on stdout, or in a sentence on stderr; or that none was, as nothing changes."""
+    say_mended()
     if taken is None:
         if as_json:
             json_document(dataset_line(history))
@@ -64,6 +66,12 @@ def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:
         changes = ((step.added, "added"), (step.changed, "changed"), (step.removed, "removed"))
         counts = ", ".join(f"{count} {word}" for count, word in changes if count)
         say(f"{step.name}@{step.version}: {amount(step.files, step.size)}{f' ({counts})' if counts else ''}")
+
+
+def say_mended() -> None:
+    """What was found damaged in the store on the way, and is sound now."""
+    for sentence in take_mended():
+        say(sentence)
 
 
 def amount(files: int, size: int) -> str:
