@@ -417,6 +417,25 @@ def test_a_source_that_is_gone_is_named_with_what_is_missing(parted: Workplace) 
     done = parted.whence("data", "derive", "mine", "--check")
     assert (done.code, f"holds no object sha256:{manifest}" in done.err) == (3, True)
     assert "mine@0.1.0: cannot be derived again from pets@0.1.0: " in done.err
+    assert "`whence data import FILE` of an archive of pets@0.1.0 brings it" in done.err
+
+
+@pytest.mark.scenario("T4")
+def test_who_expires_a_source_is_told_and_the_check_says_why_it_cannot(parted: Workplace, tmp_path: Path) -> None:
+    parted.whence("data", "export", "owls", "owls.tar").ok()
+    plan = parted.whence("data", "expire", "pets@0.1.0", "--plan", "--json").ok().json()
+    assert plan["underivable"] == [f"{name}@0.1.0" for name in DERIVED]
+    done = parted.whence("data", "expire", "pets@0.1.0", "--because", "archived").ok()
+    assert "derived   owls@0.1.0: can be neither checked nor derived again" in done.err
+    for words in (("pets-few", "--check"), ("pets-few",)):
+        done = parted.whence("data", "derive", *words)
+        assert done.code == 3 and "pets-few@0.1.0: cannot be derived again from pets@0.1.0: expired 20" in done.err
+        assert ": archived (act " in done.err and "archive of pets@0.1.0" in done.err
+    elsewhere = Workplace(tmp_path / "elsewhere", tmp_path / "home there")
+    elsewhere.whence("data", "import", parted.path / "owls.tar").ok()
+    for words in (("owls",), ("owls", "--check")):
+        done = elsewhere.whence("data", "derive", *words)
+        assert done.code == 3 and "pets@0.1.0" in done.err and "`whence data import FILE` of an archive of" in done.err
 
 
 NOT_DERIVED = {

@@ -135,11 +135,16 @@ def test_an_archive_brings_the_bytes_back_and_the_tombstone_says_so(cifar: Workp
     assert (len(again["acts"]), again["freed"]) == (2, 500_012)
 
 
-def test_a_version_that_shares_everything_frees_nothing_until_the_other_expires_too(cifar: Workplace) -> None:
-    done = expire(cifar, "cifar@0.2.0")
-    assert done["freed"] == 0 and pin(cifar, "cifar@0.2.0").code == 0, "its bytes are here as long as another has them"
-    assert expire(cifar, "cifar@0.1.0.post1.dev1")["freed"] == 500_012
-    assert pin(cifar, "cifar@0.2.0").code == 125
+def test_a_version_whose_bytes_all_stay_does_not_expire(cifar: Workplace) -> None:
+    assert "1 stay: nothing" not in cifar.whence("data", "expire", *ALL, "--plan").ok().out
+    for version in ALL:
+        plan = cifar.whence("data", "expire", version, "--plan").ok().out
+        assert "0 objects go, 0 B; 14 stay: nothing would go, so it does not expire" in plan
+        refused = cifar.whence("data", "expire", version, "--because", "x")
+        (other,) = set(ALL) - {version}
+        assert refused.code == 1 and f"{version}: nothing would go: all that is here of it is needed by" in refused.err
+        assert other in refused.err and data(cifar, "show", version)["expiry"] == []
+    assert expire(cifar, *ALL)["freed"] == 500_012
 
 
 @pytest.mark.scenario("K14")
@@ -147,12 +152,34 @@ def test_what_a_run_keeps_for_itself_and_another_dataset_has_stays(cifar: Workpl
     shutil.copy(cifar.path / "cifar/large.bin", cifar.path / "result.bin")
     run = cifar.record("touch", "result.bin", options=("--output", "result.bin"))["id"]
     data(cifar, "create", "other", "cifar/new.png")
-    plan = expire(cifar, *ALL)["plan"]
+    plan = data(cifar, "expire", *ALL, "--plan")
     assert plan["objects"] == 0
     assert [(one["run"], one["size"]) for one in plan["kept_by_runs"]] == [(run, 500_000)]
     assert {str(one["name"]) for one in plan["kept_by_versions"]} == {"cifar", "other"}
-    assert cifar.whence("get", f"{run}:result.bin", "again.bin").code == 0
-    data(cifar, "get", "other", "other")
+    assert f"run {run}" in cifar.whence("data", "expire", *ALL, "--because", "x").err
+
+
+@pytest.mark.scenario("T4")
+def test_a_run_whose_result_expired_says_so_wherever_it_is_asked(workplace: Workplace) -> None:
+    script = "mkdir o; echo result > o/u.csv"
+    run = workplace.record("sh", "-c", script, options=("--name", "maker", "--output-data", "made=o"))["id"]
+    shutil.rmtree(workplace.path / "o")
+    plan = data(workplace, "expire", "made@0.1.0", "--plan")
+    assert plan["losing"] == [{"run": run, "name": "maker", "version": "made@0.1.0"}]
+    shown = workplace.whence("data", "expire", "made@0.1.0", "--because", "too large").ok().err
+    assert f"run       {run} (maker)  made made@0.1.0: its result would be gone" in shown
+    (artifact,) = workplace.show()["artifacts"]
+    assert artifact["kept"] is False and artifact["because"].startswith("expired 20")
+    for done in (workplace.whence("show", "@"), workplace.whence("audit", "@"), workplace.whence("get", "@:made", "g")):
+        assert ": too large (act " in done.out + done.err
+    assert "recorded by reference" not in workplace.whence("get", "@:made", "g").err
+    (line,) = workplace.whence("data", "list", "--json").ok().json_lines()
+    (version,) = workplace.whence("data", "log", "made", "--json").ok().json_lines()
+    assert (line["expired"], version["expired"]) == (["0.1.0"], True)
+    assert [(act["kind"], act["why"], act["stands"]) for act in version["acts"]] == [("expire", "too large", True)]
+    assert "0.1.0 (expired)" in workplace.whence("data", "list").ok().out
+    log = workplace.whence("data", "log", "made").ok().out
+    assert "0.1.0 (expired)" in log and "0.1.0  expired  20" in log and "too large" in log
 
 
 def test_a_run_that_uses_it_now_is_not_robbed(cifar: Workplace) -> None:
@@ -175,7 +202,7 @@ def test_what_somebody_changed_in_a_copy_is_left(cifar: Workplace) -> None:
 
 
 BAD = {
-    "no reason": (["cifar@0.2.0"], 2, "nothing says why, expected a reason"),
+    "no reason": ([*ALL], 2, "nothing says why, expected a reason"),
     "no version": (["cifar", "--because", "x"], 2, "cifar: expected a version"),
     "no such version": (["cifar@9.0.0", "--because", "x"], 3, "has no version 9.0.0"),
 }
@@ -250,7 +277,8 @@ def test_old_developing_versions_that_no_run_pinned_go_by_policy(cifar: Workplac
         data(cifar, "remove", "cifar", f"{name}.bin")
     pinned = "cifar@0.2.0.post1.dev3"
     cifar.whence("run", "--data", pinned, "--", "true").ok()
-    assert data(cifar, "expire", "--old", "--plan")["versions"] == [], "by default nothing is too old"
+    none = cifar.whence("data", "expire", "--old", "--plan", "--json").ok()
+    assert none.json()["versions"] == [] and 'policy `retention` is "forever"' in none.err
     cifar.write("whence.toml", 'retention = "0 s"\n')
     done = data(cifar, "expire", "--old")
     gone = [one["version"] for one in done["plan"]["versions"]]

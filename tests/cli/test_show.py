@@ -133,6 +133,23 @@ def test_a_file_leads_to_the_run_that_made_it(workplace: Workplace) -> None:
     assert workplace.show(str(workplace.path / "made.txt"))["id"] == run
 
 
+def test_a_file_of_a_folder_or_of_a_version_leads_to_the_run_that_made_that(workplace: Workplace) -> None:
+    folder = workplace.record("sh", "-c", "mkdir out; echo result > out/r.txt", options=("--output", "out"))["id"]
+    script = "mkdir -p c/deep; echo row > c/deep/f.csv; cat out/r.txt"
+    version = workplace.record("sh", "-c", script, options=("--output-data", "cohort=c", "--input", "out/r.txt"))["id"]
+    assert workplace.show("out/r.txt")["id"] == folder, "and not the one that read it"
+    assert workplace.show("c/deep/f.csv")["id"] == version
+    workplace.whence("get", f"{version}:cohort/deep/f.csv", "got.csv").ok()
+    assert (workplace.path / "got.csv").read_text() == "row\n"
+    assert workplace.whence("cat", f"{folder}:out/r.txt").ok().out == "result\n"
+    unknown = workplace.whence("get", f"{version}:cohort/deep/none", "none")
+    assert (unknown.code, "has no output or input 'cohort/deep/none'" in unknown.err) == (3, True)
+    again = workplace.record("sh", "-c", "mkdir two; cp out/r.txt two", options=("--output", "two"))["id"]
+    several = workplace.whence("show", "out/r.txt")
+    assert several.code == 3 and "2 runs made folders that have these bytes" in several.err
+    assert folder in several.err and again in several.err
+
+
 def test_a_digest_leads_to_the_run_that_made_it(workplace: Workplace) -> None:
     record = workplace.record("sh", "-c", "echo unique > made.txt", options=("--output", "made.txt"))
     assert workplace.show(record["artifacts"][0]["digest"])["id"] == record["id"]

@@ -534,6 +534,24 @@ def test_output_data_that_cannot_be_meant_are_refused(cifar: Workplace, word: st
     assert cifar.whence("run", "--output-data", word, "--", "true").code == 2
 
 
+def test_each_version_that_a_run_made_is_a_result_of_its_own(workplace: Workplace) -> None:
+    done = script(
+        workplace,
+        """
+with whence.start() as run:
+    for text in ("one", "two"):
+        pathlib.Path("out").mkdir(exist_ok=True)
+        pathlib.Path("out/f.csv").write_text(text)
+        print(run.output_dataset("features", "out"))
+""",
+    ).ok()
+    artifacts = workplace.show()["artifacts"]
+    assert [(item["name"], item["version"]) for item in artifacts] == [("features", one) for one in done.out.split()]
+    assert done.out.split() == ["0.1.0", "0.1.0.post1.dev1"]
+    workplace.whence("get", "@:features/f.csv", "got").ok()
+    assert (workplace.path / "got").read_text() == "two", "a name alone means the last one"
+
+
 def test_code_makes_a_version_at_once_and_pins_it(cifar: Workplace) -> None:
     done = script(
         cifar,

@@ -17,7 +17,7 @@ from ..store.layout import Store
 from ..store.run_list import run_ids
 from .listing import Choice
 from .makers import resolve_shown
-from .view import KnownActs, view_run
+from .view import KnownActs, view_run, with_expired
 
 
 class Audited(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +67,9 @@ def _audited(
         return Audited(run=run, record=None, findings=[fault])
     if not choice.includes(view.record):
         return None
+    record = with_expired(store, view.record)
     return Audited(
         run=run,
-        record=view.record,
-        findings=findings(view.record, fields=fields, faults=view.faults, unread=view.unread, late=view.late),
+        record=record,
+        findings=findings(record, fields=fields, faults=view.faults, unread=view.unread, late=view.late),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from ..digests import is_digest
-from ..errors import StoreError, UnresolvedError, UsageError
+from ..errors import FormatError, StoreError, UnresolvedError, UsageError
+from ..records.data import Artifact, ManifestEntry
 from ..records.record import Record
 from ..rules.expected import unseen_outputs
 from ..store.layout import Store
+from ..store.manifests import read_manifest
 from ..store.objects import has, open_object
 from ..system.files import hash_file
 from .references import CANDIDATES, ContentReference, PartReference, PathReference, RunReference, resolve
@@ -38,7 +41,7 @@ def find_content(store: Store, text: str, *, cwd: Path, now_ns: int) -> Content:
     """The bytes that a word names. Raises UnresolvedError."""
     match resolve(store, text, cwd=cwd):
         case PartReference(run=run, name=name):
-            return content_of(view_record(store, run, now_ns=now_ns), name)
+            return content_of(view_record(store, run, now_ns=now_ns), name, store)
         case ContentReference(digest=digest):
             return Content(name=digest.removeprefix("sha256:"), digest=digest, folder=_is_manifest(store, digest))
         case PathReference(path=path):
@@ -50,15 +53,17 @@ def find_content(store: Store, text: str, *, cwd: Path, now_ns: int) -> Content:
             )
 
 
-def content_of(record: Record, name: str) -> Content:
+def content_of(record: Record, name: str, store: Store | None = None) -> Content:
     """The artifact, input, configuration file or source outside the snapshot of that name, at that path, or the only
-    one that ends in it.
+    one that ends in it; with a store also a file in a folder or version among them.
 
     Raises UnresolvedError.
     """
     parts = list(_parts(record))
     exact = [part for part in parts if name in (part.name, part.path)]
     found = exact[:1] or [part for part in parts if part.path.endswith("/" + name)]
+    if not found and store is not None:
+        found = list(islice(_members(store, parts, name), 1))
     if len({part.path for part in found}) != 1:
         candidates = tuple(part.path for part in found) or _names(record)
         what = "has several outputs or inputs that end in" if found else "has no output or input"
@@ -77,6 +82,25 @@ def content_of(record: Record, name: str) -> Content:
         tree=code.tree if code else None,
         inside=_inside(path, code.root) if code and code.root else None,
     )
+
+
+def _members(store: Store, parts: Iterable[_Part], name: str) -> Iterator[_Part]:
+    """Files in folders, named by the folder's name or path and theirs in it."""
+    for part in parts:
+        for above in dict.fromkeys((part.name, part.path)):
+            if part.folder and part.digest is not None and name.startswith(f"{above}/"):
+                inside = name[len(above) + 1 :]
+                for entry in manifest_entries(store, part.digest):
+                    if entry.path == inside and entry.kind == "file":
+                        yield _Part(inside, f"{part.path}/{inside}", entry.digest)
+
+
+def manifest_entries(store: Store, digest: str) -> Sequence[ManifestEntry]:
+    """What a folder that was recorded holds; nothing where its manifest is not here, or damaged."""
+    try:
+        return read_manifest(store, digest)
+    except (UnresolvedError, FormatError):
+        return ()
 
 
 def _inside(path: Path, root: str) -> str | None:
@@ -99,9 +123,9 @@ class _Part(NamedTuple):
 
 def _parts(record: Record) -> Iterator[_Part]:
     """Outputs first, and sources that ran last."""
-    for artifact in record.artifacts:
+    for artifact in _latest_first(record.artifacts):
         because = "it was declared and never written" if artifact.missing else artifact.because
-        yield _Part(artifact.name, artifact.path, artifact.digest, artifact.form == "folder", because)
+        yield _Part(artifact.name, artifact.path, artifact.digest, is_folder(artifact), because)
     for output, why in unseen_outputs(record):
         because = f"it was not captured: {why}" if why else "it is looked at when the run ends"
         yield _Part(output.name, output.path, None, False, because)
@@ -113,6 +137,17 @@ def _parts(record: Record) -> Iterator[_Part]:
         # A keyed digest, of what holds a secret, is no name of bytes.
         digest = source.digest if source.digest and is_digest(source.digest) else None
         yield _Part(source.path, source.path, digest, False, source.because, in_code=True)
+
+
+def _latest_first(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """Of several versions under one name the last one that the run made is meant."""
+    others = [artifact for artifact in artifacts if artifact.version is None]
+    return others + [artifact for artifact in reversed(artifacts) if artifact.version is not None]
+
+
+def is_folder(artifact: Artifact) -> bool:
+    """Whether its digest is that of a manifest: of a version it always is."""
+    return artifact.form == "folder" or artifact.version is not None
 
 
 def _names(record: Record) -> tuple[str, ...]:

@@ -20,12 +20,13 @@ from ..rules.splitting import check_parts
 from ..rules.versions import FIRST
 from ..store.dataset_references import Found, find_dataset
 from ..store.dataset_steps import Said, derive, next_derived
-from ..store.datasets import ids_of_name
+from ..store.datasets import dataset_ids, ids_of_name
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import put_chunks
 from ..store.origins import OriginError
 from ..store.speaker import Speaker
+from ..store.tombstones import expired_with, tombstone_of
 from .dataset_members import (
     SUBSET,
     Members,
@@ -203,15 +204,23 @@ def check(store: Store, found: Found) -> Difference:
     Raises UsageError for one that was not derived, UnresolvedError where its source is gone, OriginError where a table
     was added by reference and is not as it was, FormatError for damage.
     """
-    derivation = get_derivation(found)
+    members = _members_again(store, found, get_derivation(found), measured)
+    return difference(read_manifest(store, found.made.manifest), members.manifest)
+
+
+def _members_again(store: Store, found: Found, derivation: Derivation, keep: Keep) -> Members:
+    """Raises as `members_of`, and says why."""
     source = f"{derivation.source.name}@{derivation.source.version}"
     try:
-        members = members_of(store, derivation, measured)
-    except (UnresolvedError, FormatError, OriginError) as error:
+        return members_of(store, derivation, keep)
+    except UnresolvedError as error:
+        because = _expiry(store, derivation.source) or error.message
+        what = f"{found}: cannot be derived again from {source}: {because}"
+        raise UnresolvedError(what, hint=_import(source)) from error
+    except (FormatError, OriginError) as error:
         raise type(error)(
             f"{found}: cannot be derived again from {source}: {error.message}", hint=error.hint
         ) from error
-    return difference(read_manifest(store, found.made.manifest), members.manifest)
 
 
 def plan_again(store: Store, found: Found, keep: Keep = measured) -> tuple[Found, Planned]:
@@ -221,10 +230,31 @@ def plan_again(store: Store, found: Found, keep: Keep = measured) -> tuple[Found
     FormatError.
     """
     derivation = get_derivation(found)
-    history = find_dataset(store, derivation.source.dataset)
+    history = _source(store, found, derivation.source)
     source = Found(history=history, made=history.current, floating=True)
     again = replace(derivation, source=_origin(source))
-    return source, _planned(store, found.history.name, again, members_of(store, again, keep))
+    return source, _planned(store, found.history.name, again, _members_again(store, found, again, keep))
+
+
+def _expiry(store: Store, origin: Origin) -> str | None:
+    tombstone = tombstone_of(store, origin.dataset, origin.version, origin.manifest)
+    return f"{tombstone} (act {tombstone.act.id})" if tombstone else expired_with(store, origin.manifest)
+
+
+def _source(store: Store, found: Found, origin: Origin) -> History:
+    """The dataset that a version came of. Raises UnresolvedError where it is not here, which says what it is."""
+    try:
+        return find_dataset(store, origin.dataset)
+    except UnresolvedError as error:
+        if origin.dataset in dataset_ids(store):
+            raise
+        came = f"{origin.name}@{origin.version}"
+        what = f"{found}: came of {came}, of the dataset {origin.dataset}, which is not in {store.path}"
+        raise UnresolvedError(what, hint=_import(came)) from error
+
+
+def _import(version: str) -> str:
+    return f"`whence data import FILE` of an archive of {version} brings it"
 
 
 def _origin(found: Found) -> Origin:

@@ -7,7 +7,7 @@ to go, and the next call removes the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -21,10 +21,12 @@ from ..store.bulk import unwritable
 from ..store.dataset_acts import say_of_dataset
 from ..store.dataset_references import Found
 from ..store.dataset_uses import (
+    RunMade,
     RunUse,
     VersionUse,
     all_versions,
     needs_of_runs,
+    runs_that_made,
     runs_that_pinned,
     versions_with,
 )
@@ -35,6 +37,7 @@ from ..store.manifests import read_manifest
 from ..store.objects import object_size
 from ..store.speaker import Speaker
 from ..store.tombstones import EXPIRE, expired_versions, tombstone_of
+from .dataset_derivation import derivation_of
 
 
 class NeededError(WhenceError):
@@ -68,6 +71,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     expired: str | None
     """The act that says that it has expired already; what is still here of it is what a call did not get to remove."""
 
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def stays(self) -> bool:
+        """Whether nothing of it would go, so that it cannot be said to expire."""
+        return not self.objects and self.expired is None
+
 
 class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What would become of it."""
@@ -83,6 +94,10 @@ class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that keep some of them for themselves: these stay, too."""
     unreproducible: list[RunUse]
     """Runs that pinned one of the versions, and could not get their data any more."""
+    losing: list[RunMade]
+    """Runs that made one of the versions, and have no copy of that result but this."""
+    underivable: list[str]
+    """Versions that were derived from one of them, and could neither be checked nor derived again."""
     laid_out: list[str]
     """Folders in the cache that go, too."""
 
@@ -116,7 +131,9 @@ def old_versions(store: Store, retention: float, now: float) -> list[Found]:
         and not _is_current(history, made)
         and tombstone_of(store, history.id, str(made.version), made.manifest) is None
     ]
-    return [one for one in found if not runs_that_pinned(store, {one.made.manifest})]
+    found = [one for one in found if not runs_that_pinned(store, {one.made.manifest})]
+    plan = plan_expiry(store, found)
+    return [one for one, target in zip(found, plan.versions, strict=True) if not target.stays]
 
 
 def _is_current(history: History, made: Made) -> bool:
@@ -133,13 +150,15 @@ def plan_expiry(store: Store, versions: Sequence[Found]) -> ExpiryPlan:
 def expire(store: Store, versions: Sequence[Found], because: str | None, speaker: Speaker) -> Expiry:
     """Remove the bytes that nothing else needs, and say so. A second call finishes what was cut off.
 
-    Raises UsageError without a reason, NeededError for what a run uses at this moment, UnresolvedError, StoreError.
+    Raises UsageError without a reason, NeededError for what a run uses at this moment and for a version of which
+    nothing would go, UnresolvedError, StoreError.
     """
     if not store.writable:
         raise StoreError(f"{store.path}: may be read, not written", hint="copy the store, or ask its owner")
     with adding_nothing(store):
         found = _plan(store, versions)
         _refuse_running(found.plan)
+        _refuse_staying(found.plan)
         if not (because or "").strip() and any(target.expired is None for target in found.plan.versions):
             raise UsageError("nothing says why, expected a reason", hint="--because 'superseded by 3.0.0'")
         try:
@@ -160,6 +179,7 @@ def _plan(store: Store, versions: Sequence[Found]) -> _Found:
     needed |= set[str]().union(*(needs.objects for needs in holding))
     needed |= _named(store)
     going = frozenset(here.keys() - needed)
+    contents = {one.made.manifest for one in versions}
     plan = ExpiryPlan(
         versions=[_target(store, one, sizes[one.made.manifest], going) for one in versions],
         objects=len(going),
@@ -174,7 +194,9 @@ def _plan(store: Store, versions: Sequence[Found]) -> _Found:
             )
             for needs in holding
         ],
-        unreproducible=runs_that_pinned(store, {made.manifest for made in _contents(versions)}),
+        unreproducible=runs_that_pinned(store, contents),
+        losing=runs_that_made(store, contents) if going else [],
+        underivable=list(_derived(store, contents, targets)) if going else [],
         laid_out=[str(folder) for made in _contents(versions) for folder in laid_out_folders(store, made.manifest)],
     )
     return _Found(plan=plan, going=going)
@@ -185,6 +207,15 @@ def _named(store: Store) -> set[str]:
     steps = [made.stated.step for _, made in all_versions(store)]
     manifests = {step.manifest for step in steps} | {part.manifest for step in steps for part in step.parts}
     return manifests | {digest for step in steps for digest in named_objects(step)}
+
+
+def _derived(store: Store, manifests: set[str], targets: set[tuple[str, str, str]]) -> Iterator[str]:
+    """Versions that came of one of these, and do not expire with it."""
+    for history, made in all_versions(store):
+        if (history.id, str(made.version), made.manifest) not in targets:
+            derivation = derivation_of(made)
+            if derivation is not None and derivation.source.manifest in manifests:
+                yield f"{history.name}@{made.version}"
 
 
 def _contents(versions: Sequence[Found]) -> list[Made]:
@@ -239,6 +270,20 @@ def _refuse_running(plan: ExpiryPlan) -> None:
             f"{running[0].version}: run {running[0].run} uses it at this moment",
             hint="wait for its end, or `whence stop` it; nothing was removed",
         )
+
+
+def _refuse_staying(plan: ExpiryPlan) -> None:
+    """What has all its bytes has not expired, whatever an act says."""
+    for target in plan.versions:
+        if target.stays:
+            others = [str(use) for use in plan.kept_by_versions] + [f"run {holds.run}" for holds in plan.kept_by_runs]
+            because = (
+                f"all that is here of it is needed by {', '.join(others)}" if target.kept else "nothing of it is here"
+            )
+            raise NeededError(
+                f"{target}: nothing would go: {because}",
+                hint="expire the other versions together with it; nothing was removed",
+            )
 
 
 def _bury(

@@ -20,8 +20,10 @@ from ..digests import digest_of
 from ..errors import StoreError, UnresolvedError, UsageError, WhenceError
 from ..records.data import ManifestEntry
 from ..records.encoding import decode
+from ..store.explaining import RESTORE
 from ..store.layout import Store
 from ..store.objects import copy_object, has, read_object
+from ..store.tombstones import expired_with
 from ..store.trees import Trees
 from ..system.files import copy_new, hash_file, read_regular, temporary_name, write_new
 from .content import Content, digest_of_path
@@ -160,11 +162,15 @@ def _origin(store: Store, content: Content) -> Path | None:
         if not os.access(content.path, os.R_OK):
             raise UnresolvedError(f"{content.path}: cannot be read, and the store holds no copy of {content.digest}")
         return content.path
-    raise _no_copy(content)
+    raise _no_copy(store, content)
 
 
-def _no_copy(content: Content) -> UnresolvedError:
+def _no_copy(store: Store, content: Content) -> UnresolvedError:
     where = f"; it lay at {content.path}, where it is not any more" if content.path else ""
+    if (expired := expired_with(store, content.digest)) is not None:
+        return UnresolvedError(
+            f"{content.name}: the store holds no copy of {content.digest}: {expired}{where}", hint=RESTORE
+        )
     return UnresolvedError(
         f"{content.name}: the store holds no copy of {content.digest}{where}",
         hint=f"it was recorded by reference only (`keep_outputs`, `keep_inputs` and their limits){_in_code(content)}",
@@ -225,7 +231,7 @@ def _fetch_folder(store: Store, content: Content, target: Path) -> Written:
     if target.exists():
         raise ExistsError(f"{target}: is there, expected nothing", hint="name another destination")
     kept = has(store, content.digest)
-    manifest = read_object(store, content.digest) if kept else _manifest_there(content)
+    manifest = read_object(store, content.digest) if kept else _manifest_there(store, content)
     entries = decode(manifest, list[ManifestEntry], where=content.digest)
     temporary = Path(temporary_name(target.parent))
     temporary.mkdir()
@@ -246,11 +252,11 @@ def _remove(folder: Path) -> None:
     rmtree(folder)
 
 
-def _manifest_there(content: Content) -> bytes:
+def _manifest_there(store: Store, content: Content) -> bytes:
     """The manifest of the folder as it lies there now. Raises UnresolvedError unless it is the recorded one."""
     folder = content.path
     if folder is None or not folder.is_dir():
-        raise _no_copy(content)
+        raise _no_copy(store, content)
     digest, manifest = _manifest_of(folder)
     if digest != content.digest or manifest is None:
         raise _changed(folder, digest, content)

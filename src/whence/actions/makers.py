@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from ..errors import FormatError, UnresolvedError
 from ..records.record import Record
 from ..store.layout import Store
 from ..store.run_list import run_ids
-from .content import digest_of_path
+from .content import digest_of_path, is_folder, manifest_entries
 from .references import CANDIDATES, ContentReference, PartReference, PathReference, RunReference, described, resolve
 from .view import KnownActs, view_record
 
@@ -27,7 +28,25 @@ def resolve_shown(store: Store, text: str, *, cwd: Path, now_ns: int) -> str:
 
 def makers_of(store: Store, digest: str, *, now_ns: int) -> list[str]:
     """The runs that recorded these bytes as an output, newest first. Reads every record."""
-    return _runs_with(store, lambda record: any(made.digest == digest for made in record.artifacts), now_ns)
+    return _runs_with(
+        store, lambda record: any(made.digest == digest and not made.missing for made in record.artifacts), now_ns
+    )
+
+
+def _makers_inside(store: Store, digest: str, now_ns: int) -> list[str]:
+    """The runs that recorded a folder, or a version, with these bytes in it as an output, newest first. Reads every
+    record, and the manifest of each folder."""
+
+    @cache
+    def has(manifest: str) -> bool:
+        return any(entry.digest == digest for entry in manifest_entries(store, manifest))
+
+    def made(record: Record) -> bool:
+        return any(
+            has(made.digest) for made in record.artifacts if is_folder(made) and made.digest and not made.missing
+        )
+
+    return _runs_with(store, made, now_ns)
 
 
 def _readers_of(store: Store, digest: str, now_ns: int) -> list[str]:
@@ -58,6 +77,15 @@ def _maker(store: Store, digest: str, text: str, now_ns: int) -> str:
             f"{text}: {len(makers)} runs made these bytes, expected one",
             candidates=tuple(described(store, run) for run in makers[:CANDIDATES]),
             hint="name the run",
+        )
+    inside = _makers_inside(store, digest, now_ns)
+    if len(inside) == 1:
+        return inside[0]
+    if inside:
+        raise UnresolvedError(
+            f"{text}: {len(inside)} runs made folders that have these bytes, expected one",
+            candidates=tuple(described(store, run) for run in inside[:CANDIDATES]),
+            hint="name the run; where a run added to a folder, its output is the whole folder",
         )
     readers = _readers_of(store, digest, now_ns)
     if readers:

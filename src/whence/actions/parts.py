@@ -34,13 +34,13 @@ def read_part(store: Store, run_id: str, part: str, *, now_ns: int, environ: Map
     elif part in files.names():
         yield files.read(part)
     else:
-        yield read_content(store, _named(record, part), environ).data
+        yield read_content(store, _named(store, record, part), environ).data
 
 
-def _named(record: Record, part: str) -> Content:
+def _named(store: Store, record: Record, part: str) -> Content:
     """The file of that name. What is none may be a part that was meant."""
     try:
-        return content_of(record, part)
+        return content_of(record, part, store)
     except UnresolvedError as error:
         from difflib import get_close_matches  # Only a mistake needs it.
 

@@ -20,6 +20,7 @@ from ..store.acts import acts_about, all_acts
 from ..store.layout import Store
 from ..store.run_list import open_run, run_ids
 from ..store.runs import load_run
+from ..store.tombstones import tombstone_of
 
 INTERPRETED: frozenset[str] = frozenset({"note", "tag", "digest"})
 """The kinds of acts that this version folds; of others it shows that they are there."""
@@ -181,6 +182,20 @@ def _kin_of_record(store: Store, run_id: str) -> Kin:
         rerun_of=record.rerun_of,
         relation=record.relation,
     )
+
+
+def with_expired(store: Store, record: Record) -> Record:
+    """The record with what became of the versions that the run made: of one that expired the bytes are not kept."""
+    return msgspec.structs.replace(record, artifacts=[_expired(store, artifact) for artifact in record.artifacts])
+
+
+def _expired(store: Store, artifact: Artifact) -> Artifact:
+    if artifact.dataset_id is None or artifact.version is None or artifact.digest is None:
+        return artifact
+    tombstone = tombstone_of(store, artifact.dataset_id, artifact.version, artifact.digest)
+    if tombstone is None:
+        return artifact
+    return msgspec.structs.replace(artifact, kept=False, because=f"{tombstone} (act {tombstone.act.id})")
 
 
 def with_kin(record: Record, kin: Sequence[Kin]) -> Record:

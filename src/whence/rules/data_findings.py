@@ -168,6 +168,13 @@ def _artifact(artifact: Artifact) -> Found:
             because=artifact.because or "could still be written to when it was digested",
             fix="end every process that writes it before the run ends",
         )
+    elif artifact.version is not None and not artifact.kept:
+        yield Finding(
+            level="weak",
+            what=name,
+            because=f"the bytes of {artifact.dataset}@{artifact.version} were removed: {artifact.because}",
+            fix="whence data import FILE, of an archive of it",
+        )
     elif artifact.kind == "other":
         yield Finding(
             level="weak" if artifact.how == "declared" else "remark",

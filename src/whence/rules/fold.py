@@ -348,6 +348,9 @@ def _artifact(draft: _Draft, _: str, stated: Stated) -> None:
     if draft.state in ("ended", "sealed") and draft.status != "succeeded":
         artifact = msgspec.structs.replace(artifact, unfinished=True)
     known = draft.artifacts.get(artifact.name)
+    if known is not None and known.version is not None and artifact.version not in (None, known.version):
+        # Each version that a run made stays: it is a result of its own.
+        draft.artifacts[f"{known.name}@{known.version}"] = draft.artifacts.pop(known.name)
     if known is None or artifact.how == "declared" or known.how == "observed":
         draft.artifacts[artifact.name] = artifact
 

@@ -64,7 +64,7 @@ class Bulk:
         return self._packs_hold(digest) or os.path.isfile(f"{self._objects}/{digest[7:9]}/{digest[9:]}")
 
     def needs(self, digest: str, size: int) -> bool:
-        """Whether the bytes are wanted: the store does not hold them, or what lies in their place has another length."""
+        """Whether the bytes are wanted: the store does not hold them, or what lies there has another length."""
         if size > SMALL:
             return not seems_sound(self._store, digest, size)
         try:

@@ -28,6 +28,15 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True):
     """`NAME@VERSION`, as its record says."""
 
 
+class RunMade(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has a version as what it produced."""
+
+    run: str
+    name: str | None
+    version: str
+    """`NAME@VERSION`, as its record says."""
+
+
 class VersionUse(msgspec.Struct, frozen=True, kw_only=True):
     """A version that has some of the objects that were asked for."""
 
@@ -70,25 +79,39 @@ def runs_that_pinned(store: Store, manifests: Collection[str]) -> list[RunUse]:
 
     Costs a read of every record, and of the journals of runs that are not sealed.
     """
-    wanted = [manifest.encode() for manifest in manifests]
     found: list[RunUse] = []
-    for run in run_ids(store):
-        try:
-            if not _names_any(store, run, wanted):
-                continue
-            record = load_run(store, run).record
-        except (FormatError, UnresolvedError, OSError):
-            continue  # `verify` names what is damaged.
+    for record in _records_that_name(store, manifests):
         for item in record.inputs:
             if item.how == "pinned" and item.digest in manifests and (item.materialized or record.started):
                 version = f"{item.dataset}@{item.version}"
                 found.append(
                     RunUse(
-                        run=run, name=record.name, status=record.status, created=record.created, version=version
+                        run=record.id, name=record.name, status=record.status, created=record.created, version=version
                     )
                 )  # fmt: skip
                 break
     return found
+
+
+def runs_that_made(store: Store, manifests: Collection[str]) -> list[RunMade]:
+    """The runs that have content as a version that they produced. Costs what `runs_that_pinned` does."""
+    return [
+        RunMade(run=record.id, name=record.name, version=f"{artifact.dataset}@{artifact.version}")
+        for record in _records_that_name(store, manifests)
+        for artifact in record.artifacts
+        if artifact.dataset is not None and artifact.digest in manifests
+    ]
+
+
+def _records_that_name(store: Store, manifests: Collection[str]) -> Iterator[Record]:
+    """Those that can be read: `verify` names what is damaged."""
+    wanted = [manifest.encode() for manifest in manifests]
+    for run in run_ids(store):
+        try:
+            if _names_any(store, run, wanted):
+                yield load_run(store, run).record
+        except (FormatError, UnresolvedError, OSError):
+            continue
 
 
 def _names_any(store: Store, run: str, wanted: Collection[bytes]) -> bool:

@@ -9,7 +9,7 @@ from ..records.act import Act
 from ..records.dataset import Expired, Imported
 from ..records.encoding import convert
 from .dataset_acts import dataset_acts
-from .datasets import dataset_ids
+from .datasets import dataset_ids, load_history
 from .layout import Store
 from .manifests import read_manifest
 
@@ -72,13 +72,28 @@ def expired_versions(store: Store, identifier: str) -> set[tuple[str, str]]:
     return {(one.body.version, one.body.manifest) for one in known}
 
 
+def expired_with(store: Store, digest: str) -> str | None:
+    """`cifar@1.0.0 expired …`: what stands about a version that is this content, or has it; the last one that is found.
+
+    Costs a read of the manifests of all that expired."""
+    found: str | None = None
+    for identifier in dataset_ids(store):
+        for one in tombstones(store, identifier):
+            if one.undone is None and (one.body.manifest == digest or digest in _objects_of(store, one.body.manifest)):
+                history = load_history(store, identifier)
+                found = f"{history.name if history else identifier}@{one.body.version} {one} (act {one.act.id})"
+    return found
+
+
+def _objects_of(store: Store, manifest: str) -> set[str]:
+    """Nothing where it cannot be read, which is named elsewhere."""
+    try:
+        return {entry.digest for entry in read_manifest(store, manifest) if entry.digest is not None}
+    except (UnresolvedError, FormatError):
+        return set()
+
+
 def expired_objects(store: Store) -> set[str]:
     """What the versions have that need their bytes no more."""
     manifests = {manifest for one in dataset_ids(store) for _, manifest in expired_versions(store, one)}
-    found: set[str] = set()
-    for manifest in manifests:
-        try:
-            found |= {entry.digest for entry in read_manifest(store, manifest) if entry.digest is not None}
-        except (UnresolvedError, FormatError):
-            continue  # named elsewhere
-    return found
+    return set[str]().union(*(_objects_of(store, manifest) for manifest in manifests))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isinf
 from time import time
 
 from ...actions.dataset_expiry import ExpiryPlan, expire, old_versions, plan_expiry
@@ -44,6 +45,8 @@ def main(words: Sequence[str]) -> int:
     because = said(place, options.because, None).why
     if options.old and because is None:
         because = f"older than retention = {place.policy.retention:g} s"
+    if options.old and not found:
+        say(_none_old(place.policy.retention))
     if options.plan:
         plan = plan_expiry(place.store, found)
         if options.json:
@@ -63,6 +66,14 @@ def main(words: Sequence[str]) -> int:
         say(f"{folder}: holds what is of no version, and stays: remove it when nobody needs that")
     say(f"removed {counted(done.plan.objects, 'object', 'objects')}, {size_text(done.freed)}")
     return 0
+
+
+def _none_old(retention: float) -> str:
+    if isinf(retention):
+        return (
+            'nothing is ever too old: policy `retention` is "forever"; for instance retention = "90 d" in whence.toml'
+        )
+    return f"no developing version could go that no run pinned and that is older than retention = {retention:g} s"
 
 
 def _meant(place: Place, versions: Sequence[str], *, old: bool) -> list[Found]:
@@ -86,14 +97,21 @@ def _lines(plan: ExpiryPlan) -> Iterator[str]:
     for target in plan.versions:
         again = f"; expired already (act {target.expired})" if target.expired else ""
         yield f"{target.name}@{target.version}  {amount(target.files, target.size)}{again}"
-        yield f"  {counted(target.objects, 'object goes', 'objects go')}, {size_text(target.freed)}; {target.kept} stay"
+        goes = counted(target.objects, "object goes", "objects go")
+        stays = ": nothing would go, so it does not expire" if target.stays else ""
+        yield f"  {goes}, {size_text(target.freed)}; {target.kept} stay{stays}"
     for use in plan.kept_by_versions:
         yield f"kept      {counted(use.objects, 'object', 'objects')}, {size_text(use.size)}, by {use}"
     for holds in plan.kept_by_runs:
         yield f"kept      {counted(holds.objects, 'object', 'objects')}, {size_text(holds.size)}, by run {holds.run}"
-    for run in plan.unreproducible:
+    for run in plan.unreproducible if plan.objects else ():
         named = f" ({printable(run.name)})" if run.name else ""
         when = f"{run.status}  {time_text(run.created)}"
         yield f"run       {run.run}{named}  {when}  pinned {run.version}: cannot be repeated"
-    for folder in plan.laid_out:
+    for made in plan.losing:
+        named = f" ({printable(made.name)})" if made.name else ""
+        yield f"run       {made.run}{named}  made {made.version}: its result would be gone"
+    for version in plan.underivable:
+        yield f"derived   {version}: can be neither checked nor derived again"
+    for folder in plan.laid_out if plan.objects else ():
         yield f"laid out  {printable(folder)}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import to_builtins
 
 from ...actions.dataset_view import VersionLine, story_of, version_lines
+from ...actions.version_acts import VersionAct, expired_of, version_acts
 from ...ids import short
 from ...rules.transforms import transform_text
 from ...store.dataset_references import find_dataset
@@ -21,7 +22,7 @@ def parser() -> CommandParser:
     parser = CommandParser(
         "data log",
         "List the versions of a dataset, the oldest first: what was done, by whom, why and from which run; below it"
-        " what was picked after a merge, and what the runs that made them said of the rows.",
+        " which expired, were imported or picked after a merge, and what the runs that made them said of the rows.",
         examples=("whence data log cifar", "whence data log cifar --json | jq -r 'select(.released) | .version'"),
     )
     parser.add_argument("dataset", metavar="NAME", help=DATASET)
@@ -31,13 +32,19 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     store = Place().store
-    versions = list(version_lines(find_dataset(store, options.dataset)))
+    history = find_dataset(store, options.dataset)
+    versions, acts = list(version_lines(history)), version_acts(store, history.id)
+    expired = expired_of(acts)
     if options.json:
         for version in versions:
-            json_line({**to_builtins(version), "transforms": to_builtins(story_of(store, version))})
+            about = [act for act in acts if (act.version, act.manifest) == (version.version, version.manifest)]
+            told = {"transforms": story_of(store, version), "acts": about, "expired": _key(version) in expired}
+            json_line({**to_builtins(version), **to_builtins(told)})
         return 0
-    for text in table(HEADINGS, [_row(version) for version in versions]):
+    for text in table(HEADINGS, [_row(version, expired=_key(version) in expired) for version in versions]):
         line(text)
+    for act in acts:
+        line(printable(_act_text(act)))
     for version in versions:
         for text in pick_lines(version.picks):
             line(f"{version.version}  {version.manifest[:15]}  {text}")
@@ -46,12 +53,23 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _row(version: VersionLine) -> tuple[str, ...]:
+def _key(version: VersionLine) -> tuple[str, str]:
+    return version.version, version.manifest
+
+
+def _act_text(act: VersionAct) -> str:
+    what = "expired" if act.kind == "expire" else f"imported from {act.archive}"
+    who = act.by.name or act.by.user or "-"
+    undone = "" if act.stands else "; an import has undone it"
+    return f"{act.version}  {what}  {time_text(act.at)}  {who}  {act.why or '-'}{undone}"
+
+
+def _row(version: VersionLine, *, expired: bool) -> tuple[str, ...]:
     changes = ((version.added, "+"), (version.changed, "~"), (version.removed, "-"))
     signs = "".join(f" {sign}{count}" for count, sign in changes if count)
     who = version.by.name or version.by.user or "-"
     return (
-        version.version,
+        f"{version.version} (expired)" if expired else version.version,
         time_text(version.at),
         printable(who),
         version.operation + signs,
