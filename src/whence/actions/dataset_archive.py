@@ -23,6 +23,7 @@ from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has, read_object
 from ..store.origins import OriginError, origins_of
+from ..store.stories import stories
 from ..store.version_bytes import missing_entries, refuse_missing
 from ..system.files import temporary_name
 from ..system.libraries import LibraryError
@@ -203,6 +204,9 @@ class _Bag:
         for digest in named:
             if has(self._store, digest):
                 yield f"{bags.OBJECTS}{digest.removeprefix('sha256:')}", read_object(self._store, digest)
+        runs = [run for stated, _ in self._chain for run in (stated.step.run, *stated.step.producers) if run]
+        if told := stories(self._store, self._found.history.id, runs):
+            yield bags.STORIES, encode(told) + b"\n"
         for stated, data in self._chain:
             yield f"{bags.STEPS}{stated.act}.json", data
 

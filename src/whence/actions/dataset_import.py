@@ -190,6 +190,7 @@ def _tell(
         steps=steps,
         objects=taken.objects,
         size=taken.size,
+        stories=dict(version.stories),
     )
     prior = [version.made.stated.digest, *(tombstone.digest for tombstone in undone)]
     say_of_dataset(store, version.history.id, IMPORT, body, prior=prior, why=said.why, speaker=speaker)

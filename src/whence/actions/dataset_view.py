@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 
-from ..errors import FormatError, UnresolvedError, WhenceError
+from ..errors import FormatError, UnresolvedError
 from ..records.act import Actor
 from ..records.comparison import ChangedFile
 from ..records.data import ManifestEntry
 from ..records.dataset import QUESTIONS, Operation, Part, Question
 from ..records.tables import TableChange, TableShape
-from ..records.transform import Transform
 from ..rules.contents import Difference
 from ..rules.history import History, Made
 from ..rules.nesting import Parts, all_parts
@@ -25,7 +24,6 @@ from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has
-from ..store.runs import load_run
 from ..store.tombstones import Tombstone, archive_of, tombstones
 
 
@@ -167,16 +165,6 @@ def dataset_line(history: History) -> DatasetLine:
 def version_lines(history: History) -> Iterator[VersionLine]:
     """Every version, ascending."""
     return (version_line(history, made) for made in history.versions)
-
-
-def story_of(store: Store, version: VersionLine) -> list[Transform]:
-    """What the run that made a version said of its rows; nothing where none did, or its record cannot be read."""
-    if version.run is None:
-        return []
-    try:
-        return load_run(store, version.run).record.transforms
-    except WhenceError:
-        return []
 
 
 def version_line(history: History, made: Made) -> VersionLine:

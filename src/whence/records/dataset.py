@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from .base import Struct
+from .transform import Transform
 
 Operation = Literal["create", "add", "remove", "nest", "produce", "release", "derive", "import"]
 
@@ -70,6 +71,8 @@ class Imported(Struct, frozen=True, kw_only=True):
     """How many objects it did not hold."""
     size: int
     """Their bytes."""
+    stories: dict[str, list[Transform]] = {}
+    """By run: what those that made its versions said of the rows, as the archive tells it."""
 
 
 class Expired(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ STEPS = TAGS + "steps/"
 PARTS = TAGS + "parts/"
 TABLES = TAGS + "tables.json"
 OBJECTS = TAGS + "objects/"
+STORIES = TAGS + "stories.json"
 PAYLOAD_MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 

@@ -12,6 +12,7 @@ from ..ids import is_id
 from ..records.bag import BagVersion
 from ..records.data import ManifestEntry
 from ..records.encoding import decode
+from ..records.transform import Transform
 from ..rules import bags
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, Stated, fold_history
@@ -39,6 +40,8 @@ class ArchivedVersion(msgspec.Struct, frozen=True, kw_only=True):
     name: lists, and what is known of its tables."""
     links: Mapping[str, bytes]
     """Digest -> text of each link."""
+    stories: Mapping[str, list[Transform]]
+    """By run: what those that made it said of the rows. Nothing in the bag holds it against their records."""
 
 
 def is_ours(bag: SoundBag) -> bool:
@@ -74,7 +77,11 @@ def _read(bag: SoundBag) -> ArchivedVersion:
     made = history.get(read_version(said.version))
     named = _named(bag, [stated for stated, _ in steps])
     manifests = {**_parts(bag, made), **_tables(bag, made), **named, said.manifest: manifest}
-    return ArchivedVersion(history=history, made=made, steps=steps, manifests=manifests, links=links)
+    told = decode(bag.tags.get(bags.STORIES, b"{}"), dict[str, list[Transform]], where=bags.STORIES)
+    runs = {run for stated, _ in steps for run in (stated.step.run, *stated.step.producers)}
+    if unknown := sorted(told.keys() - runs):
+        raise _wrong(bag, f"{bags.STORIES}: found the run {unknown[0]!r}, which made none of its versions")
+    return ArchivedVersion(history=history, made=made, steps=steps, manifests=manifests, links=links, stories=told)
 
 
 def _parts(bag: SoundBag, made: Made) -> dict[str, bytes]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from msgspec import to_builtins
 
-from ...actions.dataset_view import VersionLine, story_of, version_lines
+from ...actions.dataset_view import VersionLine, version_lines
 from ...actions.version_acts import VersionAct, expired_of, version_acts
 from ...ids import short
 from ...rules.transforms import transform_text
 from ...store.dataset_references import find_dataset
+from ...store.layout import Store
+from ...store.stories import NO_STORY, Story, story_of_run
 from ..arguments import CommandParser, Place
 from ..output import json_line, line, printable, size_text, table, time_text
 from .words import DATASET, pick_lines
@@ -38,7 +40,13 @@ def main(words: Sequence[str]) -> int:
     if options.json:
         for version in versions:
             about = [act for act in acts if (act.version, act.manifest) == (version.version, version.manifest)]
-            told = {"transforms": story_of(store, version), "acts": about, "expired": _key(version) in expired}
+            story = _story(store, version)
+            told = {
+                "transforms": story.transforms,
+                "transforms_from": story.archive,
+                "acts": about,
+                "expired": _key(version) in expired,
+            }
             json_line({**to_builtins(version), **to_builtins(told)})
         return 0
     for text in table(HEADINGS, [_row(version, expired=_key(version) in expired) for version in versions]):
@@ -48,9 +56,15 @@ def main(words: Sequence[str]) -> int:
     for version in versions:
         for text in pick_lines(version.picks):
             line(f"{version.version}  {version.manifest[:15]}  {text}")
-        for step in story_of(store, version):
-            line(printable(f"{version.version}  {transform_text(step)}"))
+        story = _story(store, version)
+        told = f"  (as {story.archive} says)" if story.archive else ""
+        for step in story.transforms:
+            line(printable(f"{version.version}  {transform_text(step)}{told}"))
     return 0
+
+
+def _story(store: Store, version: VersionLine) -> Story:
+    return story_of_run(store, version.id, version.run) if version.run else NO_STORY
 
 
 def _key(version: VersionLine) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from ...records.data import ManifestEntry
 from ...records.encoding import encode
 from ...records.tables import TableShape
 from ...store.dataset_references import find_version
+from ...store.layout import Store
+from ...store.stories import story_of_run
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, line, printable, size_text, time_text
 from .words import VERSION, amount, pick_lines
@@ -37,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     if options.json:
         json_document({**_as_json(page, entries), "tables": tables_of(store, found.made)})
         return 0
-    for text in [*_lines(page), *_table_lines(tables_of(store, found.made))]:
+    for text in [*_lines(store, page), *_table_lines(tables_of(store, found.made))]:
         line(text)
     for entry in entries or []:
         line(f"  {entry.digest or '-':<71}  {size_text(entry.size):>9}  {printable(entry.path)}")
@@ -51,7 +53,7 @@ def _as_json(page: VersionPage, entries: list[ManifestEntry] | None) -> dict[str
     return shown if entries is None else {**shown, "entries": list(file_lines(entries))}
 
 
-def _lines(page: VersionPage) -> Iterator[str]:
+def _lines(store: Store, page: VersionPage) -> Iterator[str]:
     version = page.version
     yield f"dataset   {version.name} ({version.id})"
     if page.description:
@@ -71,7 +73,8 @@ def _lines(page: VersionPage) -> Iterator[str]:
     for text in pick_lines(version.picks):
         yield f"pick      {text}"
     for run in dict.fromkeys([*filter(None, [version.run]), *version.producers]):
-        yield f"run       {run}"
+        here = story_of_run(store, version.id, run).here
+        yield f"run       {run}{'' if here else ', which is not in this store'}"
     for part in page.all_parts:
         yield f"part      {printable(f'{part.folder}/  {part.dataset}@{part.version}')}"
     for place in page.contained_in:
