@@ -317,7 +317,7 @@ def test_a_folder_in_which_nothing_was_written_is_no_output_and_one_in_which_any
 def test_a_folder_that_cannot_be_looked_at_in_time_counts_as_written(tmp_path: Path) -> None:
     write(tmp_path / "o/a.csv")
     assert folder_stats(str(tmp_path / "o")) == folder_stats(str(tmp_path / "o"))
-    assert folder_stats(str(tmp_path / "o"), seconds=0) is None
+    assert folder_stats(str(tmp_path / "o"), until=0) is None
     assert folder_stats(str(tmp_path / "nothing")) is None
 
 

@@ -12,14 +12,10 @@ import time
 from ..digests import sha256
 from ..handlers import let_pass
 
-PATIENCE = 2.0
-"""Seconds: the command waits for what is asked about a folder that it is to write."""
 
-
-def folder_stats(path: str, seconds: float = PATIENCE) -> str | None:
-    """The digest; nothing where a folder cannot be listed, or has more in it than can be asked in that time. Links
-    inside are not followed, and a store inside is left out."""
-    until = time.monotonic() + seconds
+def folder_stats(path: str, until: float = float("inf")) -> str | None:
+    """The digest; nothing where a folder cannot be listed, or has more in it than can be asked until then, in monotonic
+    seconds. Links inside are not followed, and a store inside is left out."""
     running = sha256()
     pending = [path]
     try:

@@ -7,6 +7,7 @@ missing, and says so.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,6 +27,9 @@ How = Literal["declared", "observed"]
 Role = Literal["output", "intermediate", "changed"]
 BeforeBy = Literal["cache", "pre-image", "snapshot"]
 
+
+PATIENCE = 2.0
+"""Seconds: the command waits for what is asked about the folders that it is to write."""
 
 UNTOUCHED = "it was there before the run and was not written"
 
@@ -48,7 +52,8 @@ class Expected:
         self._name = name
         self._kind: ArtifactKind | None = kind
         before = [] if written else self._find()
-        self._before = {item.path: _as_it_lies(item) for item in before}
+        until = time.monotonic() + PATIENCE
+        self._before = {item.path: _as_it_lies(item, until) for item in before}
 
     def declared(self, when: When) -> ExpectedOutput:
         """What is to be known of it before it is looked at."""
@@ -76,7 +81,7 @@ class Expected:
 
     def _untouched(self, item: Found) -> bool:
         before = self._before.get(item.path)
-        return before is not None and before == _as_it_lies(item)
+        return before is not None and before == _as_it_lies(item, float("inf"))
 
     def _nothing(self) -> Found:
         name, path = self._name, self._spec
@@ -87,10 +92,10 @@ class Expected:
         return Found(name=name or path, path=path, absolute=None, kind="file", because="it was never written")
 
 
-def _as_it_lies(item: Found) -> Stat | str | None:
-    """What is another once something was written there; nothing where that cannot be told."""
+def _as_it_lies(item: Found, until: float) -> Stat | str | None:
+    """What is another once something was written there; nothing where that cannot be told, or not by then."""
     if item.kind == "folder" and item.absolute is not None:
-        return folder_stats(item.absolute)
+        return folder_stats(item.absolute, until)
     return _identity(item)
 
 

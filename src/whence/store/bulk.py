@@ -67,10 +67,12 @@ class Bulk:
         """Whether the bytes are wanted: the store does not hold them, or what lies there has another length."""
         if size > SMALL:
             return not seems_sound(self._store, digest, size)
+        if self._packs_hold(digest):
+            return False
         try:
             return os.stat(f"{self._objects}/{digest[7:9]}/{digest[9:]}").st_size != size
         except FileNotFoundError:
-            return not self._packs_hold(digest)
+            return True
 
     def is_damaged(self, digest: str) -> bool:
         """Whether the store has other bytes in their place; costs a read of them."""
