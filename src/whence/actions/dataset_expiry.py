@@ -39,6 +39,9 @@ from ..store.speaker import Speaker
 from ..store.tombstones import EXPIRE, expired_versions, tombstone_of
 from .dataset_derivation import derivation_of
 
+NAMED = 5
+"""Versions and runs that an error names."""
+
 
 class NeededError(WhenceError):
     """What should be removed is in use."""
@@ -277,9 +280,9 @@ def _refuse_staying(plan: ExpiryPlan) -> None:
     for target in plan.versions:
         if target.stays:
             others = [str(use) for use in plan.kept_by_versions] + [f"run {holds.run}" for holds in plan.kept_by_runs]
-            because = (
-                f"all that is here of it is needed by {', '.join(others)}" if target.kept else "nothing of it is here"
-            )
+            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            needed = f"all that is here of it is needed by {', '.join(others[:NAMED])}{more}"
+            because = needed if target.kept else "nothing of it is here"
             raise NeededError(
                 f"{target}: nothing would go: {because}",
                 hint="expire the other versions together with it; nothing was removed",
