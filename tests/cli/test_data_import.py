@@ -109,7 +109,12 @@ def test_what_a_step_names_beside_its_files_is_carried_and_never_expires(cifar: 
     told = objects.read_object(opened(cifar), listing)
     cifar.write("copy/listing.json", told)
     data(cifar, "create", "copy", "copy")
-    data(cifar, "expire", "copy@0.1.0", "--because", "it has the bytes of a list that a step names")
+    refused = cifar.whence("data", "expire", "copy@0.1.0", "--because", "x")
+    assert (refused.code, "needed by steps of datasets, which name it" in refused.err) == (1, True)
+    cifar.write("copy/more.txt", "what may go")
+    data(cifar, "add", "copy", "copy")
+    done = data(cifar, "expire", "copy@0.1.0.post1.dev1", "--because", "it has the bytes of a list that a step names")
+    assert (done["plan"]["objects"], done["plan"]["versions"][0]["kept"]) == (1, 1)
     assert objects.read_object(opened(cifar), listing) == told
     data(cifar, "subset", "far@0.1.0", "few", "--paths", cifar.write("few.txt", "1.txt\n2.txt\n"))
     data(cifar, "export", "far", "far.tar")

@@ -280,6 +280,7 @@ def _refuse_staying(plan: ExpiryPlan) -> None:
     for target in plan.versions:
         if target.stays:
             others = [str(use) for use in plan.kept_by_versions] + [f"run {holds.run}" for holds in plan.kept_by_runs]
+            others = others or ["steps of datasets, which name it"]
             more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
             needed = f"all that is here of it is needed by {', '.join(others[:NAMED])}{more}"
             because = needed if target.kept else "nothing of it is here"
