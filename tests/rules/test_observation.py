@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_IFREG
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stage import Stage, identity
 
@@ -465,6 +465,7 @@ def play(there: set[str], calls: list[tuple[str, str, str]]) -> tuple[World, dic
 
 
 @settings(max_examples=500, deadline=None)
+@example({"a"}, [("write", "b", "a"), ("fail", "b", "a"), ("rename", "a", "b"), ("read", "b", "a")])
 @given(st.sets(st.sampled_from(NAMES)), CALLS)
 def test_nothing_that_came_from_outside_and_was_read_is_missed(
     there: set[str], calls: list[tuple[str, str, str]]

@@ -470,10 +470,11 @@ def _arrive(files: Files, seen: Seen, source: Track | None) -> None:
         files.put(seen.other, target, seen.real_other)
     if target.arrived is None or target.marks & GONE or seen.replaced is not None or target.arrived[1] is not None:
         target.arrived = _marks_at(target, seen.replaced), seen.replaced  # Else the last one has not come either.
-    inherited = 0 if source is None else source.marks & (READ_AGAIN | CAME)
-    if (seen.identity is not None or seen.because) and (source is None or not source.written):
+    marks = 0 if source is None else _marks_at(source, seen.identity)  # What came to it by a move may not have come.
+    inherited = marks & (READ_AGAIN | CAME)
+    if (seen.identity is not None or seen.because) and not marks & (CREATED | OVERWRITTEN):
         inherited |= CAME
-    if source is not None and source.before is None and source.marks & READ:
+    if source is not None and source.before is None and marks & READ:
         inherited |= READ | (DIFFERED if target.marks & READ else 0)
         target.opened = target.opened or source.opened
     made = CREATED if target.before is None else OVERWRITTEN
