@@ -17,10 +17,9 @@ from ..records.seal import ClosedBy
 from ..store.closing import close_lost_run
 from ..store.code_repository import is_code_repository
 from ..store.layout import GUARD, Store, lacks_guard
-from ..store.run_files import NEVER_CAME_TO_BE, came_to_be
+from ..store.run_files import NEVER_CAME_TO_BE, SEAL, came_to_be
 from ..store.run_list import misplaced_runs, open_run, run_folders, run_ids
 from ..store.runs import load_run
-from ..store.seal import SEAL
 from ..store.spool import forward_leftovers, spooled_runs
 from ..system.files import TEMPORARY
 from ..system.mounts import file_system

@@ -11,9 +11,9 @@ from ..records.record import Record
 from ..records.result import PrintedTo
 from ..records.run import TERMINAL
 from ..store.layout import Store
+from ..store.run_files import SEAL
 from ..store.run_list import open_run, run_ids
 from ..store.runs import load_run, printed_to
-from ..store.seal import SEAL
 from ..system.files import open_regular
 from .listing import Choice
 from .parts import read_part

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import FormatError, UnresolvedError, UsageError
 from ..interop.answers import Question
-from ..interop.databases import DATABASES
+from ..interop.databases import DATABASES, asker
 from ..interop.lakes import LAKES
 from ..interop.parquet_files import arrow_version, stored_schema, write_parquet
 from ..records.data import ManifestEntry
@@ -51,7 +51,7 @@ def gather_query(store: Store, cwd: Path, name: str, source: Source, secrets: Se
     address = read_address(source.url, list(DATABASES))
     path = _file_of(source.below, name)
     question = Question(source.sql or "", source.parameters)
-    with DATABASES[address.scheme](address, cwd, question) as answer:
+    with asker(address.scheme)(address, cwd, question) as answer:
         written = _written(store, path, answer.schema, answer.batches)
     query = Query(
         query=question.query,

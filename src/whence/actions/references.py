@@ -23,9 +23,8 @@ from ..errors import FormatError, UnresolvedError, UsageError
 from ..ids import SHORTEST_TAIL, created_at, is_id, short
 from ..records.encoding import decode
 from ..store.layout import Store
-from ..store.run_files import RunFiles
+from ..store.run_files import RECORD, RunFiles
 from ..store.run_list import open_run, run_ids
-from ..store.seal import RECORD
 from ..system.files import open_regular
 
 CANDIDATES = 20

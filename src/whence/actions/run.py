@@ -41,8 +41,8 @@ from ..rules.permission import raise_together
 from ..rules.pins import Pin, variable, with_places
 from ..store.closing import close_lost_run
 from ..store.layout import Store
+from ..store.run_files import RECORD, SEAL
 from ..store.runs import load_run
-from ..store.seal import RECORD, SEAL
 from ..system.files import read_regular, write_over
 from ..system.held_signals import Signalled, held, number_of
 from ..system.processes import find_program

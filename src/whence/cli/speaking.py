@@ -13,7 +13,7 @@ from .output import json_document, say
 
 def speaker(where: Setting) -> Speaker:
     """The account and the author of this process, now."""
-    return Speaker(by=actor(where), clock=time.time_ns, random=os.urandom)
+    return Speaker(by=lambda: actor(where), clock=time.time_ns, random=os.urandom)
 
 
 def tell(act: Act, sentence: str, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, BinaryIO, Literal
 
 from ..rules.canonical_rows import Nanoseconds
-from .table_rows import Opener, Row, Table, TableError, TypedTable
+from .table_rows import Format, Opener, Row, Table, TableError, TypedTable
 
 _BATCH = 8192
 """Rows that are in memory at a time, as far as the file's own blocks allow."""
@@ -175,3 +175,7 @@ def type_text(arrow: Any, kind: Any) -> str:
         fields = (kind.field(at) for at in range(kind.num_fields))
         return "structure of " + ", ".join(f"{field.name} {type_text(arrow, field.type)}" for field in fields)
     return _name_of(arrow, kind) or str(kind)
+
+
+PARQUET = Format(open_parquet, typed_parquet)
+FEATHER = Format(open_feather, typed_feather)

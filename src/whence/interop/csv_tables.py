@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from ..rules.column_types import READERS, Narrowing
-from .table_rows import Opener, Row, Table, TableError, TypedTable
+from .table_rows import Format, Opener, Row, Table, TableError, TypedTable
 
 BOM = b"\xef\xbb\xbf"
 
@@ -94,3 +94,7 @@ def _decoded(stream: BinaryIO, taken: list[bytes]) -> Iterator[str]:
     for number, line in enumerate(stream):
         taken.append(line)
         yield (line.removeprefix(BOM) if number == 0 else line).decode()
+
+
+CSV = Format(open_csv, typed_csv)
+TSV = Format(open_tsv, typed_tsv)

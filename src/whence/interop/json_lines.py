@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from .table_rows import Opener, Row, Table, TableError, TypedTable
+from .table_rows import Format, Opener, Row, Table, TableError, TypedTable
 
 
 def open_json_lines(stream: BinaryIO) -> Table:
@@ -43,3 +43,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name is there twice in one object")
     return found
+
+
+JSON_LINES = Format(open_json_lines, typed_json_lines)

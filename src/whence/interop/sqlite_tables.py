@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, BinaryIO
 
-from .table_rows import Opener, Row, Table, TableError, TypedTable
+from .table_rows import Format, Opener, Row, Table, TableError, TypedTable
 
 
 def open_sqlite(stream: BinaryIO) -> Table:
@@ -106,3 +106,6 @@ def _has_numbers(connection: sqlite3.Connection, table: str, number: str) -> boo
 def _name(name: str) -> str:
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
+
+
+SQLITE = Format(open_sqlite, typed_sqlite)

@@ -8,45 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..records.tables import Column
 from ..rules.canonical_rows import RowsDigest, type_name
-from .arrow_tables import open_feather, open_parquet, typed_feather, typed_parquet
-from .csv_tables import open_csv, open_tsv, typed_csv, typed_tsv
-from .json_lines import open_json_lines, typed_json_lines
 from .table_rows import Format, Opener, Row, Table, TableError, TypedTable
 
-
-def open_sqlite(stream: BinaryIO) -> Table:
-    return _sqlite().open_sqlite(stream)
-
-
-def typed_sqlite(opener: Opener) -> Iterator[TypedTable]:
-    return _sqlite().typed_sqlite(opener)
-
-
-def _sqlite() -> Any:
-    """Loaded when it is needed: some builds of Python have no SQLite."""
-    try:
-        return import_module(".sqlite_tables", __package__)
-    except ImportError as error:
-        raise TableError(f"this Python has no SQLite ({error})") from error
-
-
-FORMATS: dict[str, Format] = {
-    ".csv": Format(open_csv, typed_csv),
-    ".tsv": Format(open_tsv, typed_tsv),
-    ".jsonl": Format(open_json_lines, typed_json_lines),
-    ".ndjson": Format(open_json_lines, typed_json_lines),
-    ".parquet": Format(open_parquet, typed_parquet),
-    ".feather": Format(open_feather, typed_feather),
-    ".arrow": Format(open_feather, typed_feather),
-    ".sqlite": Format(open_sqlite, typed_sqlite),
-    ".sqlite3": Format(open_sqlite, typed_sqlite),
-    ".db": Format(open_sqlite, typed_sqlite),
+FORMATS: dict[str, str] = {
+    ".csv": "csv_tables.CSV",
+    ".tsv": "csv_tables.TSV",
+    ".jsonl": "json_lines.JSON_LINES",
+    ".ndjson": "json_lines.JSON_LINES",
+    ".parquet": "arrow_tables.PARQUET",
+    ".feather": "arrow_tables.FEATHER",
+    ".arrow": "arrow_tables.FEATHER",
+    ".sqlite": "sqlite_tables.SQLITE",
+    ".sqlite3": "sqlite_tables.SQLITE",
+    ".db": "sqlite_tables.SQLITE",
 }
-"""By the end of the name, in lower case."""
+"""By the end of the name, in lower case: the module and its `Format`, loaded when a table of it is read."""
 
 ARROW = (".parquet", ".feather", ".arrow")
 """Those that need pyarrow."""
@@ -97,11 +77,16 @@ def _joined(kinds: set[str]) -> str:
 
 
 def _format(path: str) -> Format:
-    try:
-        return FORMATS[_suffix(path)]
-    except KeyError:
+    where = FORMATS.get(_suffix(path))
+    if where is None:
         known = ", ".join(FORMATS)
-        raise TableError(f"{path}: found no table, expected a file that ends in {known}") from None
+        raise TableError(f"{path}: found no table, expected a file that ends in {known}")
+    module, _, name = where.partition(".")
+    try:
+        return getattr(import_module(f".{module}", __package__), name)
+    except ImportError as error:
+        # Some builds of Python have no SQLite.
+        raise TableError(f"{path}: cannot be read with this Python: {error}") from error
 
 
 def _suffix(path: str) -> str:

@@ -30,7 +30,7 @@ from ..rules.policy import Policy
 from ..store.journal import SUFFIX, JournalWriter
 from ..store.layout import Store, open_store
 from ..store.liveness import gather, last_sign
-from ..store.seal import SEAL
+from ..store.run_files import SEAL
 from ..store.spools import Spools
 from ..system.files import make_folders, open_regular
 from ..system.locks import lock_state

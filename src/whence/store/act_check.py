@@ -15,8 +15,8 @@ from ..system.files import read_regular
 from .acts import act_files, read_act
 from .checking import ActCopy, Check
 from .datasets import KIND as STEP
+from .run_files import SEAL
 from .run_list import holds_run
-from .seal import SEAL
 
 
 class _Acts(msgspec.Struct):

@@ -19,11 +19,11 @@ from .journal import JournalText
 from .layout import Store
 from .liveness import last_sign
 from .printed import found_output, join_logs
-from .run_files import FolderFiles
+from .run_files import SEAL, FolderFiles
 from .run_fold import fold_run, read_journals
 from .run_list import open_run
 from .runs import liveness
-from .seal import SEAL, close_run, measure
+from .seal import close_run, measure
 
 
 def close_lost_run(store: Store, run_id: str, *, by: ClosedBy, at: str, ended: RunEnded | None = None) -> str:

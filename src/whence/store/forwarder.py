@@ -23,7 +23,8 @@ from ..system.locks import alone, lock_exclusive, lock_state
 from .journal import POINTS_SUFFIX, SUFFIX
 from .network import FILES, PLACE
 from .printed import LOG, join_logs
-from .seal import RECORD, SEAL, read_seal
+from .run_files import RECORD, SEAL
+from .seal import read_seal
 
 LOCK = "lock"
 

@@ -20,11 +20,11 @@ from .journal import BROKEN_LINK, POINTS_SUFFIX, JournalText, read_journal
 from .kept import kept_objects
 from .late import beyond_seal
 from .points import faulty_lines
-from .run_files import NEVER_CAME_TO_BE, RunFiles, written_beside
+from .run_files import NEVER_CAME_TO_BE, RECORD, SEAL, RunFiles, written_beside
 from .run_fold import read_journals
 from .run_list import open_run
 from .runs import LoadedRun, load_run, stranger_in
-from .seal import RECORD, SEAL, read_seal
+from .seal import read_seal
 
 
 def check_run(check: Check, run: str) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..system.files import TEMPORARY, read_regular
-from .seal import SEAL
+
+SEAL = "seal.json"
+RECORD = "record.json"
 
 
 class RunFiles(Protocol):

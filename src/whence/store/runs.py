@@ -20,10 +20,10 @@ from .journal import JournalText
 from .late import beyond_seal
 from .layout import Store
 from .liveness import gather
-from .run_files import RunFiles
+from .run_files import RECORD, SEAL, RunFiles
 from .run_fold import fold_run, read_journals
 from .run_list import open_run
-from .seal import RECORD, SEAL, read_seal
+from .seal import read_seal
 
 
 class LoadedRun(msgspec.Struct, frozen=True, kw_only=True):

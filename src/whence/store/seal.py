@@ -14,9 +14,7 @@ from ..records.encoding import decode
 from ..records.seal import JournalEnd, Seal, SealedFile
 from ..system.files import TEMPORARY, hash_descriptor, open_regular, read_regular, write_new, write_whole
 from .journal import POINTS_SUFFIX, SUFFIX, journal_order, last_line, whole_length
-
-SEAL = "seal.json"
-RECORD = "record.json"
+from .run_files import RECORD, SEAL
 
 
 def close_run(folder: Path, seal: Seal, record: bytes) -> str:

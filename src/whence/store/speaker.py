@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from ..records.act import Actor
 
 
-class Speaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Who speaks, when, and where identifiers come from."""
+class Speaker:
+    """Who speaks, when, and where identifiers come from. Who that is may have to be asked for: it is when an act is
+    made, and once."""
 
-    by: Actor
-    clock: Callable[[], int]
-    """Unix nanoseconds."""
-    random: Callable[[int], bytes]
+    def __init__(
+        self, *, by: Actor | Callable[[], Actor], clock: Callable[[], int], random: Callable[[int], bytes]
+    ) -> None:
+        self._by = by
+        self.clock = clock
+        """Unix nanoseconds."""
+        self.random = random
+
+    @property
+    def by(self) -> Actor:
+        if not isinstance(self._by, Actor):
+            self._by = self._by()
+        return self._by

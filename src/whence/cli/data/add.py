@@ -35,9 +35,10 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
+    author = speaker(place.setting)
     with adding(place.store):
-        taking = gathered(place, history.name, options, history)
-        entries, author = taking.entries, speaker(place.setting)
+        taking = gathered(place, history.name, options, author, history)
+        entries = taking.entries
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
         taken = change(place.store, history.id, "add", addition(entries), reasons, author, added=entries)
     tell(history, taken, as_json=options.json)

@@ -36,9 +36,10 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
     place = Place(makes=True)
     check_new_name(place.store, options.name)
+    author = speaker(place.setting)
     with adding(place.store):
-        taking = gathered(place, options.name, options)
+        taking = gathered(place, options.name, options, author)
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
-        taken = create(place.store, options.name, taking.entries, reasons, speaker(place.setting))
+        taken = create(place.store, options.name, taking.entries, reasons, author)
     tell(taken.history, taken, as_json=options.json)
     return 0

@@ -8,9 +8,9 @@ from ...actions.dataset_sources import gather_source
 from ...actions.source import Gathered, Source
 from ...rules.addresses import read_parameters
 from ...rules.history import History
+from ...store.speaker import Speaker
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
-from ..speaking import speaker
 
 
 def add_sources(parser: CommandParser) -> None:
@@ -45,7 +45,7 @@ def add_sources(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
-def gathered(place: Place, name: str, options: Any, history: History | None = None) -> Gathered:
+def gathered(place: Place, name: str, options: Any, author: Speaker, history: History | None = None) -> Gathered:
     """What is taken, in the store; `history` is what the dataset had before.
 
     Raises UsageError, SourceError, StoreError, LibraryError.
@@ -59,4 +59,4 @@ def gathered(place: Place, name: str, options: Any, history: History | None = No
         parameters=read_parameters(options.parameter),
     )
     secrets = secrets_of(place.setting, place.policy)
-    return gather_source(place.store, place.setting.cwd, name, source, secrets, speaker(place.setting), history)
+    return gather_source(place.store, place.setting.cwd, name, source, secrets, author, history)
