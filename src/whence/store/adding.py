@@ -1,38 +1,32 @@
 """Adding a file or a folder: one pass that digests, keeps what is new, and writes the manifest.
 
-What the store holds already is neither read nor written: the digest cache knows a file by its stat identity. The walk
-is in the order of the manifest, whose lines go to the disk as they come, so that memory does not grow with their number
-(the digest cache does). Folders are entered by descriptor and no link is followed: what is added lies where it was
-named. Anything that changes meanwhile, or cannot be read, is an error with its path, and then there is no manifest.
+What the store holds already is neither read nor written. A folder is held against the last walk through it: as long as
+all is as it was, nothing is written at all, and the rest costs what changed. The walk is in the order of the manifest,
+whose lines go to the disk as they come, so that memory does not grow with their number. Folders are entered by
+descriptor and no link is followed: what is added lies where it was named. Anything that changes meanwhile, or cannot be
+read, is an error with its path, and then there is no manifest.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat as modes
-import time
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import msgspec
 
-from ..digests import digest_of, sha256
-from ..errors import WhenceError
-from ..rules.manifests import BEGIN, BETWEEN, EMPTY, END, manifest_line, shown_mode
-from ..system.files import hash_descriptor, kind_of, open_regular, temporary_name, write_all
-from .bulk import SMALL, Bulk, LargeCopy, unwritable
-from .digest_cache import DigestCache
-from .layout import NAME, Store
+from ..rules.manifests import BETWEEN, manifest_line
+from ..system.files import open_regular
+from .bulk import SMALL, Bulk
+from .digest_cache import DigestCache, clock_ahead, is_settled
+from .folders import ENTER, Below, Files, Folder
+from .layout import Store
+from .manifest_writer import ManifestWriter, place_manifest
+from .retracing import Known, LostError, Retrace
+from .taking import SourceError, Taking, changed, line_of
+from .walks import DIGEST, EMPTY_FOLDER, ROW, End, Listed, Seen, forget_walk, pack_block, pack_row, read_row
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_BUFFER = 1 << 18
-_OF_THE_STORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-
-
-class SourceError(WhenceError):
-    """What should be added cannot be read as it is, or changed meanwhile."""
+__all__ = ["Added", "SourceError", "add"]
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +35,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str
     """Its digest; of a single file one with a single line."""
     files: int
+    """Links count, too."""
     size: int
     """Bytes of all files."""
     objects: int
@@ -55,305 +50,230 @@ def add(store: Store, source: Path, *, keep: bool = True) -> Added:
     Raises SourceError, and StoreError; then nothing refers to what was kept so far. The object of the manifest comes
     last, when everything that it names is on the disk.
     """
-    adding = _Adding(store, source, keep)
+    bulk = Bulk(store) if keep else None
+    taking = Taking(store, source, bulk)
     try:
-        adding.walk()
-        return adding.finish()
+        stat = _stat(taking, source)
+        if not modes.S_ISDIR(stat.st_mode):
+            return _add_single(store, source, taking, bulk, stat)
+        try:
+            return _add_folder(store, source, taking, bulk)
+        except LostError:
+            forget_walk(store.cache, os.path.realpath(source))
+            return _add_folder(store, source, taking, bulk)
     finally:
-        adding.close()
+        if bulk is not None:
+            bulk.discard()
 
 
-class _Manifest:
-    """Lines on their way to the disk."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._temporary = temporary_name(store.objects)
-        self._running = sha256(more=1 << 20)
-        self._lines: list[bytes] = []
-        self._waiting = 0
-        self._begun = False
-        self._copy: LargeCopy | None = None
-        try:
-            self._fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        except OSError as error:
-            raise unwritable(store, error) from error
-
-    def add(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._waiting += len(line)
-        if self._waiting >= _BUFFER:
-            self._write(self._taken())
-
-    def finish(self) -> LargeCopy:
-        """The whole of it, on the disk; it is the caller's to place."""
-        rest = self._taken()
-        self._write(rest + END if rest or self._begun else EMPTY)
-        try:
-            os.fsync(self._fd)
-        except OSError as error:
-            raise unwritable(self._store, error) from error
-        size = os.fstat(self._fd).st_size
-        os.close(self._fd)
-        self._fd = -1
-        return LargeCopy(self._temporary, "sha256:" + self._running.hexdigest(), size)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            os.unlink(self._temporary)
-
-    def _taken(self) -> bytes:
-        lines, self._lines, self._waiting = self._lines, [], 0
-        if not lines:
-            return b""
-        first = BETWEEN if self._begun else BEGIN
-        self._begun = True
-        return first + BETWEEN.join(lines)
-
-    def _write(self, data: bytes) -> None:
-        self._running.update(data)
-        try:
-            write_all(self._fd, data)
-        except OSError as error:
-            raise unwritable(self._store, error) from error
-
-
-class _Entry(NamedTuple):
-    """What lies in a folder, in the order of the paths at and below it: those below a folder have a slash more."""
-
-    key: bytes
-    name: str
-    entry: os.DirEntry[str]
-    kind: Literal["folder", "empty folder", "other"]
-
-
-class _Folder:
-    """A folder that is being walked, by descriptor. `store` is the inode of the store, which is left out."""
-
-    def __init__(self, fd: int, path: str, store: tuple[int, int]) -> None:
-        self.fd = fd
-        self.path = path
-        """Relative to what is added, with a slash at its end; empty for that itself."""
-        self._before = os.fstat(fd)
-        entries = sorted(_entry(fd, entry, store) for entry in _listed(fd, store))
-        self.empty = not entries
-        self.entries = iter(entries)
-
-    def changed(self) -> bool:
-        return os.fstat(self.fd).st_mtime_ns != self._before.st_mtime_ns
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-def _listed(fd: int, store: tuple[int, int]) -> list[os.DirEntry[str]]:
-    with os.scandir(fd) as scan:
-        found = [entry for entry in scan if entry.name != NAME]
-    if any(entry.inode() == store[1] for entry in found) and os.fstat(fd).st_dev == store[0]:
-        return [entry for entry in found if entry.inode() != store[1]]
-    return found
-
-
-def _entry(above: int, entry: os.DirEntry[str], store: tuple[int, int]) -> _Entry:
-    name = entry.name
-    if not entry.is_dir(follow_symlinks=False):
-        return _Entry(os.fsencode(name), name, entry, "other")
-    fd = os.open(name, _ENTER, dir_fd=above)
+def _stat(taking: Taking, source: Path) -> os.stat_result:
     try:
-        empty = not _listed(fd, store)
+        return os.stat(source)
+    except OSError as error:
+        raise taking.fault("", error) from error
+
+
+# A single file
+
+
+def _add_single(store: Store, source: Path, taking: Taking, bulk: Bulk | None, stat: os.stat_result) -> Added:
+    taking.refuse_special("", stat)
+    cache, part = DigestCache(store.cache), os.path.dirname(os.path.realpath(source))
+    try:
+        fd = open_regular(source)
+        try:
+            stat = os.fstat(fd)
+            digest = cache.find(part, stat)
+            if digest is None or (bulk is not None and bulk.needs(digest, stat.st_size)):
+                taken = taking.read("", fd, stat)
+                digest = taken.digest
+                cache.add(part, stat, digest, taken.began)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise taking.fault("", error) from error
+    manifest = ManifestWriter(store)
+    try:
+        manifest.add(line_of(source.name, stat, digest, stat.st_size))
+        if bulk is not None:
+            bulk.finish()
+        written = manifest.finish()
     finally:
-        os.close(fd)
-    return _Entry(os.fsencode(name if empty else name + "/"), name, entry, "empty folder" if empty else "folder")
+        manifest.close()
+    place_manifest(store, written)
+    cache.save()
+    return _added(written.digest, 1, stat.st_size, bulk)
 
 
-class _Adding:
+def _added(manifest: str, files: int, size: int, bulk: Bulk | None) -> Added:
+    objects, stored = (0, 0) if bulk is None else (bulk.objects, bulk.size)
+    return Added(manifest=manifest, files=files, size=size, objects=objects, stored=stored)
+
+
+# A folder
+
+
+def _add_folder(store: Store, source: Path, taking: Taking, bulk: Bulk | None) -> Added:
+    walk = _Walk(store, source, taking, bulk)
+    try:
+        walk.walk()
+        return walk.finish()
+    finally:
+        walk.close()
+
+
+class _Walk:
     """One pass."""
 
-    def __init__(self, store: Store, source: Path, keep: bool) -> None:
+    def __init__(self, store: Store, source: Path, taking: Taking, bulk: Bulk | None) -> None:
         self._store = store
         self._source = source
-        self._bulk = Bulk(store) if keep else None
-        self._cache = DigestCache(store.cache)
-        self._manifest = _Manifest(store)
-        self._folders: list[_Folder] = []
+        self._taking = taking
+        self._bulk = bulk
         self._part = os.path.realpath(source)
-        self._files = 0
-        self._size = 0
+        self._cache = DigestCache(store.cache)
+        self._retrace = Retrace(store, self._part, self._still_held)
+        self._folders: list[Folder] = []
+        self._ahead: dict[int, int] | None = None
         place = os.stat(store.path)
         self._place = (place.st_dev, place.st_ino)
+
+    def _still_held(self, end: End) -> bool:
+        """Whether what the last walk found in the store is all there."""
+        return self._bulk is None or (end.kept and self._bulk.has_all(end.packs, end.loose))
 
     def walk(self) -> None:
         """Everything, in the order of the manifest. Raises SourceError."""
         try:
-            stat = os.stat(self._source)
-            if not modes.S_ISDIR(stat.st_mode):
-                self._refuse_special("", stat)
-                self._single()
-                return
             self._enter(os.open(self._source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), "")
         except OSError as error:
-            raise self._fault("", error) from error
+            raise self._taking.fault("", error) from error
         while self._folders:
             folder = self._folders[-1]
-            entry = next(folder.entries, None)
-            if entry is None:
-                self._leave(folder)
-            else:
-                self._take(folder, entry)
+            match next(folder.parts, None):
+                case None:
+                    self._leave(folder)
+                case Below() as below:
+                    self._take_folder(folder, below)
+                case Files() as files:
+                    self._take_files(folder, files)
 
     def finish(self) -> Added:
         """The manifest's object, when all that it names is on the disk. Raises StoreError."""
-        objects, stored = 0, 0
-        if self._bulk is not None:
-            self._bulk.finish()
-            objects, stored = self._bulk.objects, self._bulk.size
-            self._bulk = None  # It knows what the packs hold, which is not needed any more, and is much.
-        manifest = self._manifest.finish()
-        last = Bulk(self._store)
-        last.place(manifest)
-        last.finish()
-        self._cache.save()
-        return Added(manifest=manifest.digest, files=self._files, size=self._size, objects=objects, stored=stored)
+        bulk, retrace = self._bulk, self._retrace
+        if bulk is not None:
+            bulk.finish()
+        written = retrace.finish_manifest()
+        if written is None:
+            assert retrace.end is not None
+            return _added(retrace.end.manifest, retrace.end.files, retrace.end.size, bulk)
+        place_manifest(self._store, written)
+        packs, loose = ((), ()) if bulk is None else bulk.places()
+        if retrace.end is not None and retrace.held:
+            loose = list({**dict(retrace.end.loose), **dict(loose)}.items())
+        retrace.finish(End(written.digest, retrace.files, retrace.size, bulk is not None, packs, loose))
+        self._cache.forget(self._part)
+        return _added(written.digest, retrace.files, retrace.size, bulk)
 
     def close(self) -> None:
         """Leave nothing half-written."""
         for folder in self._folders:
             folder.close()
-        self._manifest.close()
-        if self._bulk is not None:
-            self._bulk.discard()
-
-    def _single(self) -> None:
-        self._part = os.path.dirname(self._part)
-        fd = open_regular(self._source)
-        try:
-            stat = os.fstat(fd)
-            known = self._known(stat)
-            digest = self._read("", fd, stat) if known is None else known
-        finally:
-            os.close(fd)
-        self._list_file(self._source.name, stat, digest)
+        self._retrace.close()
 
     def _enter(self, fd: int, path: str) -> None:
         try:
-            self._folders.append(_Folder(fd, path, self._place))
+            self._folders.append(Folder(fd, path, self._place))
         except OSError as error:
             os.close(fd)
             inside = error.filename if isinstance(error.filename, str) else ""
-            raise self._fault(path + inside, error) from error
+            raise self._taking.fault(path + inside, error) from error
 
-    def _leave(self, folder: _Folder) -> None:
+    def _leave(self, folder: Folder) -> None:
         if folder.changed():
-            shown = self._shown(folder.path)
-            raise _changed(f"{shown}: files were added to it, removed or renamed while it was added")
+            shown = self._taking.shown(folder.path)
+            raise changed(f"{shown}: files were added to it, removed or renamed while it was added")
         folder.close()
         self._folders.pop()
 
-    def _take(self, folder: _Folder, found: _Entry) -> None:
-        path = folder.path + found.name
+    def _take_folder(self, folder: Folder, below: Below) -> None:
+        path = folder.path + below.name
         try:
-            if found.kind != "other":
-                self._take_folder(folder, found, path)
-                return
-            stat = found.entry.stat(follow_symlinks=False)
-            if modes.S_ISREG(stat.st_mode):
-                self._take_file(folder, found.name, path, stat)
-            elif modes.S_ISLNK(stat.st_mode):
-                self._take_link(os.readlink(found.name, dir_fd=folder.fd), path)
-            else:
-                self._refuse_special(path, stat)
+            fd = os.open(below.name, ENTER, dir_fd=folder.fd)
         except OSError as error:
-            raise self._fault(path, error) from error
+            raise self._taking.fault(path, error) from error
+        self._enter(fd, path + "/")
+        empty = self._folders[-1].empty
+        if below.empty not in (None, empty):
+            raise changed(f"{self._taking.shown(path)}: changed while it was added")
+        if empty:
+            seen = Seen(os.fsencode(path + "/"), b"\0", EMPTY_FOLDER)
+            if not self._retrace.same(seen):
+                line = manifest_line(path, "folder", 0o755, 0, None)
+                self._retrace.add(pack_block(seen, [Listed(EMPTY_FOLDER, bytes(DIGEST), line)]), line)
 
-    def _take_folder(self, folder: _Folder, found: _Entry, path: str) -> None:
-        self._enter(os.open(found.name, _ENTER, dir_fd=folder.fd), path + "/")
-        if self._folders[-1].empty != (found.kind == "empty folder"):
-            raise _changed(f"{self._shown(path)}: changed while it was added")
-        if self._folders[-1].empty:
-            self._manifest.add(manifest_line(path, "folder", 0o755, 0, None))
-
-    def _take_link(self, target: str, path: str) -> None:
-        text = os.fsencode(target)
-        digest = digest_of(text)
-        if self._bulk is not None:
-            self._bulk.put(digest, text)
-        self._manifest.add(manifest_line(path, "link", 0o777, len(text), digest))
-
-    def _take_file(self, folder: _Folder, name: str, path: str, stat: os.stat_result) -> None:
-        digest = self._known(stat)
-        if digest is None:
-            fd = os.open(name, _READ, dir_fd=folder.fd)
-            try:
-                stat = os.fstat(fd)
-                self._refuse_special(path, stat)
-                digest = self._read(path, fd, stat)
-            finally:
-                os.close(fd)
-        self._list_file(path, stat, digest)
-
-    def _list_file(self, path: str, stat: os.stat_result, digest: str) -> None:
-        self._files += 1
-        self._size += stat.st_size
-        self._manifest.add(manifest_line(path, "file", shown_mode(stat.st_mode), stat.st_size, digest))
-
-    def _known(self, stat: os.stat_result) -> str | None:
-        """The digest of a file that need not be read."""
-        digest = self._cache.find(self._part, stat)
-        if digest is None or self._bulk is None or not self._bulk.needs(digest, stat.st_size):
-            return digest
-        return None
-
-    def _read(self, path: str, fd: int, before: os.stat_result) -> str:
-        """Digest a file, and keep it. What changes meanwhile is not kept."""
-        began = time.time_ns()
-        if self._bulk is None:
-            digest, size = hash_descriptor(fd, before.st_size)
-            self._refuse_changed(path, before, size, fd)
-        elif before.st_size <= SMALL:
-            data = os.read(fd, before.st_size + 1)
-            self._refuse_changed(path, before, len(data), fd)
-            digest = digest_of(data)
-            self._bulk.put(digest, data)
+    def _take_files(self, folder: Folder, files: Files) -> None:
+        seen = self._look(folder, files)
+        if self._retrace.same(seen):
+            return
+        known = self._retrace.known(seen.key)
+        if known is not None and known.block.seen == seen and self._holds_all(known):
+            self._retrace.add(known.block, known.lines)
         else:
-            digest = self._copy(path, before, fd, self._bulk)
-        self._cache.add(self._part, before, digest, began)
-        return digest
+            self._take_each(folder, files, seen, known)
 
-    def _copy(self, path: str, before: os.stat_result, fd: int, bulk: Bulk) -> str:
-        copied = bulk.copy(fd)
+    def _look(self, folder: Folder, files: Files) -> Seen:
+        """What lies there, by stat alone."""
+        entries = files.entries
         try:
-            self._refuse_changed(path, before, copied.size, fd)
-        except SourceError:
-            copied.discard()
-            raise
-        bulk.place(copied)
-        return copied.digest
+            rows = b"".join([pack_row(entry.stat(follow_symlinks=False)) for entry in entries])
+        except OSError as error:
+            raise self._taking.fault(f"{folder.path}{error.filename}", error) from error
+        names = "\0".join([*[entry.name for entry in entries], ""])
+        return Seen(os.fsencode(folder.path + files.after), os.fsencode(names), rows)
 
-    def _refuse_changed(self, path: str, before: os.stat_result, size: int, fd: int) -> None:
-        after = os.fstat(fd)
-        same = size == before.st_size == after.st_size and before.st_ctime_ns == after.st_ctime_ns
-        if not same or before.st_mtime_ns != after.st_mtime_ns:
-            raise _changed(f"{self._shown(path)}: changed while it was added")
+    def _holds_all(self, known: Known) -> bool:
+        """Whether the store has the bytes of a block that is as it was."""
+        rows, digests = known.block.seen.rows, known.block.digests
+        return self._retrace.held or all(
+            self._holds(digests[at * DIGEST : at * DIGEST + DIGEST], rows[at * ROW : at * ROW + ROW])
+            for at in range(len(rows) // ROW)
+        )
 
-    def _refuse_special(self, path: str, stat: os.stat_result) -> None:
-        if not modes.S_ISREG(stat.st_mode):
-            what = f"{self._shown(path)}: is {kind_of(stat.st_mode)}, expected a file, a folder or a link"
-            raise SourceError(what, hint="move it away")
+    def _holds(self, digest: bytes, row: bytes) -> bool:
+        return self._bulk is None or not self._bulk.needs("sha256:" + digest.hex(), read_row(row).size)
 
-    def _fault(self, path: str, error: OSError) -> WhenceError:
-        if error.errno in _OF_THE_STORE:
-            return unwritable(self._store, error)
-        shown = self._shown(path)
-        if error.errno == errno.ENOENT and path:
-            return _changed(f"{shown}: vanished while it was added")
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and path:
-            return _changed(f"{shown}: was replaced by something else while it was added")
-        return SourceError(f"{shown}: cannot be read: {error.strerror or error}")
+    def _take_each(self, folder: Folder, files: Files, seen: Seen, known: Known | None) -> None:
+        before = {} if known is None else known.entries()
+        names = seen.names.split(b"\0")
+        found: list[Listed] = []
+        for at, entry in enumerate(files.entries):
+            row = seen.rows[at * ROW : at * ROW + ROW]
+            one = before.get((names[at], row))
+            if one is None or not (self._retrace.held or self._holds(one.digest, row)):
+                one = self._take(folder, entry, new=known is None)
+            found.append(one)
+        block = pack_block(seen, found)
+        self._retrace.add(block, BETWEEN.join(one.line for one in found))
 
-    def _shown(self, path: str) -> str:
-        return os.path.join(self._source, path) if path else os.fspath(self._source)
+    def _take(self, folder: Folder, entry: os.DirEntry[str], *, new: bool) -> Listed:
+        """An entry that the last walk did not find so. A file that is costly to read, or lies in a folder that is
+        new, may be known from elsewhere."""
+        path, stat = folder.path + entry.name, entry.stat(follow_symlinks=False)
+        if (new or stat.st_size > SMALL) and modes.S_ISREG(stat.st_mode):
+            digest = self._cache.find(self._part, stat)
+            if digest is not None and (self._bulk is None or not self._bulk.needs(digest, stat.st_size)):
+                return _listed(path, stat, digest, stat.st_size, sure=True)
+        taken = self._taking.take(folder.fd, entry.name, path, stat)
+        sure = is_settled(taken.stat, taken.began, self._clock_ahead())
+        return _listed(path, taken.stat, taken.digest, taken.size, sure=sure)
+
+    def _clock_ahead(self) -> dict[int, int]:
+        if self._ahead is None:
+            fd = self._retrace.descriptor
+            self._ahead = {} if fd < 0 else clock_ahead(fd)
+        return self._ahead
 
 
-def _changed(what: str) -> SourceError:
-    return SourceError(what, hint="add it when nothing writes to it")
+def _listed(path: str, stat: os.stat_result, digest: str, size: int, *, sure: bool) -> Listed:
+    return Listed(pack_row(stat), bytes.fromhex(digest[7:]), line_of(path, stat, digest, size), sure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ from ..system.files import copy_new, sync_folder, temporary_name, write_all
 from .layout import Store
 from .objects import has, is_sound, object_path, place, put_bytes, seems_sound, sync_objects
 from .pack_writer import PackWriter
+from .packed_digests import PackedDigests
 from .packs import packs_of
 
 SMALL = 256 << 10
@@ -36,8 +37,12 @@ FEWEST = 8
 
 _CHUNK = 1 << 20
 
-MOST_KNOWN = 500_000
+MOST_KNOWN = 2_000_000
 """Packed objects: where there are no more, all are known by heart, which makes looking for one twenty times faster."""
+
+_ASKED_AT_LEAST = 8
+_ASKED_PART = 512
+"""To know them all is worth it when so many were asked for, and one of so many."""
 
 
 class Bulk:
@@ -47,7 +52,10 @@ class Bulk:
         self._store = store
         self._packs = packs_of(store)
         self._packs.look()
-        self._packed = self._packs.digests(MOST_KNOWN)
+        self._packed: PackedDigests | None = None
+        self._asked = 0
+        self._loose: dict[bytes, int] = {}
+        """What was found or kept as a file of its own, with its size."""
         self._objects = os.fspath(store.objects)
         self._pack: PackWriter | None = None
         self._shards: set[str] = set()
@@ -65,22 +73,54 @@ class Bulk:
 
     def needs(self, digest: str, size: int) -> bool:
         """Whether the bytes are wanted: the store does not hold them, or what lies there has another length."""
-        if size > SMALL:
-            return not seems_sound(self._store, digest, size)
-        if self._packs_hold(digest):
+        if size <= SMALL and self._packs_hold(digest):
             return False
+        if self._is_file(digest, size):
+            self._note(digest, size)
+            return False
+        return size <= SMALL or not seems_sound(self._store, digest, size)
+
+    def _is_file(self, digest: str, size: int) -> bool:
         try:
-            return os.stat(f"{self._objects}/{digest[7:9]}/{digest[9:]}").st_size != size
+            return os.stat(f"{self._objects}/{digest[7:9]}/{digest[9:]}").st_size == size
         except FileNotFoundError:
-            return True
+            return False
+
+    def _note(self, digest: str, size: int) -> None:
+        self._loose[bytes.fromhex(digest[7:])] = size
 
     def is_damaged(self, digest: str) -> bool:
         """Whether the store has other bytes in their place; costs a read of them."""
         return not self._is_coming(digest) and not is_sound(self._store, digest)
 
     def _packs_hold(self, digest: str) -> bool:
-        packed = bytes.fromhex(digest[7:]) in self._packed if self._packed is not None else self._packs.holds(digest)
-        return packed or self._is_coming(digest)
+        return self._is_packed(bytes.fromhex(digest[7:])) or self._is_coming(digest)
+
+    def _is_packed(self, key: bytes) -> bool:
+        if self._packed is None:
+            self._asked += 1
+            if self._asked > _ASKED_AT_LEAST:
+                self._know_all()
+        return self._packs.holds(key) if self._packed is None else key in self._packed
+
+    def _know_all(self) -> None:
+        """If it is worth it."""
+        packs = self._packs.seen()
+        count = sum(pack.count for pack in packs)
+        if packs and count <= MOST_KNOWN and self._asked > count // _ASKED_PART:
+            self._packed = PackedDigests()
+            self._packed.add(packs)
+
+    def has_all(self, packs: Sequence[bytes], loose: Sequence[tuple[bytes, int]]) -> bool:
+        """Whether everything is still there that `places` gave."""
+        there = {pack.identity for pack in self._packs.seen()}
+        return there.issuperset(packs) and all(self._is_file(f"sha256:{key.hex()}", size) for key, size in loose)
+
+    def places(self) -> tuple[list[bytes], list[tuple[bytes, int]]]:
+        """Where the objects are that were kept or found: the packs by their identities, and those in files of their
+        own by digest, 32 bytes each, with their sizes. After `finish`."""
+        packs = (pack.identity for pack in self._packs.seen())
+        return [identity for identity in packs if identity is not None], list(self._loose.items())
 
     def _is_coming(self, digest: str) -> bool:
         return self._pack is not None and digest in self._pack
@@ -133,6 +173,8 @@ class Bulk:
         """Keep what was copied. Raises StoreError."""
         with self._storing():
             if seems_sound(self._store, copied.digest, copied.size):
+                if self._is_file(copied.digest, copied.size):
+                    self._note(copied.digest, copied.size)
                 copied.discard()
                 return
             self._place(copied)
@@ -142,6 +184,7 @@ class Bulk:
         with self._storing():
             put_bytes(self._store, data, verified=True)
             sync_objects(self._store, [digest])
+        self._note(digest, len(data))
         self._count(len(data))
 
     def mend_large(self, copied: LargeCopy) -> None:
@@ -152,6 +195,7 @@ class Bulk:
     def _place(self, copied: LargeCopy) -> None:
         place(self._store, copied.temporary, copied.digest)
         self._shards.add(os.fspath(object_path(self._store, copied.digest).parent))
+        self._note(copied.digest, copied.size)
         self._count(copied.size)
 
     def finish(self) -> None:
@@ -181,9 +225,13 @@ class Bulk:
         if len(pack) >= FEWEST:
             pack.finish()
             self._packs.look()
-            self._packed = self._packs.digests(MOST_KNOWN)
+            if self._packed is not None:
+                self._packed.add(self._packs.seen())
         else:
-            digests = [put_bytes(self._store, data) for data in pack.contents()]
+            digests: list[str] = []
+            for data in pack.contents():
+                digests.append(put_bytes(self._store, data))
+                self._note(digests[-1], len(data))
             pack.discard()
             sync_objects(self._store, digests)
         self._pack = None

@@ -14,11 +14,13 @@ from __future__ import annotations
 import os
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ..digests import sha256
 from ..records.data import Stat
 from ..system.files import make_folders, open_regular, temporary_name, write_all
+from .walks import open_walk
 
 _MAGIC = b"whence-digests/1\n"
 _KEY = struct.Struct("<QQQqq")
@@ -80,6 +82,11 @@ class DigestCache:
         self._digests[key] = bytes.fromhex(digest[7:]) + _BEGAN.pack(began)
         self._added.setdefault(part, set()).add(key)
 
+    def forget(self, part: str) -> None:
+        """Drop what was kept for a folder: a walk through all of it knows more (`walks`)."""
+        with suppress(OSError):
+            os.unlink(self._path(part))
+
     def save(self) -> None:
         """Write what was added. A cache that cannot be written is no fault: the files are read again next time."""
         added, self._added = self._added, {}
@@ -94,7 +101,7 @@ class DigestCache:
         temporary = temporary_name(self._folder)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            ahead = _clock_ahead(fd)
+            ahead = clock_ahead(fd)
             settled = {key: found for key in keys if not _is_racy(key, found := self._digests[key], ahead)}
             # Read again: another process may have saved meanwhile.
             before = self._load(part)
@@ -111,6 +118,10 @@ class DigestCache:
     def _read(self, part: str) -> set[bytes]:
         """What the packed file of a folder has, from now on."""
         rows = self._load(part)
+        walk = open_walk(self._folder.parent, part)
+        if walk is not None:
+            rows.update(walk.rows())
+            walk.close()
         self._digests.update(rows)
         saved = self._saved[part] = set(rows)
         return saved
@@ -128,7 +139,7 @@ class DigestCache:
         return _unpack(packed)
 
 
-def _clock_ahead(fd: int) -> dict[int, int]:
+def clock_ahead(fd: int) -> dict[int, int]:
     """By how many nanoseconds the clock of a file system is ahead of ours, by device: here that of the cache itself.
 
     Another device is taken to go by our clock, as every local file system does.
@@ -144,7 +155,16 @@ def _is_racy(key: bytes, found: bytes, ahead: dict[int, int]) -> bool:
         return False
     device, _, _, mtime, ctime = _KEY.unpack(key)
     (began,) = _BEGAN.unpack_from(found, _DIGEST)
-    return began + ahead.get(device, 0) - max(mtime, ctime) < RACY
+    return _just_changed(began + ahead.get(device, 0), mtime, ctime)
+
+
+def is_settled(stat: os.stat_result, began: int, ahead: dict[int, int]) -> bool:
+    """Whether a file had not just changed when its reading began, so that its stat identity stands for its bytes."""
+    return not _just_changed(began + ahead.get(stat.st_dev, 0), stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _just_changed(began: int, mtime: int, ctime: int) -> bool:
+    return began - max(mtime, ctime) < RACY
 
 
 def _bounded(rows: dict[bytes, bytes], seen: dict[bytes, bytes]) -> dict[bytes, bytes]:

@@ -14,6 +14,7 @@ from ..digests import is_digest, sha256
 
 BLOCK = 512
 ROW = 48
+DIGEST = 32
 TAIL = 1088
 """So many bytes before the end of the file the 64 bytes begin that close the index."""
 
@@ -125,11 +126,6 @@ def member_at(rows: bytes, number: int) -> Member:
 def all_members(rows: bytes) -> Iterator[Member]:
     """Every row."""
     return (Member(*row) for row in _ROW.iter_unpack(rows))
-
-
-def all_digests(rows: bytes) -> Iterator[bytes]:
-    """The digest of every row."""
-    return (rows[at : at + 32] for at in range(0, len(rows), ROW))
 
 
 def pack_rows(members: Iterable[Member]) -> bytes:

@@ -21,10 +21,10 @@ from ..system.files import NotRegularError, open_regular
 from .layout import Store
 from .pack_format import (
     BLOCK,
+    DIGEST,
     ROW,
     TAIL,
     Member,
-    all_digests,
     all_members,
     are_rows,
     find_row,
@@ -123,6 +123,21 @@ class Pack:
         rows = self.rows()
         return find_row(lambda begin, end: rows[begin * ROW : end * ROW], len(rows) // ROW, digest)
 
+    def digest_at(self, number: int) -> bytes:
+        """The digest in a row of the index. Costs a read, and where it is closed, no descriptor."""
+        if self._rows is not None or self._place is None:
+            return self.rows()[number * ROW : number * ROW + DIGEST]
+        was_open = self.is_open
+        digest = self.read(self._place.start + number * ROW, DIGEST)
+        if not was_open:
+            self.close()
+        return digest
+
+    @property
+    def identity(self) -> bytes | None:
+        """What the index hashes to, as the end of the pack says: packs of one identity hold the same objects."""
+        return None if self._place is None else self._place.digest
+
     def bytes_of(self, member: Member) -> bytes | None:
         """What lies there; nothing unless the header names that object."""
         data = self.read(member.offset - BLOCK, BLOCK + member.size) if member.offset >= BLOCK else b""
@@ -155,17 +170,15 @@ class Packs:
         with self._lock:
             self._list()
 
-    def holds(self, digest: str) -> bool:
+    def holds(self, digest: bytes) -> bool:
         """Whether one of the packs that were seen so far has the object."""
         with self._lock:
-            return next(self._having(bytes.fromhex(digest[7:])), None) is not None
+            return next(self._having(digest), None) is not None
 
-    def digests(self, most: int) -> set[bytes] | None:
-        """All that the packs hold, 32 bytes each; nothing where they are more. Costs 100 bytes of memory an object."""
+    def seen(self) -> list[Pack]:
+        """The packs that were seen so far."""
         with self._lock:
-            if sum(pack.count for pack in self._packs.values()) > most:
-                return None
-            return set[bytes]().union(*(all_digests(pack.rows()) for pack in self._packs.values()))
+            return list(self._packs.values())
 
     def read_seen(self, digest: str) -> bytes | None:
         """The bytes of an object from one of the packs that were seen so far, not verified; a damaged index may hide
