@@ -20,10 +20,14 @@ from ..rules.contents import Manifest
 from ..store.dataset_tables import Describe
 from ..store.layout import Store
 from ..store.manifests import Stored
-from ..store.objects import open_verified, read_object
+from ..store.objects import open_verified
 
 MOST_TABLES = 64
 """Tables that a step reads without being asked to; a version of more is a folder of files."""
+
+_CHUNK = 1 << 18
+_OVERLAP = 64
+"""Bytes: more than a suffix and the kind after it."""
 
 MOST_BYTES = 4 << 20
 """Bytes of tables that a step reads without being asked to."""
@@ -56,7 +60,7 @@ def _describer(
 ) -> Describe:
 
     def describe(manifest: Manifest, before: Sequence[TableShape]) -> list[TableShape]:
-        if isinstance(manifest, Stored) and _TABLE.search(read_object(store, manifest.digest)) is None:
+        if isinstance(manifest, Stored) and not _names_table(store, manifest.digest):
             return []
         files = [entry for entry in manifest if entry.kind == "file" and is_table(entry.path)]
         known = _known(before, retry=everything)
@@ -75,6 +79,16 @@ def _describer(
         return found
 
     return describe
+
+
+def _names_table(store: Store, manifest: str) -> bool:
+    with open_verified(store, manifest) as stream:
+        before = b""
+        while chunk := stream.read(_CHUNK):
+            if _TABLE.search(before + chunk) is not None:
+                return True
+            before = chunk[-_OVERLAP:]
+    return False
 
 
 def _key(entry: ManifestEntry) -> tuple[str | None, str]:

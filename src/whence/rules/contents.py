@@ -48,12 +48,16 @@ def difference(first: Manifest, second: Manifest) -> Difference:
 
 
 def with_entries(manifest: Manifest, entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
-    """With these entries, in place of what had their paths; a file that takes a folder's place takes all of it."""
+    """With these entries, in place of what had their paths; a file that takes a folder's place takes all of it, and an
+    empty folder is not listed where something lies in it already."""
     new = _by_path(entries)
     taken = {path for path, entry in new.items() if entry.kind != "folder"}
     parents = {above for path in new for above in at_and_above(path) if above != path}
     kept = [entry for entry in manifest if not is_at_or_below(entry.path, taken) and entry.path not in parents]
-    return in_order([*(entry for entry in kept if entry.path not in new), *new.values()])
+    kept = [entry for entry in kept if entry.path not in new]
+    empty = new.keys() - taken
+    filled = {above for entry in kept for above in at_and_above(entry.path)} & empty if empty else set[str]()
+    return in_order([*kept, *(entry for path, entry in new.items() if path not in filled)])
 
 
 def without_entries(manifest: Manifest, goes: Callable[[str], bool]) -> list[ManifestEntry]:

@@ -16,6 +16,7 @@ from .adding import add
 from .dataset_steps import Edit
 from .layout import Store
 from .manifests import Stored, read_manifest
+from .merging import grown
 
 
 def gather(
@@ -67,8 +68,16 @@ def look(store: Store, folder: Path) -> list[ManifestEntry]:
 
 
 def addition(entries: Sequence[ManifestEntry]) -> Edit:
-    """These entries, in place of what has their paths."""
-    return lambda manifest: with_entries(manifest, entries)
+    """These entries, in place of what has their paths. Raises what reading a manifest raises."""
+
+    def edit(manifest: Manifest) -> Manifest:
+        if isinstance(manifest, Stored) and isinstance(entries, Stored):
+            both = grown(manifest, entries)
+            if both is not None:
+                return both
+        return with_entries(manifest, entries)
+
+    return edit
 
 
 def removal(name: str, patterns: Sequence[str]) -> Edit:

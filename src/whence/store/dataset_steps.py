@@ -12,13 +12,13 @@ from ..digests import digest_of
 from ..errors import FormatError, StoreError, UnresolvedError, UsageError
 from ..ids import new_id
 from ..records.act import Act, Subject
-from ..records.data import ManifestEntry
 from ..records.dataset import Operation, Part, Step
 from ..records.encoding import timestamp
-from ..rules.contents import Difference, Manifest, counts, difference
+from ..rules.contents import Manifest, difference
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, producers_since_release
 from ..rules.manifests import encode_manifest
+from ..rules.merging import Changes
 from ..rules.nesting import cycle, intact, with_part
 from ..rules.secret_forms import holds_token
 from ..rules.secrets import Secrets
@@ -28,9 +28,10 @@ from .dataset_tables import Describe, put_tables, tables_before
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
 from .layout import Store
 from .manifests import Stored, counts_of, put_manifest, read_manifest
+from .merging import Grown
 from .speaker import Speaker
 
-Edit = Callable[[Manifest], list[ManifestEntry]]
+Edit = Callable[[Manifest], Manifest]
 """What a change makes of a manifest; it is asked again where another change came first."""
 
 
@@ -123,11 +124,12 @@ def change(
         if isinstance(added, Stored) and added.digest == head.manifest:
             return None
         tried = head.stated.digest
-        before = read_manifest(store, head.manifest)
+        step = head.stated.step
+        before = Stored(store, head.manifest, files=step.files, size=step.size)
         after = edit(before)
-        differs = difference(before, after)
+        differs = _changes(before, after)
         parts = _parts_after(store, head.stated.step.parts, part, after)
-        if differs.same and parts == head.stated.step.parts:
+        if not any(differs) and parts == head.stated.step.parts:
             return None
         version = _free(history, after_change(head.version), after_change)
         step = _following(store, history, operation, version, after, differs, said)
@@ -142,11 +144,11 @@ def _following(
     operation: Operation,
     version: Version,
     manifest: Manifest,
-    differs: Difference,
+    differs: Changes,
     said: Said,
 ) -> Step:
     """The step after the newest version, with other content; `differs` is how. Raises OSError."""
-    head, whole = history.head, counts(manifest)
+    head, whole = history.head, counts_of(manifest)
     return Step(
         number=_next_number(history),
         operation=operation,
@@ -156,14 +158,22 @@ def _following(
         manifest=put_manifest(store, manifest),
         files=whole.files,
         size=whole.size,
-        added=len(differs.added),
-        changed=len(differs.changed),
-        removed=len(differs.removed),
+        added=differs.added,
+        changed=differs.changed,
+        removed=differs.removed,
         tables=put_tables(store, manifest, tables_before(store, head.stated.step.tables), said.describe),
         description=said.description,
         run=said.run,
         parameters=said.parameters,
     )
+
+
+def _changes(before: Manifest, after: Manifest) -> Changes:
+    """How much the second manifest has otherwise."""
+    if isinstance(after, Grown):
+        return after.changes
+    differs = difference(before, after)
+    return Changes(len(differs.added), len(differs.changed), len(differs.removed))
 
 
 def _parts_after(store: Store, before: Sequence[Part], new: Part | None, after: Manifest) -> list[Part]:
@@ -248,7 +258,7 @@ def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Spe
     if version is None:
         return None
     head = history.head
-    differs = difference(read_manifest(store, head.manifest), manifest)
+    differs = _changes(read_manifest(store, head.manifest), manifest)
     step = _following(store, history, "derive", version, manifest, differs, said)
     step = msgspec.structs.replace(step, producers=[said.run] if said.run else [])
     if not claim_step(store, _act(history.id, step, _priors(history), said, speaker), step):

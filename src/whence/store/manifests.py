@@ -22,12 +22,12 @@ class Stored(Sequence[ManifestEntry]):
         self.files = files
         self.size = size
         """Bytes of all files."""
-        self._store = store
+        self.store = store
         self._entries: list[ManifestEntry] | None = None
 
     def _read(self) -> list[ManifestEntry]:
         if self._entries is None:
-            self._entries = read_manifest(self._store, self.digest)
+            self._entries = read_manifest(self.store, self.digest)
         return self._entries
 
     def __len__(self) -> int:
