@@ -13,18 +13,20 @@ from pathlib import Path
 
 from measure import Cost, cost
 from rows import Failed, Row
-from subjects import FLOOR, PROGRAMS, WHENCE, Subject
+from subjects import FLOOR, FREEZING, PROGRAMS, WHENCE, Subject, install
 
 FILES, FILE_SIZE = 10_000, 8192
 MANY = 200_000
+ROWS = 10_000_000
 SETTLE = 3.0
 """Seconds between writing data and its first digest: caches rightly refuse what has just changed."""
 
 NOTES = """\
 CPU seconds, and wall seconds in brackets, of whole commands with the start of their interpreter. The floor reads,
 hashes and writes each file into one, or looks at each with stat; of the large file it is `cp` and `sha256sum`, of what
-is given back `cp -r`. git hashes with SHA-1 and compresses: it is not given the large file, which takes it minutes.
-datalad is left out: it needs git-annex, which PyPI does not have.
+is given back `cp -r`, of a table DuckDB's own COPY, and a loop of sqlite3 and pyarrow that is told the types. git
+hashes with SHA-1 and compresses: it is not given the large file, which takes it minutes. datalad is left out: it needs
+git-annex, which PyPI does not have.
 """
 
 TOOLS = ("floor", "whence", "git", "dvc")
@@ -147,6 +149,8 @@ def rows(scratch: Path, home: Path, dvc: Subject | None, times: int, big: int) -
     size = f"a file of {big / 1024:g} GiB"
     yield from (_row(key, f"{size} {what}" if key == "big" else what, large) for key, what in BIG.items())
     yield _memory(scratch, home)
+    install("tables", fresh=True)
+    yield from (_frozen(kind, scratch, home) for kind in ("duckdb", "sqlite"))
 
 
 def _measured(
@@ -183,3 +187,25 @@ def _memory(scratch: Path, home: Path) -> Row:
         peaks.append(f"{done.peak / 1024:.0f} MiB")
         shutil.rmtree(place.path)
     return Row(f"memory to add {FILES:,} and {MANY:,} files", "peak", "flat", {"whence": ", ".join(peaks)}, "datasets")
+
+
+def _frozen(kind: str, scratch: Path, home: Path) -> Row:
+    """A table of very many rows, frozen to Parquet. Measured once."""
+    place = Path(tempfile.mkdtemp(dir=scratch))
+    (place / "tables.py").write_bytes((PROGRAMS / "tables.py").read_bytes())
+
+    def done(program: str, *words: str) -> str:
+        found = cost([str(FREEZING.bin / program), *words], cwd=place, environ=FREEZING.environ(home))
+        if found.failed:
+            raise Failed(f"{program} {' '.join(words)}: {found.out[-2000:]}")
+        return f"{found.cpu:.1f} ({found.wall:.1f}), {found.peak / 1024:.0f} MiB"
+
+    done("python", "tables.py", f"make-{kind}", str(ROWS))
+    figures = {
+        "floor": done("python", "tables.py", kind),
+        "whence": done(
+            "whence", "data", "create", kind, "--sql", "SELECT * FROM t", "--from", f"{kind}:///table.{kind}"
+        ),
+    }
+    shutil.rmtree(place)
+    return Row(f"a table of {ROWS:,} rows in {kind}, frozen", "CPU (wall) s, peak", "", figures, "datasets")

@@ -25,6 +25,9 @@ REQUIREMENTS = {
 WATCHING = {"science": ["pandas", "pyarrow", "h5py", "numpy"], "reprozip": ["reprozip==1.3.2"]}
 """For the rows on being watched: what a command imports there, and a peer that sees what it opens."""
 
+TABLES = {"tables": [f"{ROOT}[tables,duckdb]"]}
+"""whence with what it freezes tables with."""
+
 PEERS = tuple(name for name in REQUIREMENTS if name != "whence")
 
 ENVIRON = {
@@ -71,6 +74,7 @@ FLOOR = Subject("floor")
 WHENCE = Subject("whence")
 SCIENCE = Subject("science")
 REPROZIP = Subject("reprozip")
+FREEZING = Subject("tables")
 
 
 def install(name: str, *, fresh: bool = False) -> Subject:
@@ -83,5 +87,5 @@ def install(name: str, *, fresh: bool = False) -> Subject:
     if missing or fresh:
         how = ["--force-reinstall", "--no-deps"] if fresh and not missing else []
         pip = [str(subject.python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-        subprocess.run([*pip, *how, *(REQUIREMENTS | WATCHING)[name]], check=True)
+        subprocess.run([*pip, *how, *(REQUIREMENTS | WATCHING | TABLES)[name]], check=True)
     return subject
