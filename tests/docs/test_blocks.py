@@ -1,7 +1,8 @@
 """Every code block of the documentation is run, and every link leads somewhere.
 
-The blocks of a page are run in their order in one folder that looks like a clone: `bash` and `python` are executed and
-must end with code 0, `json` is parsed, `toml` is read as policy, the rest is left alone. A comment
+The blocks of a page are run in their order as one shell would that begins in a folder that looks like a clone: a block
+begins in the folder and with the variables that the one before ended with. `bash` and `python` are executed and must
+end with code 0, `json` is parsed, `toml` is read as policy, the rest is left alone. A comment
 `<!-- test: … -->` in front of a block says why it is not run here.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from fences import ROOT
-from workplace import Workplace
+from workplace import Done, Workplace
 
 from whence.rules.fields import read_fields
 from whence.rules.policy import resolve
@@ -80,13 +82,26 @@ def make_clone(workplace: Workplace) -> None:
     workplace.repository(**{"train.py": "print('trained')\n"})
 
 
+SHELL = """\
+if [ -f "$0" ]; then . "$0"; cd "$PWD"; fi
+trap 'export -p > "$0"' EXIT
+"""
+"""What makes one shell of several: `$0` is the file that says what the block before ended with."""
+
+
+def as_one_shell(workplace: Workplace, body: str, *words: str) -> Done:
+    """Run the body where and with what the one before left off."""
+    state = str(workplace.path.parent / "shell-state")
+    return workplace.run(["bash", "-euo", "pipefail", "-c", SHELL + body, state, *words])
+
+
 def check(block: Block, workplace: Workplace) -> None:
     where = f"{block.page}:{block.line}"
     match block.kind:
         case "bash":
-            done = workplace.run(["bash", "-euo", "pipefail", "-c", block.body])
+            done = as_one_shell(workplace, block.body)
         case "python":
-            done = workplace.python("-W", "error", "-c", block.body)
+            done = as_one_shell(workplace, '"$@"', sys.executable, "-W", "error", "-c", block.body)
         case "json":
             json.loads(block.body)
             return
