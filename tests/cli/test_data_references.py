@@ -167,6 +167,22 @@ def test_rows_are_taken_from_a_table_that_is_as_it_was_and_from_no_other(birds: 
     assert birds.whence("data", "list", "--json").ok().out.count('"name":') == 2
 
 
+@pytest.mark.scenario("C17")
+def test_a_check_of_pins_says_whether_a_run_would_get_them(scans: Workplace, tmp_path: Path) -> None:
+    def check() -> tuple[int, list[str]]:
+        done = scans.whence("data", "check", "scans@0.1.0", "--json")
+        return done.code, [reason["code"] for reason in done.json()["pins"][0]["reasons"]]
+
+    assert check() == (0, ["referenced"])
+    scans.whence("run", "--data", "scans@0.1.0", "--", "true").ok()
+    shutil.rmtree(tmp_path / "mount")
+    assert check() == (0, ["referenced"]), "the copy that was laid out is verified, and a run gets it"
+    scans.whence("run", "--data", "scans@0.1.0", "--", "true").ok()
+    shutil.rmtree(scans.store / "cache/data")
+    assert check() == (1, ["missing"])
+    assert scans.whence("run", "--data", "scans@0.1.0", "--", "true").code == 125
+
+
 def test_a_part_comes_from_where_it_lies(scans: Workplace) -> None:
     scans.whence("data", "create", "study", "train.py").ok()
     scans.whence("data", "nest", "study", "scans@0.1.0", "--as", "raw/scans").ok()

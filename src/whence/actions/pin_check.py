@@ -13,14 +13,17 @@ from typing import Literal
 import msgspec
 
 from ..errors import FormatError, UnresolvedError, UsageError, WhenceError
+from ..records.data import ManifestEntry
 from ..rules.history import Made
 from ..rules.pins import Pin, read_pin, variable
 from ..rules.retention import ends_soon
 from ..store.dataset_references import Found, find_datasets, find_version, split_reference
+from ..store.laid_out import lies_laid_out
 from ..store.layout import Store
 from ..store.manifests import read_manifest
+from ..store.origins import origins_of
 from ..store.tombstones import tombstone_of
-from ..store.version_bytes import missing_entries, named
+from ..store.version_bytes import NAMED, missing_entries, named
 from .references import ContentReference, PartReference, PathReference, RunReference, resolve
 
 Code = Literal[
@@ -36,9 +39,10 @@ Code = Literal[
     "duplicate",
     "version_conflict",
     "retention_ends",
+    "referenced",
 ]
 
-WARNINGS: frozenset[Code] = frozenset({"duplicate", "version_conflict", "retention_ends"})
+WARNINGS: frozenset[Code] = frozenset({"duplicate", "version_conflict", "retention_ends", "referenced"})
 """What a run goes on with, and says."""
 
 
@@ -55,7 +59,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     available: list[str] = []
     """What there is: of `version_not_found` the versions, of `ambiguous` and `dataset_not_found` what may be meant."""
     files: int | None = None
-    """Of what is missing: how many files."""
+    """Of what is missing or lies elsewhere: how many files."""
     size: int | None = None
     """Their bytes."""
 
@@ -67,7 +71,8 @@ class CheckedPin(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     resolves: bool
     floating: bool = False
-    """No version was named: this is the current release."""
+    """No version was named: this is the current release, or the newest version where that was asked for or nothing is
+    released."""
     dataset: str | None = None
     dataset_id: str | None = None
     version: str | None = None
@@ -208,13 +213,32 @@ def _bytes(store: Store, found: Found) -> Iterator[Reason]:
         return
     absent = missing_entries(store, entries)
     if absent:
-        size = sum(entry.size for entry in absent)
-        tombstone = tombstone_of(store, found.history.id, step.version, step.manifest)
-        why = f"{tombstone}; " if tombstone else ""
-        message = f"{found}: {why}the store holds no bytes of {named(absent)}"
-        yield _reason("expired" if tombstone else "missing", message, hint=RESTORE, files=len(absent), size=size)
+        yield _absent(store, found, absent)
 
 
-RESTORE = (
-    "`whence data import FILE` of an archive brings bytes back; those of `--reference` lie where they were added from"
-)
+def _absent(store: Store, found: Found, absent: Sequence[ManifestEntry]) -> Reason:
+    """Of what the store does not hold: whether a run would get it all the same."""
+    step, size = found.made.stated.step, sum(entry.size for entry in absent)
+    origins = origins_of(store, found)
+    gone = {entry.path: because for entry in absent if (because := origins.absence(entry)) is not None}
+    if not gone:
+        what = "lie where they were added from; a run copies and verifies them"
+        message = f"{found}: the bytes of {named(absent)} {what}"
+        return _reason("referenced", message, files=len(absent), size=size)
+    if lies_laid_out(store, step.manifest, absent):
+        what = "are in the copy that was laid out and verified for a run before"
+        message = f"{found}: the bytes of {named(absent)} {what}"
+        return _reason("referenced", message, files=len(absent), size=size)
+    if any(map(origins.know, absent)):
+        because = "; ".join(list(gone.values())[:NAMED])
+        message = f"{found}: the store holds no bytes of {named(absent)}, which were added by reference: {because}"
+        return _reason("missing", message, hint=PUT_BACK, files=len(gone), size=size)
+    tombstone = tombstone_of(store, found.history.id, step.version, step.manifest)
+    why = f"{tombstone}; " if tombstone else ""
+    message = f"{found}: {why}the store holds no bytes of {named(absent)}"
+    return _reason("expired" if tombstone else "missing", message, hint=RESTORE, files=len(absent), size=size)
+
+
+RESTORE = "`whence data import FILE` of an archive of it brings them back"
+
+PUT_BACK = "put back what lay there, or take a version that has what lies there now"

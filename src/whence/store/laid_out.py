@@ -7,9 +7,10 @@ it is, for whoever did that, and another one takes its place.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ..records.data import ManifestEntry
 from .digest_cache import DigestCache
 from .layout import Store
 from .manifests import read_manifest
@@ -60,6 +61,22 @@ def _folders(store: Store, manifest: str) -> list[Path]:
 def laid_out_folders(store: Store, manifest: str) -> list[Path]:
     """Where a content is laid out, whole or in part."""
     return [folder for folder in _folders(store, manifest) if folder.is_dir()]
+
+
+def lies_laid_out(store: Store, manifest: str, entries: Iterable[ManifestEntry]) -> bool:
+    """Whether one of the folders has all these files, by their sizes; nothing is read."""
+    wanted = list(entries)
+    return any(
+        all(_size(folder / entry.path) == entry.size for entry in wanted)
+        for folder in laid_out_folders(store, manifest)
+    )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return None
 
 
 def forget_laid_out(store: Store, manifest: str) -> list[str]:

@@ -69,6 +69,22 @@ class Origins:
         places = [place.location for place in self._places(entry)]
         return [place for place in places if is_fetchable(place) and MASK.search(place) is None]
 
+    def absence(self, entry: ManifestEntry) -> str | None:
+        """Why it is in none of the places, as far as names and sizes say; nothing is read, and no address is asked."""
+        because: list[str] = []
+        for place in self._places(entry):
+            if is_url(place.location):
+                return None
+            try:
+                size = os.lstat(place.location).st_size
+            except OSError as error:
+                because.append(_unreadable(place, error))
+                continue
+            if size == entry.size:
+                return None
+            because.append(f"{place.location}: has {size} bytes now, expected {entry.size}")
+        return "; ".join(because) or "no step says where it lies"
+
     def link_text(self, entry: ManifestEntry) -> bytes:
         """What a link leads to. Raises OriginError."""
         because: list[str] = []
