@@ -159,7 +159,8 @@ def existing_store(where: Setting, policy: Policy) -> Store:
     if not path.exists():
         raise StoreError(
             f"no store at {path}",
-            hint="the first `whence run -- COMMAND` makes one; WHENCE_STORE names one elsewhere",
+            hint="the first `whence run -- COMMAND` or `whence data create NAME PATH` makes one; WHENCE_STORE names one"
+            " elsewhere",
         )
     return open_store(path)
 

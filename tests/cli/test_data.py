@@ -111,12 +111,23 @@ def test_of_two_releases_at_once_one_is_made_and_the_other_is_told(cifar: Workpl
 BAD = {
     "a name with a slash": (["data", "create", "a/b", "cifar"], 2, "dataset 'a/b': found '/' in it"),
     "a name that is taken": (["data", "create", "cifar", "cifar"], 2, "dataset cifar: there is one already"),
-    "a source that is not there": (["data", "create", "b", "nope"], 1, "nope"),
+    "a source that is not there": (["data", "create", "b", "nope"], 3, "nope: is not there, expected"),
     "an empty path": (["data", "create", "b", ""], 2, "found an empty path"),
     "a folder in the store": (["data", "get", "cifar@0.1.0", ".whence/mine"], 2, "found a folder in the store"),
     "no such dataset": (["data", "log", "cifra"], 3, "no dataset cifra"),
     "no version at all": (["data", "show", "cifar@latest"], 2, "version 'latest': expected three numbers"),
     "a version where a dataset is meant": (["data", "log", "cifar@0.1.0"], 2, "expected a dataset, found a version"),
+    "a level that is none": (["data", "release", "cifar", "patch"], 2, "found 'cifar', expected patch, minor or major"),
+    "an ending of another archive": (["data", "export", "cifar@0.1.0", "c.tar.xz"], 2, "expected an ending of .tar.gz"),
+    "a file in place of a folder": (["data", "get", "cifar", "cifar/class0/0.png"], 1, "is a file, expected a folder"),
+    "something in the way": (["data", "get", "cifar", "cifar/class0"], 1, "with --replace what the store holds a copy of"),
+    "two folders to be like": (
+        ["data", "add", "cifar", "cifar", "cifar", "--delete"],
+        2,
+        "expected one folder with it",
+    ),
+    "a name that is nearly one": (["run", "--data", "cifra", "--", "true"], 125, "; did you mean cifar"),
+    "a file that is no archive": (["data", "import", "cifar/class0/0.png"], 1, "is no folder, tar or zip"),
     "nothing that is meant": (["data", "remove", "cifar", "nope"], 3, "found nothing that 'nope' means"),
 }
 
@@ -129,6 +140,83 @@ def test_a_mistake_is_named_and_nothing_is_made(case: str, cifar: Workplace) -> 
     assert (done.code, message in done.err, "Traceback" in done.err) == (code, True, False), done.err
     assert cifar.whence("data", "log", "cifar", "--json").ok().out == before
     assert len(cifar.whence("data", "list", "--json").ok().json_lines()) == 1
+
+
+@pytest.mark.scenario("D3")
+def test_what_changes_nothing_names_the_newest_version_and_keeps_what_is_said_of_the_dataset(cifar: Workplace) -> None:
+    cifar.write("cifar/new.png", "new")
+    first = cifar.whence("data", "add", "cifar", "cifar", "--json").ok().json()
+    again = cifar.whence("data", "add", "cifar", "cifar", "--description", "eleven", "--json").ok().json()
+    assert (first["version"], first["made"]) == ("0.1.0.post1.dev1", True)
+    assert (again["version"], again["made"]) == ("0.1.0.post1.dev1", False)
+    assert shown(cifar, "cifar")["description"] == "eleven"
+    said = cifar.whence("data", "add", "cifar", "cifar", "--because", "unheard").ok().err
+    assert "nothing changes, so no version was made, and the reason is kept nowhere" in said
+    cifar.whence("data", "describe", "cifar", "twelve").ok()
+    assert "that is its description already" in cifar.whence("data", "describe", "cifar", "twelve").ok().err
+    assert (shown(cifar, "cifar")["description"], len(list(cifar.store.glob("datasets/*/acts/*.json")))) == (
+        "twelve",
+        2,
+    )
+    cifar.whence("data", "release", "patch", "cifar", "--description", "thirteen").ok()
+    assert shown(cifar, "cifar")["description"] == "thirteen"
+    assert cifar.whence("verify").ok().code == 0
+
+
+@pytest.mark.scenario("D3")
+def test_a_developing_version_says_what_became_of_it_and_is_named_as_the_newest(cifar: Workplace) -> None:
+    cifar.write("cifar/new.png", "new")
+    cifar.whence("data", "add", "cifar", "cifar").ok()
+    newest = cifar.whence("data", "show", "cifar@newest").ok().out
+    assert "0.1.0.post1.dev1, developing: no release has its content" in newest
+    assert (
+        "newest    0.1.0.post1.dev1: `whence data show cifar@newest`" in cifar.whence("data", "show", "cifar").ok().out
+    )
+    cifar.whence("data", "release", "minor", "cifar").ok()
+    after = shown(cifar, "cifar@0.1.0.post1.dev1")
+    assert (after["released_as"], after["newest"], after["released"]) == ("0.2.0", "0.2.0", False)
+    diff = cifar.whence("data", "diff", "cifar@0.1.0", "cifar")
+    assert "cifar: no version was named; 0.2.0 is the current release" in diff.err
+
+
+@pytest.mark.scenario("D3")
+def test_a_dataset_is_made_what_a_folder_is_only_where_that_is_asked_for(cifar: Workplace) -> None:
+    (cifar.path / "cifar/class0/0.png").unlink()
+    cifar.write("cifar/class1/1.png", "PICTURE 1")
+    seen = cifar.whence("data", "status", "cifar", "cifar")
+    assert (seen.code, seen.out) == (1, "~ class1/1.png  9 B, other bytes\n- class0/0.png  9 B\n")
+    assert "`whence data add cifar cifar` removes nothing; with --delete it does" in seen.err
+    made = cifar.whence("data", "add", "cifar", "cifar", "--delete", "--json").ok().json()
+    assert (made["changed"], made["removed"]) == (1, 1)
+    assert cifar.whence("data", "status", "cifar", "cifar").code == 0, "held against what was just added"
+    assert cifar.whence("data", "status", "cifar@0.1.0", "cifar").code == 1
+    cifar.write("one/x.png", "x")
+    cifar.whence("data", "add", "cifar", "one", "--as", "class0", "--delete").ok()
+    listed = cifar.whence("data", "show", "cifar@newest", "--files", "--json").ok().json()["entries"]
+    assert [entry["path"] for entry in listed] == ["class0/x.png", "class1/1.png", "class1/3.png"]
+
+
+@pytest.mark.scenario("S23")
+def test_a_repository_in_a_folder_is_left_out_and_links_are_counted(cifar: Workplace) -> None:
+    cifar.write("cifar/.git/config", "[remote]\nurl = https://user:token@example.org/\n")
+    cifar.write("cifar/sub/.git", "gitdir: ../elsewhere\n")
+    (cifar.path / "cifar/link").symlink_to("class0")
+    done = cifar.whence("data", "create", "all", "cifar").ok()
+    assert "cifar/.git: left out" in done.err and "cifar/sub/.git: left out" in done.err
+    page = cifar.whence("data", "show", "all", "--files", "--json").ok().json()
+    assert [entry["path"] for entry in page["entries"] if "git" in entry["path"] or "sub" in entry["path"]] == ["sub"]
+    assert (page["files"], page["here"]["files"]) == (6, 6)
+    assert cifar.whence("data", "status", "all", "cifar").code == 0
+    assert cifar.whence("data", "get", "all", "cifar").ok().code == 0, "a repository in it is not in the way"
+    cifar.whence("data", "add", "all", "cifar/.git", "--as", ".git").ok()
+    assert shown(cifar, "all@newest")["files"] == 7, "named itself it is taken"
+
+
+def test_words_that_cannot_be_meant_make_no_store(workplace: Workplace) -> None:
+    for words in (("create", "x"), ("create", "a/b", "x"), ("import", "nope.tar")):
+        done = workplace.whence("data", *words)
+        assert done.code in (2, 3) and done.err.startswith("whence: ") and not workplace.store.exists()
+    assert "`whence data create NAME PATH` makes one" in workplace.whence("data", "list").err
 
 
 @pytest.mark.scenario("X3")
@@ -211,7 +299,8 @@ def test_a_part_is_replaced_by_a_newer_version_and_ends_when_a_file_of_it_change
         "nothing changes"
         in study.whence("data", "nest", "study", "cifar@0.1.0.post1.dev1", "--as", "raw/pictures").ok().err
     )
-    study.whence("data", "remove", "study", "raw/pictures/class0/9.png").ok()
+    removed = study.whence("data", "remove", "study", "raw/pictures/class0/9.png").ok()
+    assert "raw/pictures/ is not cifar@0.1.0.post1.dev1 as a part any more" in removed.err
     assert parts(shown(study, "study@0.2.0.post1.dev2")) == [], "that is no content of a version of cifar by itself"
     assert parts(shown(study, "study@0.2.0")) == [("raw/pictures", "cifar", "0.1.0")]
 

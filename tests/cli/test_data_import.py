@@ -52,11 +52,15 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("form", FORMS)
 def test_an_imported_version_is_the_same_one(form: str, cifar: Workplace, there: Workplace) -> None:
     if form != "bag":
+        data(cifar, "describe", "cifar", "the ten classes")
         data(cifar, "export", "cifar@0.2.0", form)
-    done = data(there, "import", cifar.path / form)
+    done = data(there, "import", cifar.path / form, "--because", "for the paper")
     assert (done["steps"], done["same_name"], done["heads"]) == (3, [], 1)
     for version in ("cifar@0.2.0", "cifar"):
-        assert data(there, "show", version) == data(cifar, "show", version)
+        page = data(there, "show", version)
+        assert [(one["archive"], one["why"]) for one in page["imports"]] == [(form, "for the paper")]
+        assert {**page, "imports": []} == data(cifar, "show", version)
+    assert f": {form}: for the paper\n" in there.whence("data", "show", "cifar").ok().out
     log, other = (place.whence("data", "log", "cifar", "--json").ok().json_lines() for place in (cifar, there))
     assert [act["archive"] for act in other[-1].pop("acts")] == [form], "who imported what is a fact of the other store"
     log[-1].pop("acts")
@@ -67,6 +71,8 @@ def test_an_imported_version_is_the_same_one(form: str, cifar: Workplace, there:
     before = tree(there.store)
     again = data(there, "import", cifar.path / form)
     assert (again["steps"], again["objects"]) == (0, 0) and tree(there.store) == before
+    data(there, "import", cifar.path / form, "--description", "theirs")
+    assert data(there, "show", "cifar")["description"] == "theirs"
 
 
 def test_what_was_imported_is_exported_as_the_same_archive_and_goes_on(cifar: Workplace, there: Workplace) -> None:
@@ -389,8 +395,9 @@ def test_an_archive_that_was_cut_is_refused(form: str, sound: Path, tmp_path: Pa
 
 def test_what_is_no_archive_at_all_is_refused(there: Workplace, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("text")
-    refused(there, tmp_path / "text", "cannot be read")
-    refused(there, tmp_path / "nowhere", "No such file")
+    refused(there, tmp_path / "text", "is no folder, tar or zip")
+    done = there.whence("data", "import", tmp_path / "nowhere")
+    assert (done.code, "nowhere: is not there, expected a bag" in done.err) == (3, True)
 
 
 def test_an_act_that_is_here_with_other_bytes_is_not_believed(cifar: Workplace, there: Workplace) -> None:

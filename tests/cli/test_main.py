@@ -63,6 +63,7 @@ def test_a_group_lists_its_verbs(group: str, workplace: Workplace) -> None:
     [
         (["lgo"], "did you mean `whence log`?"),
         (["data", "lgo"], "did you mean `whence data log`?"),
+        (["data", "delete"], "`whence data --help` lists the verbs"),
         (["data", "python"], "`whence data --help` lists the verbs"),
         (["python"], "`whence --help` lists the commands; to record it: `whence run -- python …`"),
         (["--jsn"], "options stand after the command; `whence --help` lists the commands"),

@@ -89,6 +89,7 @@ JSON = {
     "data export": ["data", "export", "letters@0.1.0", "../letters.tar"],
     "data import": ["data", "import", "letters.zip"],
     "data expire": ["data", "expire", "letters@0.1.0", "--plan"],
+    "data describe": ["data", "describe", "letters", "a few letters"],
     "data nest": ["data", "nest", "letters", "letters-one"],
     "data pick": ["data", "pick", "letters", "0.1.1"],
 }
@@ -633,6 +634,22 @@ def test_every_option_is_on_the_page_of_commands() -> None:
     for option in options():
         command, _, word = option.rpartition(" ")
         assert f"`{word}" in sections[command] or command == "completion", option
+
+
+@shows("data describe --because")
+def _(place: Workplace) -> None:
+    _letters(place)
+    place.whence("data", "describe", "letters", "a few", "--because", "they were counted").ok()
+    (act,) = place.store.glob("datasets/*/acts/*.json")
+    assert json.loads(act.read_bytes())["why"] == "they were counted"
+
+
+@shows("data add --delete")
+def _(place: Workplace) -> None:
+    _letters(place)
+    (place.path / "letters/a.txt").unlink()
+    assert _version(place, "add", "letters", "letters")["removed"] == 0
+    assert _version(place, "add", "letters", "letters", "--delete")["removed"] == 1
 
 
 @shows("data nest --as")

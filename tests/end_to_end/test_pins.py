@@ -313,13 +313,15 @@ with whence.start() as run:
         folder = run.data(f"set{number}", "cifar", version=version)
         assert (folder / "a.csv").read_text() == "1\\n2\\n", folder
     assert run.data("now", "cifar").is_dir()
+    assert run.data("line", "cifar", version=whence.open().dataset("cifar").versions()[0]) == folder
+    assert run.data("newest", "cifar", version="newest").is_dir()
 """,
     ).ok()
     found = pinned(cifar.show())
     assert {name: item["version"] for name, item in found.items()} == {
-        "set0": "0.1.0", "set1": "0.1.0", "set2": "0.1.0", "now": "0.2.0",
+        "set0": "0.1.0", "set1": "0.1.0", "set2": "0.1.0", "now": "0.2.0", "line": "0.1.0", "newest": "0.2.0",
     }  # fmt: skip
-    assert [name for name, item in found.items() if item["floating"]] == ["now"]
+    assert [name for name, item in found.items() if item["floating"]] == ["now", "newest"]
     assert {item["when"] for item in found.values()} == {"during"}
 
 
@@ -470,16 +472,19 @@ def test_a_run_makes_a_dataset_and_its_next_version_with_itself_as_producer(cifa
 
     runs = [make(content) for content in ("one", "two", "three")]
     made = [produced(run)["features"] for run in runs]
-    assert [item["version"] for item in made] == ["0.1.0", "0.1.0.post1.dev1", "0.1.0.post1.dev2"]
+    assert [item["version"] for item in made] == [f"0.0.0.post1.dev{number}" for number in (1, 2, 3)]
     assert [item["dataset"] for item in made] == ["features"] * 3
     log = cifar.whence("data", "log", "features", "--json").ok().json_lines()
     assert [(line["run"], line["manifest"], line["operation"]) for line in log] == [
         (run["id"], item["digest"], "produce") for run, item in zip(runs, made, strict=True)
     ]
-    assert log[0]["producers"] == [runs[0]["id"]]
+    assert [line["released"] for line in log] == [False] * 3, "a person releases"
+    done = cifar.whence("run", "--data", "features", "--", "cat", "{data.features}/f.csv").ok()
+    assert "features@0.0.0.post1.dev3" in done.err and "the newest version, which is not released" in done.err
+    assert (done.out, pinned(cifar.show())["features"]["floating"]) == ("three\n", True)
     released = data(cifar, "release", "minor", "features")
-    assert released["producers"] == [run["id"] for run in runs[1:]]
-    last = cifar.record("cat", "{data.features}/f.csv", options=("--data", "features@0.2.0"))
+    assert (released["version"], released["producers"]) == ("0.1.0", [run["id"] for run in runs])
+    last = cifar.record("cat", "{data.features}/f.csv", options=("--data", "features@0.1.0"))
     assert cifar.whence("cat", f"{last['id']}:output").ok().out == "three\n"
 
 
@@ -488,7 +493,7 @@ def test_two_runs_that_make_the_same_content_share_the_version_and_both_list_it(
     options = ("--output-data", "features=out")
     runs = [cifar.record("sh", "-c", "mkdir -p out; echo same > out/f.csv", options=options) for _ in range(2)]
     assert {(item["version"], item["digest"]) for run in runs for item in produced(run).values()} == {
-        ("0.1.0", produced(runs[0])["features"]["digest"])
+        ("0.0.0.post1.dev1", produced(runs[0])["features"]["digest"])
     }
 
 
@@ -565,10 +570,10 @@ with whence.start() as run:
     print(run.output_dataset("no name", "out"))
 """,
     ).ok()
-    assert done.out == "0.1.0 x\nNone\nNone\n"
+    assert done.out == "0.0.0.post1.dev1 x\nNone\nNone\n"
     assert "nothing-here" in done.err and "'no name'" in done.err
     record = cifar.show()
-    assert produced(record)["features"]["version"] == "0.1.0"
+    assert produced(record)["features"]["version"] == "0.0.0.post1.dev1"
     assert pinned(record)["again"]["digest"] == produced(record)["features"]["digest"]
 
 
@@ -590,7 +595,7 @@ def test_code_does_with_datasets_what_the_command_line_does(cifar: Workplace) ->
 import whence
 store = whence.open()
 cifar = store.dataset("cifar")
-forms = ["0.1.0", [0, 1, 0], (0, 1, 0), whence.DatasetVersion(0, 1, 0)]
+forms = ["0.1.0", [0, 1, 0], (0, 1, 0), whence.DatasetVersion(0, 1, 0), cifar.versions()[0]]
 assert len({cifar.version(form).manifest for form in forms}) == 1
 assert [file.path for file in cifar.files("0.1.0")] == ["a.csv", "deep/b.csv", "two words.csv"]
 print(cifar.add("new", below="more", because="asked for").version)

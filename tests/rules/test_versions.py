@@ -42,8 +42,14 @@ def test_every_way_to_write_a_version_is_that_version(form: object) -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "two numbers": ("2.1", "`whence data log NAME` lists the versions"),
     "two numbers in a list": ([2, 1], "`whence data log NAME` lists the versions"),
-    "a word": ("latest", "leave the version out to take the current release; the record then says which it was"),
-    "nothing": (None, "leave the version out to take the current release; the record then says which it was"),
+    "a word": (
+        "latest",
+        "leave the version out to take the current release, or say @newest; the record says which it was",
+    ),
+    "nothing": (
+        None,
+        "leave the version out to take the current release, or say @newest; the record says which it was",
+    ),
     "a blank behind": ("2.1.0 ", "did you mean 2.1.0?"),
     "a letter before": ("v2.1.0", "did you mean 2.1.0?"),
     "a zero before": ("02.1.0", "`whence data log NAME` lists the versions"),

@@ -368,7 +368,7 @@ def test_what_is_no_file_is_named(store: Store, source: Path) -> None:
 
 
 def test_what_is_not_there_is_named(store: Store, source: Path) -> None:
-    refused(store, source / "none", f"{source}/none: cannot be read: No such file or directory")
+    refused(store, source / "none", f"{source}/none: is not there, expected a file or a folder")
 
 
 def denied(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -94,7 +94,7 @@ def written(store: Store, *lines: tuple[str, str, int, bytes | None]) -> str:
 def test_a_folder_becomes_what_the_manifest_says(store: Store, source: Path, manifest: str, target: Path) -> None:
     done = materialize(store, manifest, target)
     assert manifest_of(target) == manifest
-    assert (done.files, done.written, done.removed) == (34, 36, 0)
+    assert (done.files, done.written, done.removed) == (36, 36, 0)
     assert done.size == sum(
         path.stat().st_size for path in source.rglob("*") if path.is_file() and not path.is_symlink()
     )
@@ -442,8 +442,9 @@ def test_a_folder_that_cannot_be_made_is_said(store: Store, manifest: str, tmp_p
     with pytest.raises(StoreError) as raised:
         materialize(store, manifest, tmp_path / "file" / "target")
     assert raised.value.message == f"{tmp_path}/file/target: cannot be written: Not a directory"
-    with pytest.raises(StoreError):
+    with pytest.raises(OccupiedError) as occupied:
         materialize(store, manifest, tmp_path / "file")
+    assert occupied.value.message == f"{tmp_path}/file: is a file, expected a folder or nothing"
 
 
 # At once

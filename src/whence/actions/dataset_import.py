@@ -20,6 +20,7 @@ from ..records.encoding import decode
 from ..records.source import Files, Place
 from ..rules.bags import MANIFEST
 from ..rules.contents import in_order
+from ..rules.history import History
 from ..rules.manifests import manifest_faults, shown_mode
 from ..store.bag_check import SoundBag, check_bag
 from ..store.bag_fetching import Fetching, Unfetched, fetch_absent
@@ -27,7 +28,7 @@ from ..store.bag_reading import Bag, BagError
 from ..store.bag_taking import Taken, take_payload
 from ..store.bag_version import NAMED, ArchivedVersion, is_ours, read_version_of
 from ..store.bulk import unwritable
-from ..store.dataset_acts import dataset_acts, say_of_dataset
+from ..store.dataset_acts import dataset_acts, describe, say_of_dataset
 from ..store.dataset_steps import Said, check_new_name, create
 from ..store.datasets import ids_of_name, load_history, read_steps, take_name, take_step
 from ..store.dropping import adding
@@ -125,6 +126,10 @@ def _import_ours(
     take_name(store, history.id, history.name, version.steps[0][1])
     _tell(store, bag, version, taken, sum(steps), said, speaker)
     now = load_history(store, history.id)
+    if now is not None:
+        # An act that describes is no step; the archive of a dataset that was not here says what it is.
+        described = _described(bag, now) if all(steps) else None
+        describe(store, now, said.description or described, said.why, speaker)
     return ImportedVersion(
         id=history.id,
         name=history.name,
@@ -159,6 +164,13 @@ def _unfetched(bag: SoundBag, lost: Sequence[Unfetched], why: str) -> BagError:
         f"{bag.bag.path}: {said}{more}; it cannot be a reference, as {why}",
         hint="import it where these addresses can be asked; nothing of it was taken",
     )
+
+
+def _described(bag: SoundBag, history: History) -> str | None:
+    """What an archive says that the dataset is, where its steps say otherwise, but for blanks and lines."""
+    text = next(iter(bag.info.get("external-description", [])), None)
+    same = text is None or text.split() == (history.description or "").split()
+    return None if same else text
 
 
 def _refuse_contradiction(store: Store, bag: SoundBag, version: ArchivedVersion) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import UsageError, WhenceError
+from ..errors import WhenceError
 from ..records.source import Files, Place
 from ..rules.history import History
 from ..rules.secrets import Secrets
@@ -19,7 +19,7 @@ from ..store.speaker import Speaker
 from ..system.remote_files import is_url
 from .frozen_rows import gather_query, gather_table
 from .remote_sources import gather_remote
-from .source import Gathered, Source, knowing
+from .source import Gathered, Source, check_source, knowing
 
 
 def gather_source(
@@ -51,24 +51,17 @@ def _gather(
     speaker: Speaker,
     history: History | None,
 ) -> Gathered:
+    check_source(source)
     if source.sql is not None:
         return gather_query(store, cwd, name, source, secrets, speaker.clock())
-    _refuse_query_words(source)
     if any(map(is_table_address, source.paths)):
         return gather_table(store, cwd, source, secrets, speaker.clock(), history)
     if any(map(is_url, source.paths)):
         return gather_remote(store, source, secrets, speaker.clock(), history)
-    entries = gather(store, cwd, source.paths, below=source.below, keep=not source.reference)
+    left: list[str] = []
+    entries = gather(store, cwd, source.paths, below=source.below, keep=not source.reference, left_out=left)
     said = _referred(cwd, source, secrets, speaker) if source.reference else {}
-    return Gathered(entries=entries, parameters=said)
-
-
-def _refuse_query_words(source: Source) -> None:
-    if source.url is not None or source.parameters:
-        word = "--from" if source.url is not None else "--parameter"
-        raise UsageError(f"found {word} and no query", hint="--sql QUERY --from URL freezes what a query gives")
-    if not source.paths:
-        raise UsageError("found nothing to take", hint="expected files or folders, or --sql QUERY --from URL")
+    return Gathered(entries=entries, parameters=said, left_out=left)
 
 
 def _referred(cwd: Path, source: Source, secrets: Secrets, speaker: Speaker) -> dict[str, Any]:

@@ -17,14 +17,16 @@ from ..records.tables import TableChange, TableShape
 from ..rules.contents import Difference
 from ..rules.history import History, Made
 from ..rules.nesting import Parts, all_parts
+from ..rules.versions import Version, read_version
+from ..store.dataset_acts import dataset_acts
 from ..store.dataset_references import Found
-from ..store.dataset_steps import parts_of
+from ..store.dataset_steps import Taken, parts_of
 from ..store.dataset_tables import tables_before
 from ..store.datasets import dataset_ids, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import has
-from ..store.tombstones import Tombstone, archive_of, tombstones
+from ..store.tombstones import IMPORT, Tombstone, archive_of, tombstones
 
 
 class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +34,8 @@ class DatasetLine(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    version: str
-    """The current release."""
+    version: str | None
+    """The current release; nothing where there is none."""
     newest: str
     files: int
     size: int
@@ -80,7 +82,8 @@ class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     producers: list[str]
     parts: list[Part]
-    tables: str | None
+    tables_digest: str | None
+    """Of what is known of its tables."""
     parameters: dict[str, Any]
     act: str
     picks: list[PickLine] = []
@@ -124,11 +127,25 @@ class ExpiryLine(msgspec.Struct, frozen=True, kw_only=True):
     undone: Undone | None
 
 
+class ImportLine(msgspec.Struct, frozen=True, kw_only=True):
+    """That the version, or bytes of it, came with an archive."""
+
+    act: str
+    at: str
+    by: Actor
+    why: str | None
+    archive: str
+
+
 class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """All that there is to say of a version."""
 
     description: str | None
     version: VersionLine
+    released_as: str | None
+    """Of a developing version: the first release with its content."""
+    newest: str | None
+    """The newest version of the dataset, where it is another one; nothing, too, where there are several."""
     here: Here
     all_parts: list[Part]
     """Its parts and theirs, each with its folder in the whole."""
@@ -136,6 +153,8 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """Where it is a part, whichever level; versions of one dataset ascending."""
     expiry: list[ExpiryLine]
     """Its tombstones, the oldest first."""
+    imports: list[ImportLine]
+    """The imports that something came of, the oldest first."""
 
 
 def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
@@ -151,7 +170,11 @@ def dataset_line(history: History) -> DatasetLine:
     return DatasetLine(
         id=history.id,
         name=history.name,
-        version=str(max(made.version for made in history.versions if not made.version.developing)),
+        version=max(
+            (str(made.version) for made in history.versions if not made.version.developing),
+            key=read_version,
+            default=None,
+        ),
         newest=str(newest.version),
         files=step.files,
         size=step.size,
@@ -189,7 +212,7 @@ def version_line(history: History, made: Made) -> VersionLine:
         run=step.run,
         producers=step.producers,
         parts=step.parts,
-        tables=step.tables,
+        tables_digest=step.tables,
         parameters=step.parameters,
         act=stated.act,
         picks=list(_picks(history, history.made_by(made) if history.picks else set())),
@@ -212,22 +235,50 @@ def _picks(history: History, steps: set[str]) -> Iterator[PickLine]:
             )
 
 
+def gone_parts(taken: Taken) -> list[Part]:
+    """The parts that the version before had, and that are none of this one, in no version."""
+    if taken.base is None:
+        return []
+    folders = {part.folder for part in taken.made.stated.step.parts}
+    return [part for part in taken.history.get(taken.base).stated.step.parts if part.folder not in folders]
+
+
 def version_page(store: Store, found: Found) -> VersionPage:
     below = functools.cache(functools.partial(parts_of, store))
     return VersionPage(
         description=found.history.description,
         version=version_line(found.history, found.made),
+        released_as=_text(found.history.release_of(found.made)),
+        newest=_newest(found),
         here=_here(store, found.made),
         all_parts=all_parts(found.made.stated.step.parts, below),
         contained_in=list(_containers(store, found, below)),
         expiry=list(_expiry(store, found)),
+        imports=list(_imports(store, found)),
     )
+
+
+def _text(version: Version | None) -> str | None:
+    return None if version is None else str(version)
+
+
+def _newest(found: Found) -> str | None:
+    heads = found.history.heads
+    newest = heads[0].step.version if len(heads) == 1 else None
+    return None if newest == str(found.made.version) else newest
 
 
 def _expiry(store: Store, found: Found) -> Iterator[ExpiryLine]:
     for one in tombstones(store, found.history.id):
         if (one.body.version, one.body.manifest) == (str(found.made.version), found.made.manifest):
             yield ExpiryLine(act=one.act.id, at=one.act.at, by=one.act.by, why=one.act.why, undone=_undone(one))
+
+
+def _imports(store: Store, found: Found) -> Iterator[ImportLine]:
+    for _, act in dataset_acts(store, found.history.id):
+        said = (act.body.get("version"), act.body.get("manifest"))
+        if act.kind == IMPORT and said == (str(found.made.version), found.made.manifest):
+            yield ImportLine(act=act.id, at=act.at, by=act.by, why=act.why, archive=archive_of(act))
 
 
 def _undone(tombstone: Tombstone) -> Undone | None:

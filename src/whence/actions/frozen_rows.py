@@ -40,15 +40,7 @@ class _Rows(NamedTuple):
 
 def gather_query(store: Store, cwd: Path, name: str, source: Source, secrets: Secrets, now_ns: int) -> Gathered:
     """The rows of a query. Raises SourceError, UsageError, StoreError, LibraryError."""
-    if source.paths or source.reference:
-        found = "--reference" if source.reference else repr(source.paths[0])
-        raise UsageError(
-            f"found {found} and --sql, expected one of them",
-            hint="a query is always frozen: its rows are in no file that could be referred to",
-        )
-    if source.url is None:
-        raise UsageError("found --sql and no database", hint="for instance --from sqlite:///measurements.db")
-    address = read_address(source.url, list(DATABASES))
+    address = read_address(source.url or "", list(DATABASES))
     path = _file_of(source.below, name)
     question = Question(source.sql or "", source.parameters)
     with asker(address.scheme)(address, cwd, question) as answer:

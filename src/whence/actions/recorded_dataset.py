@@ -8,13 +8,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ..errors import UsageError
 from ..records.dataset import Operation
 from ..rules.addresses import Scalar
 from ..rules.contents import Manifest, difference
 from ..rules.history import History, Made
 from ..rules.secrets import Secrets
-from ..rules.versions import Level, Version, read_version
-from ..store.dataset_changes import addition, removal
+from ..rules.versions import NEWEST, Level, Version, read_version
+from ..store.dataset_changes import addition, mirrored, removal
 from ..store.dataset_references import CONTENT, Found, content_of, find_dataset
 from ..store.dataset_steps import Edit, Said, change, check_new_name, create, release, said_masked
 from ..store.dropping import adding
@@ -39,8 +40,9 @@ from .dataset_view import (
 from .source import Source
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-VersionLike = str | Sequence[int] | Version
-"""`"2.1.0"`, `[2, 1, 0]`, `(2, 1, 0)`, a version, or `"sha256:…"`, the digest of its manifest or how that begins."""
+VersionLike = str | Sequence[int] | Version | VersionLine
+"""`"2.1.0"`, `[2, 1, 0]`, `(2, 1, 0)`, a version, a line of `versions()`, `"newest"`, or `"sha256:…"`, the digest of
+its manifest or how that begins."""
 
 
 class RecordedDataset:
@@ -115,22 +117,25 @@ class RecordedDataset:
         because: str | None = None,
         description: str | None = None,
         reference: bool = False,
+        delete: bool = False,
         sql: str | None = None,
         url: str | None = None,
         parameters: Mapping[str, Scalar] | None = None,
     ) -> VersionLine:
         """Add files and folders, or put them in place of those of their names; the version that this makes, or the
         newest one where nothing changes. `below` is the folder in the dataset that they go to; with `reference` only
-        digests are noted. Instead of paths, `sql` is a query of the database at `url`, with its `parameters`; its rows
-        are frozen to a Parquet file, which `below` names. Raises SourceError, StoreError, UsageError, LibraryError."""
+        digests are noted, and with `delete` what one folder has no more is removed. Instead of paths, `sql` is a query
+        of the database at `url`, with its `parameters`; its rows are frozen to a Parquet file, which `below` names.
+        Raises SourceError, StoreError, UsageError, LibraryError."""
         source = source_of(paths, below, reference, sql, url, parameters)
+        mirror = mirrored(self._cwd, source.paths, below) if delete else None
         with adding(self._store):
             history = self._history
             taking = gather_source(
                 self._store, self._cwd, history.name, source, self._secrets(), self._speaker, history
             )
             said = replace(self._said(because, description), parameters=taking.parameters)
-            return self._change("add", addition(taking.entries), said, taking.entries)
+            return self._change("add", addition(taking.entries, mirror=mirror), said, taking.entries)
 
     def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
         """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""
@@ -204,9 +209,13 @@ def source_of(
 
 
 def _made(history: History, version: VersionLike | None) -> Made:
+    if version is None:
+        return history.current
+    if isinstance(version, VersionLine) and version.id != history.id:
+        raise UsageError(f"found {version.name}@{version.version}, expected a version of {history.name}")
     if isinstance(version, str) and version.startswith(CONTENT):
         return content_of(str(version), [history], version).made
-    return history.current if version is None else history.get(read_version(version))
+    return history.head if version == NEWEST else history.get(read_version(version))
 
 
 def _listed(paths: Paths) -> list[str]:

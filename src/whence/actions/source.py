@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..errors import UsageError
 from ..records.data import ManifestEntry
 from ..rules.addresses import Scalar, passwords_of
 from ..rules.secret_literals import is_distinctive
@@ -31,6 +32,30 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     entries: Sequence[ManifestEntry]
     parameters: dict[str, Any] = {}
     """Where it came from, for the step."""
+    left_out: list[str] = []
+    """Each `.git` that was not taken."""
+
+
+def check_source(source: Source) -> None:
+    """Whether the words go together, before anything is made or asked. Raises UsageError."""
+    if source.sql is None:
+        _refuse_query_words(source)
+    elif source.paths or source.reference:
+        found = "--reference" if source.reference else repr(source.paths[0])
+        raise UsageError(
+            f"found {found} and --sql, expected one of them",
+            hint="a query is always frozen: its rows are in no file that could be referred to",
+        )
+    elif source.url is None:
+        raise UsageError("found --sql and no database", hint="for instance --from sqlite:///measurements.db")
+
+
+def _refuse_query_words(source: Source) -> None:
+    if source.url is not None or source.parameters:
+        word = "--from" if source.url is not None else "--parameter"
+        raise UsageError(f"found {word} and no query", hint="--sql QUERY --from URL freezes what a query gives")
+    if not source.paths:
+        raise UsageError("found nothing to take", hint="expected files or folders, or --sql QUERY --from URL")
 
 
 def knowing(secrets: Secrets, source: Source) -> Secrets:

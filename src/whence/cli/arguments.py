@@ -22,6 +22,12 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=(columns_asked() or width() or 80) - 2)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """A sentence is broken at the width; examples, of several lines, stand as they are."""
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
 
 class CommandParser(argparse.ArgumentParser):
     """A parser whose mistakes are ours to report: it raises UsageError instead of leaving the process."""

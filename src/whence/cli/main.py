@@ -54,6 +54,7 @@ VERBS: dict[str, dict[str, str]] = {
     "data": {
         "create": "make a dataset; its first version is a release",
         "add": "add files: a developing version",
+        "describe": "say what a dataset is, without a change of it",
         "nest": "make a version of another dataset a folder of it",
         "remove": "take files out: a developing version",
         "release": "make the newest version a release",
@@ -225,7 +226,7 @@ def _columns(rows: dict[str, str]) -> list[str]:
 def _unknown(command: str, group: str | None = None) -> int:
     from difflib import get_close_matches
 
-    near = get_close_matches(command, VERBS[group] if group else COMMANDS | GROUPS, n=1)
+    near = get_close_matches(command, VERBS[group] if group else COMMANDS | GROUPS, n=1, cutoff=0.65)
     _say("option" if command.startswith("-") else "command", command, near[0] if near else None, group)
     return 2
 

@@ -23,6 +23,7 @@ from ..rules.finding import Finding
 from ..rules.liveness import is_last_sign, may_have_started
 from ..rules.plain import flatten
 from ..rules.transforms import transform_text
+from ..rules.versions import read_version, role_of
 from .code_text import outside_text
 from .log import status_text
 from .output import (
@@ -245,6 +246,10 @@ def _data(record: Record) -> Rows:
         yield Row(printable(item.name), printable(_input(item)), item.when)
 
 
+def _role(item: Input) -> str:
+    return role_of(read_version(item.version))
+
+
 def _input(item: Input) -> str:
     words = [item.path] if item.path != item.name else []
     words += [item.digest or ("digest pending" if item.pending else f"no digest: {item.because or 'unknown why'}")]
@@ -253,7 +258,7 @@ def _input(item: Input) -> str:
     words += [counted(item.files, "file", "files")] if item.files is not None else []
     words += [f"{item.dataset}@{item.version}"] if item.dataset else []
     words += [_identifier(item.identifier)] if item.identifier else []
-    words += ["the current release then: no version was named"] if item.floating else []
+    words += [f"{_role(item)} then: no version was named"] if item.floating else []
     words += ["not laid out"] if item.materialized is False else []
     words += ["not all that lies there"] if item.whole is False else []
     words += ["never opened"] if item.opened is False else []

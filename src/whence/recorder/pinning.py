@@ -131,4 +131,4 @@ def _unpinned(recording: Recording, pinned: Pinned) -> str | None:
     answer = recording.policy.values[case.key]
     if answer == "refuse":
         raise RefusedError(f"policy {case.key} = refuse: {case.message}", hint="name the version")
-    return case.message if answer == "warn" else None
+    return case.message.removeprefix(f"data {pinned}: ") if answer == "warn" else None

@@ -17,7 +17,8 @@ from ..records.events import InputChecked
 from ..rules.pins import Pin
 from ..rules.policy import Policy
 from ..rules.retention import ends_soon
-from ..store.dataset_references import Found, find_version
+from ..rules.versions import Version
+from ..store.dataset_references import Found, NoDatasetError, find_version
 from ..store.explaining import explained
 from ..store.laid_out import changed_there, data_folder, lay_out
 from ..store.layout import Store
@@ -44,6 +45,10 @@ class Pinned(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         return str(self.found) if self.pin.name == self.found.history.name else f"{self.pin.name}={self.found}"
+
+    @property
+    def version(self) -> Version:
+        return self.found.made.version
 
     def lay_out(
         self,
@@ -136,8 +141,12 @@ def find_pin(store: Store, pin: Pin) -> Pinned:
 def refusal(pin: Pin, error: WhenceError) -> RefusedError:
     """What is wrong with a pin, as the reason not to start; what it could have meant is named."""
     candidates = error.candidates if isinstance(error, UnresolvedError) else ()
-    listed = f"; found {', '.join(candidates)}" if candidates else ""
+    listed = f"; {_near(error)} {', '.join(candidates)}" if candidates else ""
     return RefusedError(f"data {pin}: {error.message}{listed}", hint=error.hint)
+
+
+def _near(error: WhenceError) -> str:
+    return "did you mean" if isinstance(error, NoDatasetError) else "found"
 
 
 def double(one: Pinned, others: Iterable[Pinned]) -> str | None:

@@ -31,7 +31,7 @@ class Act(Struct, frozen=True, kw_only=True):
     kind: str
     """`note` {text}, `tag` {set: {key: value}, unset: [key]}, `digest` {artifacts: [{name, digest, size}]},
     `dataset` (`records.dataset.Step`), `import` (`records.dataset.Imported`), `expire`
-    (`records.dataset.Expired`), `pick` (`records.dataset.Picked`)."""
+    (`records.dataset.Expired`), `pick` (`records.dataset.Picked`), `describe` (`records.dataset.Described`)."""
     at: str
     subject: Subject
     by: Actor

@@ -58,6 +58,13 @@ class Step(Struct, frozen=True, kw_only=True):
     """Of what was derived: all that decides its members (`records.derivation`)."""
 
 
+class Described(Struct, frozen=True, kw_only=True):
+    """What a dataset is, said without a change of it: the body of an act of kind `describe`."""
+
+    description: str
+    """Takes the place of what was said before."""
+
+
 class Imported(Struct, frozen=True, kw_only=True):
     """What came with an archive of a version: the body of an act of kind `import`. Undoes that the version expired."""
 

@@ -36,6 +36,15 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
     step: Step
 
 
+class Redescribed(msgspec.Struct, frozen=True, kw_only=True):
+    """That a dataset was described without a step."""
+
+    act: str
+    prior: Sequence[str]
+    """The newest steps then."""
+    text: str
+
+
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """A version, and the step that made it."""
 
@@ -118,8 +127,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def current(self) -> Made:
-        """The current release: the last one that the newest version comes of."""
-        return self.get(self.head.version.anchor)
+        """The current release: the last one that the newest version comes of. Where nothing was released it is the
+        newest version. Raises as `head`, and `get`."""
+        head = self.head
+        return head if self.is_free(head.version.anchor) else self.get(head.version.anchor)
 
     def line(self) -> list[Stated]:
         """The steps that the newest version comes of, oldest first. Raises UnresolvedError."""
@@ -144,6 +155,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def is_free(self, version: Version) -> bool:
         return all(made.version != version for made in self.versions)
+
+    def release_of(self, made: Made) -> Version | None:
+        """The first release with the content of a developing version."""
+        if not made.version.developing:
+            return None
+        later = (one for one in self.versions if one.version > made.version and one.manifest == made.manifest)
+        return next((one.version for one in later if not one.version.developing), None)
 
     def get(self, version: Version) -> Made:
         """The version. Raises UnresolvedError, naming those that there are, or the two that it may mean."""
@@ -213,21 +231,34 @@ def _said_by(stated: Stated) -> Pick:
     )
 
 
-def fold_history(identifier: str, steps: Iterable[Stated], picks: Sequence[Pick] = ()) -> History | None:
-    """The history of a dataset; nothing where there is no first step."""
+def fold_history(
+    identifier: str,
+    steps: Iterable[Stated],
+    picks: Sequence[Pick] = (),
+    descriptions: Iterable[Redescribed] = (),
+) -> History | None:
+    """The history of a dataset, with what was said of it beside its steps; nothing where there is no first step."""
     known = sorted(steps, key=lambda stated: (stated.step.number, stated.act))
     if not known or known[0].step.number != 0:
         return None
-    described = [stated.step.description for stated in known if stated.step.description is not None]
     return History(
         id=identifier,
         name=known[0].step.name,
-        description=described[-1] if described else None,
+        description=_description(known, descriptions),
         created=known[0].at,
         versions=_versions(known),
         steps=tuple(known),
         picks=tuple(picks),
     )
+
+
+def _description(steps: Sequence[Stated], descriptions: Iterable[Redescribed]) -> str | None:
+    """What was said last: a step counts by its number, an act comes behind the step that was the newest then."""
+    numbers = {stated.digest: stated.step.number for stated in steps}
+    said = [(stated.step.number, 0, stated.act, stated.step.description) for stated in steps]
+    said += [(max((numbers.get(one, 0) for one in act.prior), default=0), 1, act.act, act.text) for act in descriptions]
+    texts = [text for *_, text in sorted(said, key=lambda one: one[:3]) if text is not None]
+    return texts[-1] if texts else None
 
 
 def _versions(steps: Sequence[Stated]) -> tuple[Made, ...]:
@@ -241,7 +272,7 @@ def _versions(steps: Sequence[Stated]) -> tuple[Made, ...]:
 
 def producers_since_release(history: History) -> list[str]:
     """The runs that made the changes since the current release, the oldest first."""
-    anchor = history.current.version
+    anchor = history.head.version.anchor
     since = [stated.step for stated in history.line() if read_version(stated.step.version).anchor == anchor]
     runs = [step.run for step in since if read_version(step.version).developing]
     return list(dict.fromkeys(run for run in runs if run is not None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,6 +11,7 @@ from ..errors import RefusedError
 from ..records.code import Code
 from .fields import check, read_fields
 from .policy import Policy
+from .versions import Version, role_of
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -25,10 +26,9 @@ _UNKNOWN = "git cannot compare the working folder with its commit, so it counts 
 
 
 def policy_cases(
-    code: Code | None, fields: Mapping[str, Any], policy: Policy, unpinned: Sequence[object] = ()
+    code: Code | None, fields: Mapping[str, Any], policy: Policy, unpinned: Sequence[Unpinned] = ()
 ) -> Iterator[Case]:
-    """The cases that are there, in the order of the policy's keys. `unpinned`: `NAME=DATASET@VERSION` of each pin that
-    named no version, with the one that was found."""
+    """The cases that are there, in the order of the policy's keys. `unpinned`: each pin that named no version."""
     if code is not None and code.dirty is None and code.vcs == "git":
         yield Case("dirty", _UNKNOWN, "mend the repository (git status says what is wrong); or dirty = allow")
     if code is not None and code.dirty:
@@ -43,9 +43,17 @@ def policy_cases(
     yield from map(unpinned_case, unpinned)
 
 
-def unpinned_case(pin: object) -> Case:
-    """Of data of which no version was named; `pin` says which was found."""
-    message = f"data {pin}: no version was named, so another run may get another one; this is the current release"
+class Unpinned(Protocol):
+    """Data of which no version was named; as a text `NAME=DATASET@VERSION`, with the one that was found."""
+
+    @property
+    def version(self) -> Version: ...
+
+
+def unpinned_case(pin: Unpinned) -> Case:
+    """Of data of which no version was named."""
+    role = role_of(pin.version)
+    message = f"data {pin}: no version was named, so another run may get another one; this is {role}"
     return Case("unpinned_data", message, f"name it: --data {pin}")
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import UsageError
 from ..ids import is_id
-from .versions import read_version
+from .versions import NEWEST, read_version
 
 VARIABLE = "WHENCE_DATA_"
 """What the variables begin with that say where pinned data lie."""
@@ -25,7 +25,7 @@ class Pin(msgspec.Struct, frozen=True):
     name: str
     """What the run calls them."""
     reference: str
-    """`cifar@2.1.0`, or `cifar` for its current release."""
+    """`cifar@2.1.0`, `cifar` for its current release, `cifar@newest` for its newest version."""
 
     def __str__(self) -> str:
         return self.reference if self.name == self.reference.partition("@")[0] else f"{self.name}={self.reference}"
@@ -58,11 +58,20 @@ def read_pins(words: Sequence[str]) -> list[Pin]:
 
 
 def reference_of(name: str, dataset: str | None, version: object) -> str | None:
-    """`dataset@version` of what Python code says; nothing where it names no dataset. Raises UsageError."""
+    """`dataset@version` of what Python code says; nothing where it names no dataset. A version that says of which
+    dataset it is (`Dataset.versions()`) is that one's. Raises UsageError."""
+    of = [getattr(version, field, None) for field in ("id", "name", "version")]
+    if all(isinstance(word, str) for word in of):
+        if dataset not in (None, *of[:2]):
+            raise UsageError(
+                f"data {name!r}: found {of[1]}@{of[2]} as a version of {dataset}, expected one of {dataset}",
+                hint=f"`store.dataset({dataset!r}).versions()` gives those",
+            )
+        return f"{of[0]}@{of[2]}"
     if dataset is None:
         if version is not None:
             raise UsageError(
-                f"data {name!r}: found version {version!r}, and no dataset",
+                f"data {name!r}: found version {version!s}, and no dataset",
                 hint="for instance data('train', 'cifar', '2.1.0')",
             )
         return None
@@ -70,7 +79,7 @@ def reference_of(name: str, dataset: str | None, version: object) -> str | None:
         return dataset
     if "@" in dataset:
         raise UsageError(f"data {name!r}: found a version in {dataset!r}, and {version!r}; expected one of them")
-    if isinstance(version, str) and version.startswith("sha256:"):
+    if isinstance(version, str) and (version == NEWEST or version.startswith("sha256:")):
         return f"{dataset}@{version}"
     return f"{dataset}@{read_version(version)}"
 

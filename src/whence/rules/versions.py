@@ -17,7 +17,13 @@ from ..errors import UsageError
 
 Level = Literal["patch", "minor", "major"]
 
+NEWEST = "newest"
+"""The word for the newest version of a dataset, released or not."""
+
 EXAMPLE = "for instance 2.1.0, or 2.1.0.post1.dev3 for one that is not released"
+
+MOST_SHOWN = 80
+"""Characters of what is no version that an error repeats."""
 
 _NUMBER = "(0|[1-9][0-9]{0,8})"
 _ABOVE_ZERO = "([1-9][0-9]{0,8})"
@@ -39,7 +45,7 @@ class Version(msgspec.Struct, frozen=True, order=True):
 
     @property
     def developing(self) -> bool:
-        """Whether it is a change that no release holds yet."""
+        """Whether it is a change, and no release; a release that comes later may have its content."""
         return self.dev > 0
 
     @property
@@ -49,20 +55,29 @@ class Version(msgspec.Struct, frozen=True, order=True):
 
 
 FIRST = Version(0, 1, 0)
-"""What a new dataset is."""
+"""What a new dataset is that a person makes."""
+
+NOTHING = Version(0, 0, 0)
+"""What the first change is made of where nothing was released: no dataset has this version."""
 
 
 def read_version(given: object) -> Version:
     """The version that a text, a list or tuple of three whole numbers, or a version is. Raises UsageError."""
-    match given:
-        case Version():
-            return given
-        case str():
-            return _of_text(given)
+    match given_text(given):
+        case Version() as version:
+            return version
+        case str() as text:
+            return _of_text(text)
         case list() | tuple():
             return _of_numbers(cast("Sequence[object]", given))
         case _:
             raise _wrong(given)
+
+
+def given_text(given: object) -> object:
+    """What says its version, as a line of `Dataset.versions()` does, stands for it; else what was given."""
+    text = getattr(given, "version", None)
+    return text if isinstance(text, str) else given
 
 
 def _of_text(text: str) -> Version:
@@ -80,15 +95,22 @@ def _of_numbers(numbers: Sequence[object]) -> Version:
 
 
 def _wrong(given: object) -> UsageError:
-    return UsageError(f"version {given!r}: expected three numbers, {EXAMPLE}", hint=_hint(given))
+    shown = repr(given)
+    shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
+    return UsageError(f"version {shown}: expected three numbers, {EXAMPLE}", hint=_hint(given))
 
 
 def _hint(given: object) -> str:
     if given in (None, "latest", "current", ""):
-        return "leave the version out to take the current release; the record then says which it was"
+        return f"leave the version out to take the current release, or say @{NEWEST}; the record says which it was"
     if isinstance(given, str) and re.fullmatch(_FORM, given.strip().removeprefix("v")):
         return f"did you mean {given.strip().removeprefix('v')}?"
     return "`whence data log NAME` lists the versions"
+
+
+def role_of(version: Version) -> str:
+    """What a version is that was taken although none was named."""
+    return "the newest version, which is not released" if version.developing else "the current release"
 
 
 def after_change(head: Version) -> Version:

@@ -23,10 +23,10 @@ from .folders import ENTER, Below, Files, Folder
 from .layout import Store
 from .manifest_writer import ManifestWriter, place_manifest
 from .retracing import Known, LostError, Retrace
-from .taking import SourceError, Taking, changed, line_of
+from .taking import NoSourceError, SourceError, Taking, changed, line_of
 from .walks import DIGEST, EMPTY_FOLDER, ROW, End, Listed, Seen, forget_walk, pack_block, pack_row, read_row
 
-__all__ = ["Added", "SourceError", "add"]
+__all__ = ["Added", "NoSourceError", "SourceError", "add"]
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +42,8 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     """How many objects the store did not hold before, without the manifest."""
     stored: int
     """Bytes of these."""
+    left_out: list[str] = []
+    """Where a `.git` was left out."""
 
 
 def add(store: Store, source: Path, *, keep: bool = True) -> Added:
@@ -105,9 +107,11 @@ def _add_single(store: Store, source: Path, taking: Taking, bulk: Bulk | None, s
     return _added(written.digest, 1, stat.st_size, bulk)
 
 
-def _added(manifest: str, files: int, size: int, bulk: Bulk | None) -> Added:
+def _added(manifest: str, files: int, size: int, bulk: Bulk | None, left_out: Sequence[str] = ()) -> Added:
     objects, stored = (0, 0) if bulk is None else (bulk.objects, bulk.size)
-    return Added(manifest=manifest, files=files, size=size, objects=objects, stored=stored)
+    return Added(
+        manifest=manifest, files=files, size=size, objects=objects, stored=stored, left_out=list(left_out)
+    )
 
 
 # A folder
@@ -134,6 +138,7 @@ class _Walk:
         self._cache = DigestCache(store.cache)
         self._retrace = Retrace(store, self._part, self._still_held)
         self._folders: list[Folder] = []
+        self._left_out: list[str] = []
         self._ahead: dict[int, int] | None = None
         place = os.stat(store.path)
         self._place = (place.st_dev, place.st_ino)
@@ -166,14 +171,14 @@ class _Walk:
         written = retrace.finish_manifest()
         if written is None:
             assert retrace.end is not None
-            return _added(retrace.end.manifest, retrace.end.files, retrace.end.size, bulk)
+            return _added(retrace.end.manifest, retrace.end.files, retrace.end.size, bulk, self._left_out)
         place_manifest(self._store, written)
         packs, loose = ((), ()) if bulk is None else bulk.places()
         if retrace.end is not None and retrace.held:
             loose = list({**dict(retrace.end.loose), **dict(loose)}.items())
         retrace.finish(End(written.digest, retrace.files, retrace.size, bulk is not None, packs, loose))
         self._cache.forget(self._part)
-        return _added(written.digest, retrace.files, retrace.size, bulk)
+        return _added(written.digest, retrace.files, retrace.size, bulk, self._left_out)
 
     def close(self) -> None:
         """Leave nothing half-written."""
@@ -183,7 +188,9 @@ class _Walk:
 
     def _enter(self, fd: int, path: str) -> None:
         try:
-            self._folders.append(Folder(fd, path, self._place))
+            folder = Folder(fd, path, self._place)
+            self._folders.append(folder)
+            self._left_out += (path + name for name in folder.left_out)
         except OSError as error:
             os.close(fd)
             inside = error.filename if isinstance(error.filename, str) else ""

@@ -116,7 +116,11 @@ def _source(path: Path) -> Source:
     if path.is_dir():
         return _Folder(path)
     os.close(open_regular(path))
-    return _Zip(path) if zipfile.is_zipfile(path) else _Tar(path)
+    if zipfile.is_zipfile(path):
+        return _Zip(path)
+    if not tarfile.is_tarfile(path):
+        raise BagError(f"{path}: is no folder, tar or zip", hint="expected an archive, as `whence data export` writes")
+    return _Tar(path)
 
 
 class _Folder:

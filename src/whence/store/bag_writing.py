@@ -28,6 +28,12 @@ ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
 """What the name of a bag ends in that is one file."""
 
 
+OTHERS = tuple(
+    f".{packed}" for packed in ("7z", "rar", "gz", "bz2", "xz", "zst", "lz4", "tbz", "tbz2", "txz", "tzst", "iso")
+)
+"""Names of archives that would be surprising for a folder."""
+
+
 class BagExistsError(WhenceError):
     """Something is where the bag should go; nothing is overwritten."""
 
@@ -69,6 +75,11 @@ def begin_bag(store: Store, target: Path, base: str, seconds: int) -> BagWriter:
     if not target.parent.is_dir():
         raise UsageError(f"{target}: expected a folder at {target.parent}", hint="make it first")
     ending = ending_of(target)
+    if ending is None and target.name.lower().endswith(OTHERS):
+        raise UsageError(
+            f"{target}: expected an ending of {', '.join(ENDINGS)}, or a folder's name",
+            hint="the other formats of archives are not written",
+        )
     if ending is None:
         return _FolderBag(store, target)
     root = target.name[: -len(ending)]

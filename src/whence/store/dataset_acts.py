@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ..digests import digest_of
-from ..errors import FormatError
+from ..errors import FormatError, StoreError
 from ..ids import day_of, new_id
 from ..records.act import Act, Subject
 from ..records.checked import encode_checked, is_sound
-from ..records.encoding import timestamp
+from ..records.dataset import Described
+from ..records.encoding import convert, timestamp
+from ..rules.history import History, Redescribed
 from ..system.files import make_folders, sync_folder, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
 from .layout import Store
@@ -49,6 +52,32 @@ def say_of_dataset(
         raise FileExistsError(17, "an act with this id is there", str(path))
     link_or_copy(path, store.acts / day_of(act.id), data)
     return act
+
+
+DESCRIBE = "describe"
+
+
+def descriptions(store: Store, identifier: str) -> list[Redescribed]:
+    """What was said of the dataset beside its steps."""
+    found: list[Redescribed] = []
+    for _, act in dataset_acts(store, identifier):
+        if act.kind == DESCRIBE:
+            with suppress(FormatError):  # of a later version of the format
+                text = convert(act.body, Described).description
+                found.append(Redescribed(act=act.id, prior=tuple(act.prior), text=text))
+    return found
+
+
+def describe(store: Store, history: History, description: str | None, why: str | None, speaker: Speaker) -> bool:
+    """Say what a dataset is, without a change of it; whether that was not said already. Raises OSError, StoreError."""
+    if description in (None, history.description):
+        return False
+    if not store.writable:
+        raise StoreError(f"{store.path}: may be read, not written", hint="copy the store, or ask its owner")
+    prior = [stated.digest for stated in history.heads]
+    body = Described(description=description or "")
+    say_of_dataset(store, history.id, DESCRIBE, body, prior=prior, why=why, speaker=speaker)
+    return True
 
 
 def dataset_acts(store: Store, identifier: str, faults: list[str] | None = None) -> list[tuple[str, Act]]:

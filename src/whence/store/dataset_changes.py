@@ -11,8 +11,9 @@ import msgspec
 from ..errors import UnresolvedError, UsageError
 from ..records.data import ManifestEntry
 from ..rules.contents import Manifest, in_order, with_entries, without_entries
-from ..rules.folders import at_and_above
-from .adding import add
+from ..rules.folders import at_and_above, is_at_or_below
+from ..system.remote_files import is_url
+from .adding import Added, NoSourceError, add
 from .dataset_steps import Edit
 from .layout import Store
 from .manifests import Stored, read_manifest
@@ -20,23 +21,33 @@ from .merging import grown
 
 
 def gather(
-    store: Store, cwd: Path, paths: Sequence[str], *, below: str | None = None, keep: bool = True
+    store: Store,
+    cwd: Path,
+    paths: Sequence[str],
+    *,
+    below: str | None = None,
+    keep: bool = True,
+    left_out: list[str] | None = None,
 ) -> Sequence[ManifestEntry]:
     """The entries of files and folders, whose bytes are in the store then, unless not to `keep` them is asked for.
 
     Of one folder alone the content is taken, and not read again (`Stored`); several paths keep their names. `below` is
-    the folder in the dataset that they go to. Raises SourceError, StoreError, UsageError.
+    the folder in the dataset that they go to; `left_out` is told of each `.git` that is not taken. Raises SourceError,
+    StoreError, UsageError.
     """
     if "" in paths:
         raise UsageError("found an empty path, expected a file or folder", hint="is a variable of the shell not set?")
     if len(paths) == 1 and not folder_of(below) and (cwd / paths[0]).is_dir():
         added = add(store, cwd / paths[0], keep=keep)
+        _tell(left_out, paths[0], added)
         return Stored(store, added.manifest, files=added.files, size=added.size)
     found: dict[str, ManifestEntry] = {}
     for path in paths:
         source = cwd / path
         folder = place_of(source, below, alone=len(paths) == 1) if source.is_dir() else folder_of(below)
-        for entry in read_manifest(store, add(store, source, keep=keep).manifest):
+        added = add(store, source, keep=keep)
+        _tell(left_out, path, added)
+        for entry in read_manifest(store, added.manifest):
             placed = "/".join(filter(None, (folder, entry.path)))
             if placed in found:
                 raise UsageError(
@@ -44,6 +55,11 @@ def gather(
                 )
             found[placed] = msgspec.structs.replace(entry, path=placed)
     return in_order(found.values())
+
+
+def _tell(left_out: list[str] | None, path: str, added: Added) -> None:
+    if left_out is not None:
+        left_out += (f"{path.rstrip('/')}/{inside}" for inside in added.left_out)
 
 
 def place_of(source: Path, below: str | None, *, alone: bool) -> str:
@@ -67,10 +83,14 @@ def look(store: Store, folder: Path) -> list[ManifestEntry]:
     return read_manifest(store, add(store, folder, keep=False).manifest)
 
 
-def addition(entries: Sequence[ManifestEntry]) -> Edit:
-    """These entries, in place of what has their paths. Raises what reading a manifest raises."""
+def addition(entries: Sequence[ManifestEntry], *, mirror: str | None = None) -> Edit:
+    """These entries, in place of what has their paths; in place of all that is in the folder to `mirror`, which is
+    empty for the whole dataset. Raises what reading a manifest raises."""
 
     def edit(manifest: Manifest) -> Manifest:
+        if mirror is not None:
+            rest = without_entries(manifest, lambda path: not mirror or is_at_or_below(path, {mirror}))
+            return with_entries(rest, entries)
         if isinstance(manifest, Stored) and isinstance(entries, Stored):
             both = grown(manifest, entries)
             if both is not None:
@@ -78,6 +98,19 @@ def addition(entries: Sequence[ManifestEntry]) -> Edit:
         return with_entries(manifest, entries)
 
     return edit
+
+
+def mirrored(cwd: Path, paths: Sequence[str], below: str | None) -> str:
+    """The folder in the dataset that becomes what a folder is. Raises UsageError for anything but one folder, and
+    NoSourceError for one that is not there: it would empty the dataset."""
+    if len(paths) != 1 or is_url(paths[0]) or (cwd / paths[0]).is_file():
+        raise UsageError(
+            "found --delete, expected one folder with it: what is not in that goes",
+            hint="`whence data remove NAME PATH` takes out single files",
+        )
+    if not (cwd / paths[0]).is_dir():
+        raise NoSourceError(f"{paths[0]}: is not there, expected the folder that the dataset is to be like")
+    return folder_of(below)
 
 
 def removal(name: str, patterns: Sequence[str]) -> Edit:

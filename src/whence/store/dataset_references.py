@@ -1,4 +1,5 @@
-"""What a word means that names a dataset or a version: `cifar`, `cifar@2.1.0`, `cifar@sha256:…`, `<id>@2.1.0`.
+"""What a word means that names a dataset or a version: `cifar`, `cifar@2.1.0`, `cifar@newest`, `cifar@sha256:…`,
+`<id>@2.1.0`.
 
 After stores were merged a name may stand for several datasets: a version that only one of them has is that one's, and
 else it is the one that a pick says.
@@ -16,10 +17,14 @@ from ..errors import UnresolvedError, UsageError
 from ..ids import is_id, short
 from ..rules.history import History, Made, competitor, differently
 from ..rules.picks import contradicting, meant, standing
-from ..rules.versions import Version, read_version
+from ..rules.versions import NEWEST, Version, read_version
 from .dataset_picks import read_picks
 from .datasets import dataset_names, ids_of_name, load_history
 from .layout import Store
+
+
+class NoDatasetError(UnresolvedError):
+    """There is none of the name; the candidates are names like it."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,21 +33,21 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     made: Made
     floating: bool
-    """The word named no version: this is the current release, and may be another one tomorrow."""
+    """The word named no version, or only the newest: this is what it means now, and may be another one tomorrow."""
 
     def __str__(self) -> str:
         return f"{self.history.name}@{self.made.version}"
 
 
 def split_reference(text: str) -> tuple[str, Version | str | None]:
-    """The dataset that the word names, and the version, or the digest of its manifest, or how that begins. Raises
-    UsageError for what is neither."""
+    """The dataset that the word names, and the version, or the digest of its manifest, or how that begins; nothing
+    for the newest, too. Raises UsageError for what is neither."""
     name, at, version = text.partition("@")
     if not name:
         raise UsageError(f"{text!r}: expected NAME or NAME@VERSION", hint="for instance cifar@2.1.0")
     if version.startswith(CONTENT):
         return name, version
-    return name, read_version(version) if at else None
+    return name, read_version(version) if at and version != NEWEST else None
 
 
 def find_version(store: Store, text: str) -> Found:
@@ -51,7 +56,8 @@ def find_version(store: Store, text: str) -> Found:
     histories = find_datasets(store, name)
     if version is None:
         history = _only(name, histories)
-        return Found(history=history, made=history.current, floating=True)
+        made = history.head if text.endswith(f"@{NEWEST}") else history.current
+        return Found(history=history, made=made, floating=True)
     if isinstance(version, str):
         return content_of(text, histories, version)
     having = [one for one in histories if any(made.version == version for made in one.versions)]
@@ -107,10 +113,12 @@ def find_datasets(store: Store, name: str) -> list[History]:
     if faults:
         raise UnresolvedError(f"dataset {name}: {faults[0]}", hint="`whence verify` names all that is damaged")
     known = dataset_names(store)
-    raise UnresolvedError(
+    near = difflib.get_close_matches(name, known, n=3)
+    listed = f"did you mean {near[0]}? " if near else ""
+    raise NoDatasetError(
         f"no dataset {name} in {store.path}",
-        candidates=tuple(difflib.get_close_matches(name, known, n=3)),
-        hint="`whence data list` lists the datasets" if known else "`whence data create NAME PATH` makes one",
+        candidates=tuple(near),
+        hint=f"{listed}`whence data list` lists the datasets" if known else "`whence data create NAME PATH` makes one",
     )
 
 

@@ -22,7 +22,8 @@ from ..rules.merging import Changes
 from ..rules.nesting import cycle, intact, with_part
 from ..rules.secret_forms import holds_token
 from ..rules.secrets import Secrets
-from ..rules.versions import FIRST, Level, Version, after_change, after_release, read_version
+from ..rules.versions import FIRST, NOTHING, Level, Version, after_change, after_release, read_version
+from .dataset_acts import describe
 from .dataset_references import Found, find_dataset
 from .dataset_tables import Describe, put_tables, tables_before
 from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
@@ -71,9 +72,19 @@ def check_new_name(store: Store, name: str) -> None:
 
 
 def create(
-    store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker, *, operation: Operation = "create"
+    store: Store,
+    name: str,
+    manifest: Manifest,
+    said: Said,
+    speaker: Speaker,
+    *,
+    operation: Operation = "create",
+    version: Version = FIRST,
 ) -> Taken:
-    """Make a dataset; its first version is a release. Raises UsageError for a name that is taken or none."""
+    """Make a dataset; its first version is a release, unless another is said.
+
+    Raises UsageError for a name that is taken or none.
+    """
     check_new_name(store, name)
     now = speaker.clock()
     identifier = new_id(now // 1_000_000, speaker.random(10))
@@ -82,7 +93,7 @@ def create(
         number=0,
         operation=operation,
         name=name,
-        version=str(FIRST),
+        version=str(version),
         manifest=put_manifest(store, manifest),
         files=whole.files,
         size=whole.size,
@@ -90,7 +101,7 @@ def create(
         tables=put_tables(store, manifest, [], said.describe),
         description=said.description,
         run=said.run,
-        producers=[said.run] if said.run else [],
+        producers=[said.run] if said.run and not version.developing else [],
         parameters=said.parameters,
     )
     if not claim_first_step(store, _act(identifier, step, [], said, speaker), step):
@@ -109,7 +120,8 @@ def change(
     part: Part | None = None,
     added: Manifest = (),
 ) -> Taken | None:
-    """Make a developing version; nothing when the edit changes nothing. Raises UnresolvedError for two heads.
+    """Make a developing version; nothing when the edit changes nothing, and then what was said the dataset is stays as
+    an act. Raises UnresolvedError for two heads.
 
     `part` is what the edit puts into a folder as a whole: a version of another dataset. `added` is all that it adds:
     when that is the content already, the edit is not asked.
@@ -122,6 +134,7 @@ def change(
         if head.stated.digest == tried:
             raise _blocked(store, history)
         if isinstance(added, Stored) and added.digest == head.manifest:
+            describe(store, history, said.description, said.why, speaker)
             return None
         tried = head.stated.digest
         step = head.stated.step
@@ -130,6 +143,7 @@ def change(
         differs = _changes(before, after)
         parts = _parts_after(store, head.stated.step.parts, part, after)
         if not any(differs) and parts == head.stated.step.parts:
+            describe(store, history, said.description, said.why, speaker)
             return None
         version = _free(history, after_change(head.version), after_change)
         step = _following(store, history, operation, version, after, differs, said)
@@ -212,14 +226,15 @@ def parts_of(store: Store, identifier: str, version: str) -> list[Part]:
 
 
 def produce(store: Store, name: str, manifest: Manifest, said: Said, speaker: Speaker) -> Found:
-    """Make what a run wrote the newest version, of a new dataset where the name is free.
+    """Make what a run wrote the newest version, of a new dataset where the name is free. It is a developing one: a
+    person releases.
 
     What has the content of the newest version is that version. Raises UsageError for what is no name, UnresolvedError,
     StoreError.
     """
     if not ids_of_name(store, name):
         try:
-            create(store, name, manifest, said, speaker, operation="produce")
+            create(store, name, manifest, said, speaker, operation="produce", version=after_change(NOTHING))
         except UsageError:
             if not ids_of_name(store, name):
                 raise
@@ -256,6 +271,7 @@ def derive(store: Store, name: str, manifest: Manifest, said: Said, speaker: Spe
     history = _history(store, ids[0])
     version = next_derived(history, manifest, said.parameters)
     if version is None:
+        describe(store, history, said.description, said.why, speaker)
         return None
     head = history.head
     differs = _changes(read_manifest(store, head.manifest), manifest)
@@ -307,12 +323,12 @@ def _tables_of(store: Store, head: Made, describe: Describe | None) -> str | Non
 
 def _refuse_nothing(history: History, head: Made) -> None:
     current = history.current
-    if head.version == current.version:
+    if not head.version.developing:
         raise UsageError(
             f"{history.name}: there is nothing to release: {head.version} is the newest version",
             hint=f"`whence data add {history.name} PATH` or `remove` changes it first",
         )
-    if head.manifest == current.manifest:
+    if current.version != head.version and head.manifest == current.manifest:
         raise UsageError(
             f"{history.name}: there is nothing to release: {head.version} has the content of {current.version}",
             hint=f"`whence data diff {history.name}@{current.version} {history.name}@{head.version}` shows nothing",

@@ -22,6 +22,7 @@ from ..rules.dataset_names import LONGEST
 from ..rules.history import History, Stated, fold_history
 from ..system.files import TEMPORARY, claim_folder, make_folders, read_regular, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
+from .dataset_acts import descriptions
 from .dataset_picks import read_picks
 from .layout import Store
 
@@ -121,10 +122,11 @@ def load_history(store: Store, identifier: str, faults: list[str] | None = None)
     read, or are not as they were made; they do not count."""
     said = faults if faults is not None else []
     steps = {stated.act: stated for stated, _ in read_steps(store, identifier, said)}
-    history = fold_history(identifier, steps.values())
+    said_beside = descriptions(store, identifier)
+    history = fold_history(identifier, steps.values(), descriptions=said_beside)
     if history is None or not history.contested:
         return history
-    return fold_history(identifier, steps.values(), read_picks(store, identifier))
+    return fold_history(identifier, steps.values(), read_picks(store, identifier), said_beside)
 
 
 def step_files(store: Store, identifier: str) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .layout import NAME
+from .layout import LEFT_OUT, NAME
 
 ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -35,7 +35,9 @@ class Folder:
         self.path = path
         """Relative to what is walked, with a slash at its end; empty for that itself."""
         self._before = os.fstat(fd)
-        listed = _listed(fd, store)
+        self.left_out: list[str] = []
+        """The names of what is no data, and is not listed."""
+        listed = _listed(fd, store, self.left_out)
         self.empty = not listed
         self.parts = _parts(_in_order(fd, listed, store))
 
@@ -51,12 +53,14 @@ _Keyed = tuple[str, os.DirEntry[str]]
 """By its name, with a slash where what is listed of a folder lies below it."""
 
 
-def _listed(fd: int, store: tuple[int, int]) -> list[_Keyed]:
+def _listed(fd: int, store: tuple[int, int], left_out: list[str]) -> list[_Keyed]:
     found: list[_Keyed] = []
     with os.scandir(fd) as scan:
         for entry in scan:
             name = entry.name
-            if not entry.is_dir(follow_symlinks=False):
+            if name == LEFT_OUT:
+                left_out.append(name)
+            elif not entry.is_dir(follow_symlinks=False):
                 if name != NAME:
                     found.append((name, entry))
             elif name != NAME and not (entry.inode() == store[1] and os.fstat(fd).st_dev == store[0]):
@@ -91,7 +95,7 @@ def _sorted(keyed: list[_Keyed]) -> list[_Keyed]:
 def _is_empty(above: int, name: str, store: tuple[int, int]) -> bool:
     fd = os.open(name, ENTER, dir_fd=above)
     try:
-        return not _listed(fd, store)
+        return not _listed(fd, store, [])
     finally:
         os.close(fd)
 

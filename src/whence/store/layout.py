@@ -22,6 +22,10 @@ MARK = "store.json"
 NAME = ".whence"
 """The usual name of a store's folder."""
 
+LEFT_OUT = ".git"
+"""A repository's own folder in data, or the file that leads to it: settings, hooks and what opens its remotes are no
+data. Named itself it is taken."""
+
 GUARD = ".git"
 """The file that makes `git clean -fdx` leave the store alone."""
 

@@ -22,6 +22,7 @@ import msgspec
 from ..digests import digest_of
 from ..errors import StoreError, UnresolvedError, UsageError, WhenceError
 from ..records.data import ManifestEntry
+from ..rules.contents import counts
 from ..rules.manifests import case_clashes
 from ..system.files import TEMPORARY, copy_into, open_regular, write_all
 from ..system.locks import held
@@ -107,6 +108,10 @@ class _Materializing:
     def run(self) -> Materialized:
         if not self._wish.read_only and self._target.resolve().is_relative_to(self._store.path.resolve()):
             raise UsageError(f"{self._target}: found a folder in the store, expected one outside of it")
+        if self._target.exists() and not self._target.is_dir():
+            raise OccupiedError(
+                f"{self._target}: is a file, expected a folder or nothing", hint="name another one; it was not changed"
+            )
         with _writing(self._target):
             if not self._target.is_dir():
                 self._sources.refuse_missing(self._entries)
@@ -141,12 +146,12 @@ class _Materializing:
         self._write(root, needed, {item.path for item in found.in_the_way if item.kind != "folder" and item.wanted})
         for entry in found.modes:
             _set_mode(root, entry)
-        files = [entry for entry in self._entries if entry.kind == "file"]
+        whole = counts(self._entries)
         return Materialized(
             path=self._target,
             manifest=self._manifest,
-            files=len(files),
-            size=sum(entry.size for entry in files),
+            files=whole.files,
+            size=whole.size,
             written=sum(entry.kind != "folder" for entry in needed),
             removed=sum(not item.wanted for item in found.in_the_way),
         )

@@ -24,6 +24,12 @@ class SourceError(WhenceError):
     """What should be added cannot be read as it is, or changed meanwhile."""
 
 
+class NoSourceError(SourceError):
+    """There is nothing of the name that was given."""
+
+    code = 3
+
+
 class Taken(NamedTuple):
     """A file or link that was read."""
 
@@ -112,6 +118,8 @@ class Taking:
             return changed(f"{shown}: vanished while it was added")
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and path:
             return changed(f"{shown}: was replaced by something else while it was added")
+        if error.errno == errno.ENOENT:
+            return NoSourceError(f"{shown}: is not there, expected a file or a folder", hint="see how it is spelled")
         return SourceError(f"{shown}: cannot be read: {error.strerror or error}")
 
     def shown(self, path: str) -> str:

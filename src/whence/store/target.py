@@ -15,7 +15,7 @@ from ..digests import digest_of
 from ..records.data import ManifestEntry
 from ..system.files import TEMPORARY, hash_descriptor
 from .digest_cache import DigestCache
-from .layout import NAME
+from .layout import LEFT_OUT, NAME
 
 ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -84,7 +84,7 @@ class Look:
                         deeper.append(below)
                 elif _LEFT.fullmatch(entry.name):
                     self._found.left.append(below)
-                elif entry.name != NAME:
+                elif entry.name not in (NAME, LEFT_OUT):
                     self._in_the_way(fd, entry.name, below, wanted=False)
         return deeper
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...store.dataset_changes import addition
+from ...store.dataset_changes import addition, mirrored
 from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import change
 from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
-from .sources import add_sources, gathered
+from .sources import add_sources, gathered, read_source
 from .words import DATASET, add_reasons, said, tell
 
 
@@ -22,24 +22,32 @@ def parser() -> CommandParser:
         examples=(
             "whence data add cifar data/cifar --because '200 more pictures'",
             "whence data add cifar labels.csv --as meta",
+            "whence data add cifar data/cifar --delete",
             "whence data add old --sql 'SELECT * FROM people WHERE age > :a' --from sqlite:///p.db --parameter a=65",
         ),
     )
     parser.add_argument("dataset", metavar="NAME", help=DATASET)
     add_sources(parser)
+    parser.add_argument(
+        "--delete",
+        action="store_true",
+        help="of one folder: also remove what it has no more; the dataset, or its folder FOLDER, is then what it is",
+    )
     add_reasons(parser)
     return parser
 
 
 def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
+    source = read_source(options)
     place = Place()
     history = find_dataset(place.store, options.dataset)
     author = speaker(place.setting)
     with adding(place.store):
-        taking = gathered(place, history.name, options, author, history)
+        mirror = mirrored(place.setting.cwd, options.paths, options.below) if options.delete else None
+        taking = gathered(place, history.name, source, author, history)
         entries = taking.entries
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
-        taken = change(place.store, history.id, "add", addition(entries), reasons, author, added=entries)
-    tell(history, taken, as_json=options.json)
+        taken = change(place.store, history.id, "add", addition(entries, mirror=mirror), reasons, author, added=entries)
+    tell(history, taken, reasons, as_json=options.json)
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from time import time
 
 from ...actions.pin_check import CheckedPin, check_pins
+from ...rules.versions import read_version, role_of
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, styled
 from .words import amount
@@ -39,9 +40,13 @@ def main(words: Sequence[str]) -> int:
     return 0 if report.resolves else 1
 
 
+def _role(pin: CheckedPin) -> str:
+    return role_of(read_version(pin.version))
+
+
 def _lines(pin: CheckedPin) -> Iterator[str]:
     if pin.resolves:
-        floating = "; no version was named: it is the current release" if pin.floating else ""
+        floating = f"; no version was named: it is {_role(pin)}" if pin.floating else ""
         what = f"{pin.dataset}@{pin.version}, {amount(pin.files or 0, pin.size or 0)}{floating}"
         yield f"{styled('resolves', 'green')}  {printable(pin.word)}  {what}"
     else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...rules.dataset_names import check_dataset_name
 from ...store.dataset_steps import check_new_name, create
 from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
-from .sources import add_sources, gathered
+from .sources import add_sources, gathered, read_source
 from .words import add_reasons, said, tell
 
 
@@ -34,12 +35,14 @@ def parser() -> CommandParser:
 
 def main(words: Sequence[str]) -> int:
     options = parser().parse_intermixed_args(list(words))
+    source = read_source(options)
+    check_dataset_name(options.name)
     place = Place(makes=True)
     check_new_name(place.store, options.name)
     author = speaker(place.setting)
     with adding(place.store):
-        taking = gathered(place, options.name, options, author)
+        taking = gathered(place, options.name, source, author)
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
         taken = create(place.store, options.name, taking.entries, reasons, author)
-    tell(taken.history, taken, as_json=options.json)
+    tell(taken.history, taken, reasons, as_json=options.json)
     return 0

@@ -9,10 +9,9 @@ from ...records.data import ManifestEntry
 from ...records.tables import TableChange
 from ...rules.contents import Difference, difference
 from ...rules.table_difference import table_changes
-from ...store.dataset_references import find_version
 from ..arguments import CommandParser, Place
 from ..output import json_document, line, printable, say, size_text
-from .words import VERSION
+from .words import VERSION, named_version
 
 
 def parser() -> CommandParser:
@@ -29,7 +28,7 @@ def parser() -> CommandParser:
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     store = Place().store
-    first, second = find_version(store, options.first), find_version(store, options.second)
+    first, second = named_version(store, options.first), named_version(store, options.second)
     differs = difference(manifest_of(store, first), manifest_of(store, second))
     tables = table_changes(tables_of(store, first.made), tables_of(store, second.made))
     if options.json:
@@ -66,7 +65,8 @@ def table_line(change: TableChange) -> str:
 def _change(before: ManifestEntry, after: ManifestEntry) -> str:
     if before.digest == after.digest and before.kind == after.kind:
         return f"mode {before.mode:o}, then {after.mode:o}"
-    return f"{size_text(before.size)}, then {size_text(after.size)}"
+    was, now = size_text(before.size), size_text(after.size)
+    return f"{was}, other bytes" if was == now else f"{was}, then {now}"
 
 
 def summary_of(differs: Difference) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ...actions.dataset_import import ImportedVersion, import_bag
+from ...errors import UnresolvedError
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
 from ..output import counted, json_document, say
@@ -37,6 +39,7 @@ def parser() -> CommandParser:
 
 def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
+    _refuse_missing(options.file)
     place = Place(makes=True)
     reasons = said(place, options.because, options.description)
     path = place.setting.cwd / options.file
@@ -54,7 +57,15 @@ def main(words: Sequence[str]) -> int:
         json_document(done)
     else:
         _tell(done)
+        if options.because and not done.steps and not done.objects and not options.description:
+            say("the reason is kept nowhere, as nothing was taken")
     return 0
+
+
+def _refuse_missing(file: str) -> None:
+    """Before a store is made for nothing. Raises UnresolvedError."""
+    if not os.path.exists(file):
+        raise UnresolvedError(f"{file}: is not there, expected a bag", hint="see how it is spelled")
 
 
 def _tell(done: ImportedVersion) -> None:

@@ -44,7 +44,7 @@ def _row(dataset: DatasetLine, expired: list[str]) -> tuple[str, ...]:
     several = f" (and {dataset.heads - 1} more)" if dataset.heads > 1 else ""
     return (
         dataset.name,
-        _marked(dataset.version, expired),
+        "-" if dataset.version is None else _marked(dataset.version, expired),
         newest + several,
         str(dataset.files),
         size_text(dataset.size),

@@ -34,5 +34,5 @@ def main(words: Sequence[str]) -> int:
     folder = folder_of(options.below or child.history.name)
     reasons = said(place, options.because, options.description)
     taken = nest(place.store, history.id, child, folder, reasons, speaker(place.setting))
-    tell(history, taken, as_json=options.json)
+    tell(history, taken, reasons, as_json=options.json)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...errors import UsageError
 from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import release
 from ..arguments import CommandParser, Place
@@ -33,11 +34,22 @@ def parser() -> CommandParser:
     return parser
 
 
+def _in_order(words: Sequence[str]) -> list[str]:
+    """Raises UsageError where the first word is no level: argparse would speak of it by our name for it."""
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first is not None and first not in LEVELS and not {"-h", "--help"} & set(words):
+        raise UsageError(
+            f"whence data release: found {first!r}, expected patch, minor or major, and then the dataset",
+            hint="for instance `whence data release minor cifar`",
+        )
+    return list(words)
+
+
 def main(words: Sequence[str]) -> int:
-    options = parser().parse_args(list(words))
+    options = parser().parse_args(_in_order(words))
     place = Place()
     history = find_dataset(place.store, options.dataset)
     reasons = said(place, options.because, options.description, all_tables=options.tables)
     taken = release(place.store, history.id, options.level, reasons, speaker(place.setting))
-    tell(history, taken, as_json=options.json)
+    tell(history, taken, reasons, as_json=options.json)
     return 0

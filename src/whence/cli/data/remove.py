@@ -34,5 +34,5 @@ def main(words: Sequence[str]) -> int:
     reasons = said(place, options.because, options.description)
     edit = removal(history.name, options.paths)
     taken = change(place.store, history.id, "remove", edit, reasons, speaker(place.setting))
-    tell(history, taken, as_json=options.json)
+    tell(history, taken, reasons, as_json=options.json)
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...actions.dataset_sources import gather_source
-from ...actions.source import Gathered, Source
+from ...actions.source import Gathered, Source, check_source
 from ...rules.addresses import read_parameters
 from ...rules.history import History
 from ...store.speaker import Speaker
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
+from ..output import say
 
 
 def add_sources(parser: CommandParser) -> None:
@@ -45,11 +46,8 @@ def add_sources(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
-def gathered(place: Place, name: str, options: Any, author: Speaker, history: History | None = None) -> Gathered:
-    """What is taken, in the store; `history` is what the dataset had before.
-
-    Raises UsageError, SourceError, StoreError, LibraryError.
-    """
+def read_source(options: Any) -> Source:
+    """What is asked for. Raises UsageError for words that do not go together."""
     source = Source(
         paths=options.paths,
         below=options.below,
@@ -58,5 +56,19 @@ def gathered(place: Place, name: str, options: Any, author: Speaker, history: Hi
         url=options.url,
         parameters=read_parameters(options.parameter),
     )
+    check_source(source)
+    return source
+
+
+def gathered(
+    place: Place, name: str, source: Source, author: Speaker, history: History | None = None
+) -> Gathered:
+    """What is taken, in the store; `history` is what the dataset had before.
+
+    Raises UsageError, SourceError, StoreError, LibraryError.
+    """
     secrets = secrets_of(place.setting, place.policy)
-    return gather_source(place.store, place.setting.cwd, name, source, secrets, author, history)
+    taken = gather_source(place.store, place.setting.cwd, name, source, secrets, author, history)
+    for path in taken.left_out:
+        say(f"{path}: left out, as it is no data; named itself it is taken")
+    return taken

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from ...actions.dataset_tables import describer
-from ...actions.dataset_view import PickLine, dataset_line, version_line
+from ...actions.dataset_view import PickLine, gone_parts, version_line
 from ...rules.history import History
+from ...rules.versions import NEWEST, role_of
 from ...store.dataset_references import Found, find_version
 from ...store.dataset_steps import Said, Taken, said_masked
 from ...store.layout import Store
@@ -20,12 +22,12 @@ from ..output import counted, json_document, printable, say, size_text, time_tex
 
 DATASET = "a dataset, by its name or id"
 
-VERSION = "a version, NAME@2.1.0; without a version the current release"
+VERSION = "a version, NAME@2.1.0 or NAME@newest; without a version the current release"
 
 
 def add_reasons(parser: CommandParser) -> None:
     """The options that say why, and what the dataset is."""
-    parser.add_argument("--because", metavar="TEXT", help="why, in a sentence; stays with the version")
+    parser.add_argument("--because", metavar="TEXT", help="why, in a sentence; stays with what is made")
     parser.add_argument("--description", metavar="TEXT", help="what the dataset is, from now on")
 
 
@@ -33,7 +35,9 @@ def named_version(store: Store, text: str) -> Found:
     """The version that a word names; where it names none, it is said which one is taken."""
     found = find_version(store, text)
     if found.floating:
-        say(f"{text}: no version was named; {found.made.version} is the current release")
+        version, role = found.made.version, role_of(found.made.version)
+        newest = text.endswith(f"@{NEWEST}")
+        say(f"{text}: {version} is {role}" if newest else f"{text}: no version was named; {version} is {role}")
     return found
 
 
@@ -51,21 +55,28 @@ def said(
     return replace(masked, parameters=dict(parameters or {}), describe=describe)
 
 
-def tell(history: History, taken: Taken | None, *, as_json: bool) -> None:
-    """The version that was made, on stdout, or in a sentence on stderr; or that none was, as nothing changes."""
+def tell(history: History, taken: Taken | None, reasons: Said, *, as_json: bool) -> None:
+    """The version that was made, or the newest one where nothing changes: on stdout, or in a sentence on stderr."""
     say_mended()
-    if taken is None:
-        if as_json:
-            json_document(dataset_line(history))
-        else:
-            say(f"{history.name}@{history.head.version}: nothing changes, so no version was made")
-    elif as_json:
-        json_document(version_line(taken.history, taken.made))
+    made = history.head if taken is None else taken.made
+    if as_json:
+        json_document({**to_builtins(version_line(history, made)), "made": taken is not None})
+    elif taken is None:
+        say(f"{history.name}@{made.version}: nothing changes, so no version was made{_rest(history, reasons)}")
     else:
-        step = taken.made.stated.step
+        step = made.stated.step
         changes = ((step.added, "added"), (step.changed, "changed"), (step.removed, "removed"))
         counts = ", ".join(f"{count} {word}" for count, word in changes if count)
         say(f"{step.name}@{step.version}: {amount(step.files, step.size)}{f' ({counts})' if counts else ''}")
+    for part in gone_parts(taken) if taken is not None else ():
+        say(f"{part.folder}/ is not {part.dataset}@{part.version} as a part any more: what is in it was changed")
+
+
+def _rest(history: History, reasons: Said) -> str:
+    """What became of the words where no version was made; `history` is the one before."""
+    if reasons.description not in (None, history.description):
+        return "; its description is the new one"
+    return ", and the reason is kept nowhere" if reasons.why else ""
 
 
 def say_mended() -> None:
