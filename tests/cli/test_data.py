@@ -120,7 +120,7 @@ BAD = {
     "a level that is none": (["data", "release", "cifar", "patch"], 2, "found 'cifar', expected patch, minor or major"),
     "an ending of another archive": (["data", "export", "cifar@0.1.0", "c.tar.xz"], 2, "expected an ending of .tar.gz"),
     "a file in place of a folder": (["data", "get", "cifar", "cifar/class0/0.png"], 1, "is a file, expected a folder"),
-    "something in the way": (["data", "get", "cifar", "cifar/class0"], 1, "with --replace what the store holds a copy of"),
+    "something in the way": (["data", "get", "cifar", "cifar/class0"], 1, "with --replace what the store holds"),
     "two folders to be like": (
         ["data", "add", "cifar", "cifar", "cifar", "--delete"],
         2,

@@ -64,6 +64,15 @@ def test_every_part_is_a_released_dataset_and_nothing_is_in_two(pets: Workplace)
     assert pets.whence("data", "log", "pets", "--json").ok().out == before
 
 
+def test_the_table_of_a_part_and_rows_that_are_about_no_file_are_said(pets: Workplace) -> None:
+    pets.whence("data", "remove", "pets", "owl/18.png").ok()
+    words = ("pets@newest", "--into", "train=0.5", "--into", "test", "--stratify", "label", "--plan")
+    said = pets.whence("data", "split", *words).ok().err
+    assert "pets-test@0.1.0: 9 files and labels.csv, " in said
+    assert "labels.csv: 1 row is about no file of pets@0.1.0.post1.dev1, and left out" in said
+    assert pets.whence("data", "split", *words, "--json").ok().json()["rows_without_file"] == 1
+
+
 @pytest.mark.scenario("E6")
 def test_all_that_decides_the_members_is_recorded(pets: Workplace) -> None:
     source = pets.whence("data", "show", "pets", "--json").ok().json()
@@ -196,7 +205,7 @@ def test_a_plan_says_the_same_and_writes_nothing(pets: Workplace) -> None:
     assert planned["plan"] is True
     assert planned["derived"] == split(pets, *words)
     told = pets.whence("data", "split", *words, "--seed", "1", "--plan").ok().err
-    assert "would be made: pets-train@0.1.1: 10 files, " in told
+    assert "would be made: pets-train@0.1.1: 10 files and labels.csv, " in told
 
 
 BAD = {

@@ -31,13 +31,14 @@ from .dataset_members import (
     SUBSET,
     Members,
     encode_list,
+    files_of,
     listed_paths,
     members_of,
     source_of,
     split_members,
     subset_members,
 )
-from .source_table import PSEUDO, Keep, choose_table, measured
+from .source_table import PSEUDO, Keep, choose_table, find_table, measured, path_in
 
 
 class SplitWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +145,18 @@ def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: K
         paths=None if listed is None else keep([encode_list(listed)]).digest,
     )
     return _planned(store, name, derivation, subset_members(store, derivation, keep, listed))
+
+
+def rows_without_file(store: Store, derivation: Derivation) -> int:
+    """How many rows of the table are about no file of the source: they are in nothing that was derived. Reads the table
+    once more. Raises UnresolvedError, FormatError."""
+    if derivation.by != "files" or derivation.table is None or derivation.key is None:
+        return 0
+    source = source_of(store, derivation.source)
+    table, key = find_table(source, derivation.table), derivation.key
+    paths = {entry.path for entry in files_of(source.manifest, table)}
+    with table.opened() as opened:
+        return sum(path_in(row, key) not in paths for row in opened.rows)
 
 
 def _names(store: Store, found: Found, wish: SplitWish) -> dict[str, str]:

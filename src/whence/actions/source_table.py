@@ -189,7 +189,7 @@ def rows_by_path(table: TableIn, key: str, paths: Collection[str]) -> dict[str, 
     other: str | None = None
     with table.opened() as opened:
         for row in opened.rows:
-            path = _path_in(row, key)
+            path = path_in(row, key)
             if path is not None and path in paths:
                 found[path].append(row.values)
             else:
@@ -200,7 +200,8 @@ def rows_by_path(table: TableIn, key: str, paths: Collection[str]) -> dict[str, 
     return found
 
 
-def _path_in(row: Row, key: str) -> str | None:
+def path_in(row: Row, key: str) -> str | None:
+    """The path that a row is about."""
     path = text_of(row.values.get(key))
     return None if path is None else path.removeprefix("./")
 
@@ -223,7 +224,7 @@ def with_table(members: Sequence[ManifestEntry], table: TableIn | None, key: str
     if whole:
         return in_order([*members, table.entry])
     paths = {entry.path for entry in members}
-    return in_order([*members, taken_entry(table, lambda _, row: _path_in(row, key) in paths, keep)])
+    return in_order([*members, taken_entry(table, lambda _, row: path_in(row, key) in paths, keep)])
 
 
 def taken_entry(table: TableIn, wanted: Callable[[int, Row], bool], keep: Keep) -> ManifestEntry:

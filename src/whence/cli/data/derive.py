@@ -8,6 +8,7 @@ from ...actions.dataset_derivation import Planned, check, get_derivation, keepin
 from ...actions.dataset_view import difference_shown
 from ...actions.source_table import measured
 from ...records.derivation import Split
+from ...rules.versions import role_of
 from ...store.dataset_references import Found, find_version
 from ...store.layout import Store
 from ..arguments import CommandParser, Place
@@ -41,11 +42,11 @@ def main(words: Sequence[str]) -> int:
     if options.check:
         return _check(place.store, found, as_json=options.json)
     source, planned = plan_again(place.store, found, measured if options.plan else keeping(place.store))
-    say(f"{found}: derived again from {source}, the current release")
+    say(f"{found}: derived again from {source}, {role_of(source.made.version)}")
     made = [planned]
     if not options.plan:
         made = make(place.store, made, said(place, options.because, options.description), speaker(place.setting))
-    tell_derived(source, made, plan=options.plan, as_json=options.json)
+    tell_derived(place.store, source, made, plan=options.plan, as_json=options.json)
     _warn_of_others(made[0])
     return 0
 

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from ...actions.dataset_derivation import Planned, derived_line
+from ...actions.dataset_derivation import Planned, derived_line, rows_without_file
 from ...store.dataset_references import Found
+from ...store.layout import Store
 from ..arguments import CommandParser
 from ..output import counted, json_document, printable, say, size_text
 from .words import VERSION
@@ -29,13 +30,18 @@ def add_source(parser: CommandParser) -> None:
     parser.add_argument("--plan", action="store_true", help="say what would be made, and write nothing")
 
 
-def tell_derived(found: Found, planned: Sequence[Planned], *, plan: bool, as_json: bool) -> None:
+def tell_derived(store: Store, found: Found, planned: Sequence[Planned], *, plan: bool, as_json: bool) -> None:
     """What was made or would be, on stdout as JSON or in a sentence each on stderr."""
+    strays = rows_without_file(store, planned[0].derivation)
     if as_json:
-        json_document(_as_json(found, planned, plan))
+        json_document({**_as_json(found, planned, plan), "rows_without_file": strays})
         return
     for one in planned:
         say(_sentence(one, plan))
+    if strays:
+        table = printable(planned[0].derivation.table or "")
+        rows = counted(strays, "row is", "rows are")
+        say(f"{table}: {rows} about no file of {found}, and left out")
 
 
 def _as_json(found: Found, planned: Sequence[Planned], plan: bool) -> dict[str, Any]:
@@ -50,6 +56,8 @@ def _sentence(planned: Planned, plan: bool) -> str:
         if planned.derivation.by == "files"
         else counted(shown.elements, "row", "rows")
     )
+    if planned.derivation.by == "files" and shown.files > shown.elements:
+        what += f" and {printable(planned.derivation.table or 'a table')}"
     would = "would be made: " if plan else ""
     if not shown.changes:
         return f"{printable(shown.name)}@{shown.version}: nothing changes, so no version was made"

@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
     if not options.plan:
         reasons = said(place, options.because, options.description)
         planned = make(place.store, planned, reasons, speaker(place.setting))
-    tell_derived(found, planned, plan=options.plan, as_json=options.json)
+    tell_derived(place.store, found, planned, plan=options.plan, as_json=options.json)
     return 0
 
 
