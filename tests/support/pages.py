@@ -36,7 +36,9 @@ COMMANDS_TAIL = """\
 | 0 | done |
 | 1 | done, and the answer is no: damage (`verify`), something missing (`audit`) or bad (`doctor`), a run that policy \
 would refuse (`status`), none that could be stopped (`stop`), no version to give (`bump`), other bytes in the way \
-(`get`), two versions that differ (`data diff`), runs that are not known to be the same (`diff --exit-code`) |
+(`get`, `data get`), a difference (`data diff`, `data status`), a pin that does not resolve (`data check`), other \
+members (`data derive --check`), damaged data (`data verify`), files that cannot be read or are no archive \
+(`data create`, `data add`, `data import`), runs that are not known to be the same (`diff --exit-code`) |
 | 2 | usage: the words of the command, a setting or a query are wrong; of `whence run`, that nothing was started or \
 recorded |
 | 3 | a reference matches nothing, or several things; a query for `audit` matches no run |
@@ -104,7 +106,12 @@ def _command(name: str, line: str) -> str:
 def _option(action: argparse.Action) -> str:
     value = _value(action)
     names = [f"{name} {value}".strip() for name in action.option_strings] or [value]
-    return f"| {_cell(', '.join(f'`{name}`' for name in names))} | {_cell(action.help or '')} |"
+    return f"| {_cell(', '.join(f'`{name}`' for name in names))} | {_cell(_help(action))} |"
+
+
+def _help(action: argparse.Action) -> str:
+    """As `--help` prints it, where `%%` stands for `%`."""
+    return (action.help or "").replace("%%", "%")
 
 
 def _value(action: argparse.Action) -> str:
