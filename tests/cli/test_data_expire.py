@@ -164,10 +164,10 @@ def test_a_run_whose_result_expired_says_so_wherever_it_is_asked(workplace: Work
     script = "mkdir o; echo result > o/u.csv"
     run = workplace.record("sh", "-c", script, options=("--name", "maker", "--output-data", "made=o"))["id"]
     shutil.rmtree(workplace.path / "o")
-    plan = data(workplace, "expire", "made@0.1.0", "--plan")
-    assert plan["losing"] == [{"run": run, "name": "maker", "version": "made@0.1.0"}]
-    shown = workplace.whence("data", "expire", "made@0.1.0", "--because", "too large").ok().err
-    assert f"run       {run} (maker)  made made@0.1.0: its result would be gone" in shown
+    plan = data(workplace, "expire", "made@0.0.0.post1.dev1", "--plan")
+    assert plan["losing"] == [{"run": run, "name": "maker", "version": "made@0.0.0.post1.dev1"}]
+    shown = workplace.whence("data", "expire", "made@0.0.0.post1.dev1", "--because", "too large").ok().err
+    assert f"run       {run} (maker)  made made@0.0.0.post1.dev1: its result would be gone" in shown
     (artifact,) = workplace.show()["artifacts"]
     assert artifact["kept"] is False and artifact["because"].startswith("expired 20")
     for done in (workplace.whence("show", "@"), workplace.whence("audit", "@"), workplace.whence("get", "@:made", "g")):
@@ -175,11 +175,11 @@ def test_a_run_whose_result_expired_says_so_wherever_it_is_asked(workplace: Work
     assert "recorded by reference" not in workplace.whence("get", "@:made", "g").err
     (line,) = workplace.whence("data", "list", "--json").ok().json_lines()
     (version,) = workplace.whence("data", "log", "made", "--json").ok().json_lines()
-    assert (line["expired"], version["expired"]) == (["0.1.0"], True)
+    assert (line["expired"], version["expired"]) == (["0.0.0.post1.dev1"], True)
     assert [(act["kind"], act["why"], act["stands"]) for act in version["acts"]] == [("expire", "too large", True)]
-    assert "0.1.0 (expired)" in workplace.whence("data", "list").ok().out
+    assert "0.0.0.post1.dev1 (expired)" in workplace.whence("data", "list").ok().out
     log = workplace.whence("data", "log", "made").ok().out
-    assert "0.1.0 (expired)" in log and "0.1.0  expired  20" in log and "too large" in log
+    assert "0.0.0.post1.dev1 (expired)" in log and "0.0.0.post1.dev1  expired  20" in log and "too large" in log
 
 
 def test_a_run_that_uses_it_now_is_not_robbed(cifar: Workplace) -> None:

@@ -57,7 +57,7 @@ with whence.start() as run:
     )
     workplace.python("cohort.py").ok()
     run = workplace.show()["id"]
-    data(workplace, "export", "cohort@0.1.0", "cohort.tar")
+    data(workplace, "export", "cohort@0.0.0.post1.dev1", "cohort.tar")
     there = Workplace(tmp_path / "there", tmp_path / "home there")
     data(there, "import", workplace.path / "cohort.tar")
     (version,) = there.whence("data", "log", "cohort", "--json").ok().json_lines()
@@ -65,9 +65,12 @@ with whence.start() as run:
     assert version["transforms"] == here["transforms"] and version["transforms"][0]["rows_out"] == 7
     assert (here["transforms_from"], version["transforms_from"]) == (None, "cohort.tar")
     assert "(3 out), age >= 18  (as cohort.tar says)" in there.whence("data", "log", "cohort").ok().out
-    assert f"run       {run}, which is not in this store" in there.whence("data", "show", "cohort@0.1.0").ok().out
-    assert f"run       {run}\n" in workplace.whence("data", "show", "cohort@0.1.0").ok().out
-    data(there, "export", "cohort@0.1.0", "again.tar")
+    assert (
+        f"run       {run}, which is not in this store"
+        in there.whence("data", "show", "cohort@0.0.0.post1.dev1").ok().out
+    )
+    assert f"run       {run}\n" in workplace.whence("data", "show", "cohort@0.0.0.post1.dev1").ok().out
+    data(there, "export", "cohort@0.0.0.post1.dev1", "again.tar")
     root = bags.unpacked(there.path / "again.tar", tmp_path / "unpacked")
     bags.check_bag(root)
     assert list(json.loads((root / "whence/stories.json").read_text())) == [run]
