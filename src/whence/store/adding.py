@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat as modes
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -109,9 +110,7 @@ def _add_single(store: Store, source: Path, taking: Taking, bulk: Bulk | None, s
 
 def _added(manifest: str, files: int, size: int, bulk: Bulk | None, left_out: Sequence[str] = ()) -> Added:
     objects, stored = (0, 0) if bulk is None else (bulk.objects, bulk.size)
-    return Added(
-        manifest=manifest, files=files, size=size, objects=objects, stored=stored, left_out=list(left_out)
-    )
+    return Added(manifest=manifest, files=files, size=size, objects=objects, stored=stored, left_out=list(left_out))
 
 
 # A folder

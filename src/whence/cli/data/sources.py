@@ -60,9 +60,7 @@ def read_source(options: Any) -> Source:
     return source
 
 
-def gathered(
-    place: Place, name: str, source: Source, author: Speaker, history: History | None = None
-) -> Gathered:
+def gathered(place: Place, name: str, source: Source, author: Speaker, history: History | None = None) -> Gathered:
     """What is taken, in the store; `history` is what the dataset had before.
 
     Raises UsageError, SourceError, StoreError, LibraryError.
