@@ -205,8 +205,8 @@ def _report(launch: Launch, report: Path | None, told: Told | None) -> None:
 
 def _as_listed(launch: Launch, record: Record) -> Record:
     """The record with what acts said of it meanwhile, as `log` has it."""
+    from ..rules.acts import with_acts
     from ..store.acts import acts_about  # only where a line is asked for
-    from .view import with_acts
 
     said = [act for _, act in acts_about(launch.around.store, launch.recording.id)]
     return with_acts(record, said, launch.recording.now())
