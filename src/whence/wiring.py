@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from .digests import digest_of
 from .errors import StoreError, UsageError
 from .ids import new_id
 from .recorder.request import Surroundings
@@ -30,6 +31,7 @@ from .system.repository import exclude_from_git, find_worktree, main_worktree
 from .version import VERSION
 
 if TYPE_CHECKING:
+    from .index.sqlite import SqliteIndex
     from .records.act import Actor
     from .store.dataset_tables import Describe
 
@@ -37,6 +39,9 @@ OPEN_FILES = 32
 """That a recorder has open at most, and some to spare."""
 
 KEY_BYTES = 32
+
+INDEX = "index.sqlite"
+"""The file of the index, below a cache folder."""
 
 SHARED_FOLDERS = (Path("/var/tmp"), Path("/tmp"))
 """Where spools go when the home is on the network, as on clusters; the first outlives a restart."""
@@ -208,6 +213,29 @@ def _config_folder(where: Setting) -> Path | None:
 def secrets_of(where: Setting, policy: Policy) -> Secrets:
     """What finds and masks secrets for this user and project, those of the environment wherever they stand."""
     return Secrets(user_key(where), cast("tuple[str, ...]", policy.secret_patterns)).knowing(where.environ)
+
+
+def find_index(where: Setting, store: Store, *, say: Callable[[str], None]) -> SqliteIndex:
+    """The index over a store, to be fed before it is asked: in its cache, or in the user's where the store lies on the
+    network or may not be written; where neither can be, a temporary one. `say` is told of one that is of no use."""
+    from .index.sqlite import SqliteIndex  # Recording a run loads no database.
+
+    return SqliteIndex(store, _index_path(where, store), say=say)
+
+
+def _index_path(where: Setting, store: Store) -> Path | None:
+    if os.access(store.cache, os.W_OK | os.X_OK) and not file_system(store.cache).network:
+        return store.cache / INDEX
+    folder = _local_folder(where)
+    if folder is None:
+        return None
+    # Copies of a store have one identifier and not the same runs.
+    place = folder / "index" / f"{store.id}-{digest_of(os.fsencode(store.path.resolve()))[7:23]}"
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return place / INDEX
 
 
 def find_spools(where: Setting) -> Spools | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
 from ..rules.policy import Policy
 from ..store.archives import unreadable_archives
 from ..store.layout import Store
-from ..wiring import Setting, announce, existing_store, load_policy, setting, store_for_run, store_policy
+from ..wiring import Setting, announce, existing_store, find_index, load_policy, setting, store_for_run, store_policy
 from .output import columns_asked, complain, say, width
+
+if TYPE_CHECKING:
+    from ..index.interface import Index
 
 REFERENCE = "an id, a unique part (4 characters or more) of the end that `log` shows, a name, @ or @~N"
 
@@ -100,6 +103,13 @@ class Place:
     def policy(self) -> Policy:
         """The whole policy, as far as it can be read; what is wrong in it is said, and stops only who records."""
         return load_policy(self.setting, wrong=self._wrong)
+
+    def index(self) -> Index:
+        """What the store's records say, brought up to date; acts that cannot be read are complained of."""
+        index = find_index(self.setting, self.store, say=complain)
+        for fault in index.feed().faults:
+            complain(fault)
+        return index
 
     def _wrong(self, error: UsageError) -> None:
         if error.message not in self._told:

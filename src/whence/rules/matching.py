@@ -19,12 +19,8 @@ from .query_value import Value, number_of, span_of
 def matches(query: Query, record: Mapping[str, Any]) -> bool:
     """Whether a record, as the builtins of its JSON, is one that the query means."""
     match query:
-        case Compare():
-            return any(_holds(item, query.operator, query.value) for item in look_up(query.field.path, record))
-        case In():
-            return any(_equal(item, value) for item in look_up(query.field.path, record) for value in query.values)
-        case Exists():
-            return any(True for _ in look_up(query.field.path, record))
+        case Compare() | In() | Exists():
+            return any(holds(query, item) for item in look_up(query.field.path, record))
         case Not():
             return not matches(query.part, record)
         case All():
@@ -52,7 +48,12 @@ _LISTED = ("name", "path", "text", "what", "digest", "version", "host")
 def look_up(path: Sequence[str], record: Mapping[str, Any]) -> Iterator[Any]:
     """The scalars that a field has in a record; none when it is missing."""
     for item, named in _walk(path, record):
-        yield from _scalars(item, _FACES.get(path[0] if path[0] in _FACES else path[-2 if named else -1], ()), named)
+        yield from scalars(item, faces_of(path, named=named))
+
+
+def faces_of(path: Sequence[str], *, named: bool) -> Sequence[str]:
+    """What a thing at the end of the path is compared by; `named`: its last part was the thing's own name."""
+    return _FACES.get(path[0] if path[0] in _FACES else path[-2 if named else -1], ())
 
 
 def _walk(path: Sequence[str], value: Any, *, named: bool = False) -> Iterator[tuple[Any, bool]]:
@@ -72,9 +73,14 @@ def _walk_mapping(path: Sequence[str], value: Mapping[str, Any]) -> Iterator[tup
         if key in value:
             yield from _walk(path[length:], value[key])
             return
-    if "origins" in value and "values" in value:
-        # A configuration: its values are meant by `config.lr`.
+    if is_configuration(value):
+        # Its values are meant by `config.lr`.
         yield from _walk(path, value["values"])
+
+
+def is_configuration(value: Mapping[str, Any]) -> bool:
+    """Whether what has no name of its own in the mapping is looked for among its values."""
+    return "origins" in value and "values" in value
 
 
 def _walk_list(path: Sequence[str], items: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
@@ -91,7 +97,8 @@ def _walk_list(path: Sequence[str], items: Sequence[Any]) -> Iterator[tuple[Any,
         yield from _walk_mapping(path, thing)
 
 
-def _scalars(value: Any, faces: Sequence[str], named: bool) -> Iterator[Any]:
+def scalars(value: Any, faces: Sequence[str]) -> Iterator[Any]:
+    """What is compared of a value: itself, of a thing its faces, of a list every item."""
     if isinstance(value, _SCALAR):
         yield value
     elif isinstance(value, Mapping):
@@ -101,17 +108,34 @@ def _scalars(value: Any, faces: Sequence[str], named: bool) -> Iterator[Any]:
             if isinstance(item, Mapping):
                 yield from _faces(cast("Mapping[str, Any]", item), _LISTED)
             else:
-                yield from _scalars(item, faces, named)
+                yield from scalars(item, faces)
 
 
 def _faces(item: Mapping[str, Any], names: Sequence[str]) -> Iterator[Any]:
-    found = [item[name] for name in names if item.get(name) is not None]
+    found = [item[name] for name in names if isinstance(item.get(name), _SCALAR)]
     # A mapping that is there, and has no face, exists and equals nothing.
-    yield from found or ([_Thing()] if item else [])
+    yield from found or ([THING] if item else [])
 
 
-class _Thing:
+class Thing:
     """Something that exists and has no value to compare."""
+
+    def __repr__(self) -> str:
+        return "<a thing>"
+
+
+THING = Thing()
+
+
+def holds(test: Compare | In | Exists, item: Any) -> bool:
+    """Whether one value that a field has passes the test."""
+    match test:
+        case Compare():
+            return _holds(item, test.operator, test.value)
+        case In():
+            return any(_equal(item, value) for value in test.values)
+        case Exists():
+            return True
 
 
 def _holds(item: Any, operator: Operator, value: Value) -> bool:
@@ -138,7 +162,7 @@ _ORDERS: dict[str, Callable[[int], bool]] = {
 
 
 def _text(item: Any) -> str:
-    return ("true" if item else "false") if isinstance(item, bool) else "" if isinstance(item, _Thing) else str(item)
+    return ("true" if item else "false") if isinstance(item, bool) else "" if isinstance(item, Thing) else str(item)
 
 
 def _equal(item: Any, value: Value) -> bool:
@@ -156,7 +180,7 @@ def _looks_like_version(item: Any, value: Value) -> bool:
 
 def _order(item: Any, value: Value) -> int | None:
     """-1, 0 or 1: the item lies before, at or after the value; nothing when they cannot be compared."""
-    if isinstance(item, bool | _Thing):
+    if isinstance(item, bool | Thing):
         return None
     if isinstance(item, str):
         return _order_text(item, value)

@@ -355,12 +355,13 @@ def _split(text: str) -> tuple[str, ...]:
 
 # Values: what the record's structs allow
 
-_TIMES = ("created", "started", "ended", "as_of")
+TIMES = ("created", "started", "ended", "as_of")
+"""Fields that are times."""
 
 
 def _unfit(path: Sequence[str], value: Value) -> str | None:
     """What was expected, when a field of the record can never have the value; nothing for what is anybody's."""
-    if len(path) == 1 and path[0] in _TIMES:
+    if len(path) == 1 and path[0] in TIMES:
         return None if value.span else "expected a time in UTC: 2026-11-21, 2026-11-21T06:40 or 2026-11-21T06:40:29"
     kinds = _scalar_kinds(path)
     words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]

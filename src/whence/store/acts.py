@@ -58,14 +58,23 @@ def acts_about(store: Store, run_id: str, faults: list[str] | None = None) -> li
 
     Costs a read of every act since the run's day; for many runs take `all_acts` once.
     """
-    since, wanted = day_of(run_id), run_id.encode()
+    since = day_of(run_id)
     days = sorted(name for name in _names(store.acts) if name >= since)
-    files = [path for day in days for path in _files(store.acts / day)]
+    return acts_in(store, run_id, (path for day in days for path in _files(store.acts / day)), faults)
+
+
+def acts_in(store: Store, run_id: str, files: Iterable[Path], faults: list[str] | None = None) -> list[tuple[str, Act]]:
+    """(digest, act) of the acts about the run among these files, and of those that its folder carries, oldest first."""
     carried = {path.name: path for path in _files(store.run_folder(run_id) / "acts")}
-    named = {path.name for path in files}
-    files += [path for name, path in carried.items() if name not in named]
-    found = sorted(_read(files, wanted, faults, carried), key=lambda item: item[1].id)
-    return [item for item in found if item[1].subject.run == run_id]
+    known = {path.name: path for path in files}
+    found = _read((carried | known).values(), run_id.encode(), faults, carried)
+    return sorted((item for item in found if item[1].subject.run == run_id), key=lambda item: item[1].id)
+
+
+def read_one(path: Path) -> Act | str:
+    """The act in a file, or what is wrong with it."""
+    found = _read_one(path, b"")
+    return found[1] if isinstance(found, tuple) else found or f"{path}: found nothing, expected an act"
 
 
 def all_acts(store: Store, faults: list[str] | None = None) -> list[tuple[str, Act]]:
@@ -75,8 +84,18 @@ def all_acts(store: Store, faults: list[str] | None = None) -> list[tuple[str, A
 
 def act_files(store: Store) -> Iterator[Path]:
     """Every file of an act, oldest first."""
-    for day in sorted(_names(store.acts)):
+    for day in act_days(store):
         yield from _files(store.acts / day)
+
+
+def act_days(store: Store) -> list[str]:
+    """The days that have a folder of acts, in order."""
+    return sorted(_names(store.acts))
+
+
+def acts_of_day(store: Store, day: str) -> list[str]:
+    """The identifiers of the acts in a day's folder."""
+    return [path.name.removesuffix(SUFFIX) for path in _files(store.acts / day)]
 
 
 def read_act(data: bytes, where: str) -> Act:

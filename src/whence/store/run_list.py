@@ -11,7 +11,7 @@ from .archives import ARCHIVE, ArchivedFiles, archived_runs, runs_in
 from .layout import Store
 from .run_files import FolderFiles, RunFiles, came_to_be, listed
 
-_DAY = r"\d{4}-\d{2}-\d{2}"
+DAY = r"\d{4}-\d{2}-\d{2}"
 
 
 def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
@@ -19,10 +19,11 @@ def run_ids(store: Store, newest_first: bool = True) -> Iterator[str]:
 
     A folder in which no first line was ever written is no run, and is left out.
     """
-    return (run for run in run_folders(store, newest_first) if _came_to_be(store, run))
+    return (run for run in run_folders(store, newest_first) if was_begun(store, run))
 
 
-def _came_to_be(store: Store, run_id: str) -> bool:
+def was_begun(store: Store, run_id: str) -> bool:
+    """Whether there is a run in the folder: its first line was written."""
     folder = store.run_folder(run_id)
     try:
         return not folder.is_dir() or came_to_be(FolderFiles(folder))
@@ -34,7 +35,7 @@ def run_folders(store: Store, newest_first: bool = True) -> Iterator[str]:
     """As `run_ids`, with those in which no first line was ever written."""
     names = listed(store.runs)
     months = {match[1]: match[0] for name in names if (match := re.fullmatch(ARCHIVE, name))}
-    days = [name for name in names if re.fullmatch(_DAY, name)]
+    days = [name for name in names if re.fullmatch(DAY, name)]
     for month in sorted(set(months) | {day[:7] for day in days}, reverse=newest_first):
         found = set(runs_in(store.runs / months[month])) if month in months else set[str]()
         for day in sorted({d for d in days if d[:7] == month} | {day_of(run) for run in found}, reverse=newest_first):
@@ -45,8 +46,13 @@ def run_folders(store: Store, newest_first: bool = True) -> Iterator[str]:
 
 def misplaced_runs(store: Store) -> list[tuple[str, str]]:
     """(day folder, run) of each folder that lies under another day than its own: no reader looks there for it."""
-    days = sorted(name for name in listed(store.runs) if re.fullmatch(_DAY, name))
+    days = sorted(name for name in listed(store.runs) if re.fullmatch(DAY, name))
     return [(day, run) for day in days for run in _of_day(store, day)[1]]
+
+
+def runs_of_day(store: Store, day: str) -> list[str]:
+    """The runs in a day's folder, in order; those of an archive are not among them."""
+    return _of_day(store, day)[0]
 
 
 def _of_day(store: Store, day: str) -> tuple[list[str], list[str]]:

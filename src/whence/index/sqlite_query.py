@@ -1,0 +1,301 @@
+"""Queries as SQL over the tables of the index: each test is the set of runs that pass it.
+
+A test that cannot be put so (`None`) is anybody's guess: of the whole query then a wider one is asked, and who asked
+looks at each record that it gives. What a value has to be is decided by `matching.holds` wherever SQLite compares
+otherwise than Python: there the different values of a field are read, and those that pass are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..records.encoding import timestamp
+from ..rules.query_facts import is_indexed
+from ..rules.matching import holds
+from ..rules.query import TIMES, All, Any_, Compare, Exists, In, Not, Query
+from ..rules.query_value import Value
+from .sqlite_tables import SEPARATOR, VARIABLES, stored_text, value_of
+
+Test = Compare | In | Exists
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A condition on the column `value` of some rows."""
+
+    condition: str
+    values: tuple[Any, ...] = ()
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The rows that pass a test: those of `table` where `where` holds and any of the parts. `run` is their run."""
+
+    table: str
+    where: str
+    values: tuple[Any, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def set(self) -> tuple[str, tuple[Any, ...]]:
+        """A statement that gives the runs, each part along the table's own order."""
+        if not self.parts:
+            return "SELECT NULL WHERE 0", ()
+        statements = (f"SELECT run FROM {self.table} WHERE {self.where} AND {part.condition}" for part in self.parts)
+        values = (value for part in self.parts for value in (*self.values, *part.values))
+        return " UNION ALL ".join(statements), tuple(values)
+
+    @property
+    def probe(self) -> tuple[str, tuple[Any, ...]]:
+        """A condition on the row `runs.run` of a statement."""
+        if not self.parts:
+            return "0", ()
+        either = " OR ".join(part.condition for part in self.parts)
+        by = " INDEXED BY facts_of_run" if self.table == "facts" else ""
+        statement = f"EXISTS (SELECT 1 FROM {self.table}{by} WHERE run = runs.run AND {self.where} AND ({either}))"
+        return statement, (*self.values, *(value for part in self.parts for value in part.values))
+
+
+NOBODY = Rows("", "", (), ())
+
+EVERYTHING = Part("1")
+
+NUMBERS = "value < ''"
+"""Numbers come before texts, and texts before blobs."""
+
+TEXTS = "value >= '' AND value < x''"
+
+BLOBS = "value >= x''"
+
+
+class Marks(NamedTuple):
+    """Of a field: whether some run has several values, and whether some value does not order as Python would, or is no
+    time in a field of times."""
+
+    many: bool
+    odd: bool
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A condition on a row of `runs`, and whether it is the query's own or a wider one."""
+
+    sql: str
+    values: tuple[Any, ...]
+    exact: bool
+
+
+FEW = 5000
+"""Runs that are rather gathered than looked for one by one."""
+
+
+class Translator:
+    """Makes conditions of queries; looks into the tables for what their tests could mean."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def condition(self, query: Query) -> Condition:
+        """The condition that holds for every run that the query means."""
+        return self._condition(query, wider=True)
+
+    def _condition(self, query: Query, *, wider: bool) -> Condition:
+        """A condition that holds for no fewer runs than the query means, or else for no more."""
+        match query:
+            case Not():
+                inner = self._condition(query.part, wider=not wider)
+                return Condition(f"NOT {inner.sql}", inner.values, inner.exact)
+            case All():
+                return self._joined(query.parts, " AND ", "1", wider)
+            case Any_():
+                return self._joined(query.parts, " OR ", "0", wider)
+            case _:
+                rows = self.rows(query)
+                if rows is None:
+                    return Condition("1" if wider else "0", (), exact=False)
+                return self._of_rows(rows)
+
+    def _joined(self, parts: Sequence[Query], word: str, nothing: str, wider: bool) -> Condition:
+        found = [self._condition(part, wider=wider) for part in parts]
+        sql = f"({word.join(one.sql for one in found)})" if found else nothing
+        return Condition(sql, tuple(value for one in found for value in one.values), all(one.exact for one in found))
+
+    def _of_rows(self, rows: Rows) -> Condition:
+        few = self.is_few(rows)
+        statement, values = rows.set if few else rows.probe
+        return Condition(f"runs.run IN ({statement})" if few else statement, values, exact=True)
+
+    def is_few(self, rows: Rows) -> bool:
+        """Whether so few rows pass that it is best to gather them first."""
+        if rows.table != "facts":
+            return True
+        statement, values = rows.set
+        counted = f"SELECT count(*) FROM (SELECT 1 FROM ({statement}) LIMIT {FEW + 1})"
+        return self._connection.execute(counted, values).fetchone()[0] <= FEW
+
+    def has_blobs(self, key: int) -> bool:
+        """Whether some value of a field is a flag, or another thing that SQLite has no form for."""
+        return (
+            self._connection.execute(f"SELECT 1 FROM facts WHERE key = ? AND {BLOBS} LIMIT 1", (key,)).fetchone()
+            is not None
+        )
+
+    def rows(self, test: Test) -> Rows | None:
+        """The rows that pass; nothing where only the records can tell."""
+        path = test.field.path
+        if path == ("text",):
+            return self._of_texts(test)
+        if path[0] == "environment" and path[1:2] == ("packages",):
+            return self._of_packages(test)
+        if path[0] in ("inputs", "artifacts"):
+            return self._of_content(test)
+        return self._of_facts(test) if is_indexed(path) else None
+
+    # Facts
+
+    def _of_facts(self, test: Test) -> Rows:
+        key = self.key(test.field.path)
+        if key is None:
+            return NOBODY
+        if isinstance(test, Exists):
+            return Rows("facts", "key = ?", (key,), (EVERYTHING,))
+        return Rows("facts", "key = ?", (key,), tuple(self._parts(test, key)))
+
+    def key(self, path: Sequence[str]) -> int | None:
+        """The number of a field; nothing where no run has it."""
+        name = stored_text(".".join(path))
+        found = self._connection.execute("SELECT key FROM keys WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
+    def _parts(self, test: Compare | In, key: int) -> Iterator[Part]:
+        numbers = number_part(test)
+        yield from [numbers] if numbers is not None else self._passing(test, key, NUMBERS)
+        texts = time_part(test) if self._are_times(test.field.path, key) else text_part(test)
+        yield from [texts] if texts is not None else self._passing(test, key, TEXTS)
+        yield from self._passing(test, key, BLOBS)
+
+    def _are_times(self, path: Sequence[str], key: int) -> bool:
+        """Whether all values of the field are times as the format writes them."""
+        return path[0] in TIMES and not self.marks(key).odd
+
+    def marks(self, key: int) -> Marks:
+        """What is known of all values of a field."""
+        many, odd = self._connection.execute("SELECT many, odd FROM keys WHERE key = ?", (key,)).fetchone()
+        return Marks(bool(many), bool(odd))
+
+    def _passing(self, test: Test, key: int, kind: str) -> Iterator[Part]:
+        """The different values of a kind that pass."""
+        rows = self._connection.execute(f"SELECT DISTINCT value FROM facts WHERE key = ? AND {kind}", (key,))
+        yield from one_of([value for (value,) in rows if holds(test, value_of(value))])
+
+    # What stands in tables of its own
+
+    def _of_texts(self, test: Test) -> Rows:
+        if isinstance(test, Exists):
+            return Rows("(SELECT rowid AS run FROM texts)", "1", (), (EVERYTHING,))
+        rows = self._connection.execute(*self._texts_with(test))
+        found = [run for run, text in rows if any(holds(test, line) for line in text.split(SEPARATOR))]
+        return Rows("runs", "1", (), tuple(one_of(found, "run")))
+
+    def _texts_with(self, test: Compare | In) -> tuple[str, tuple[str, ...]]:
+        """The texts that may pass: those with the letters of a pattern, where these can be told."""
+        literal = test.value.text if isinstance(test, Compare) and test.operator == "~" else ""
+        if len(literal) >= 3 and literal.replace(" ", "").isalnum() and literal.isascii() and self._has_trigrams():
+            return "SELECT rowid, text FROM texts WHERE texts MATCH ?", (f'"{literal}"',)
+        return "SELECT rowid, text FROM texts", ()
+
+    def _has_trigrams(self) -> bool:
+        found = self._connection.execute("SELECT sql FROM sqlite_master WHERE name = 'texts'").fetchone()
+        return found is not None and "trigram" in found[0]
+
+    def _of_packages(self, test: Test) -> Rows | None:
+        name = ".".join(test.field.path[2:])
+        if not name or name.rpartition(".")[2] in PACKAGE_FIELDS or any("." in part for part in test.field.path):
+            return None
+        rows = self._connection.execute(
+            "SELECT environment, version FROM packages WHERE name = ?", (stored_text(name),)
+        )
+        found = [environment for environment, version in rows if holds(test, value_of(version))]
+        return Rows("runs", "environment IS NOT NULL", (), tuple(one_of(found, "environment")))
+
+    def _of_content(self, test: Test) -> Rows | None:
+        return None
+
+
+PACKAGE_FIELDS = frozenset({"name", "version", "source", "url", "commit", "digest"})
+"""What `environment.packages.NAME.url` is not about: the version of a package of that name."""
+
+
+def one_of(values: Sequence[Any], column: str = "value") -> Iterator[Part]:
+    """Rows whose column has one of these values, if there are any."""
+    texts = [value for value in values if isinstance(value, str)]
+    others = [value for value in values if not isinstance(value, str)]
+    if texts:
+        yield Part(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(texts),))
+    for at in range(0, len(others), VARIABLES):
+        some = tuple(others[at : at + VARIABLES])
+        yield Part(f"{column} IN ({', '.join('?' * len(some))})", some)
+
+
+def number_part(test: Compare | In) -> Part | None:
+    """The numbers that pass, as a range; nothing where each has to be looked at."""
+    if isinstance(test, In):
+        return _equal_to([value.number for value in test.values if value.number is not None])
+    number = test.value.number
+    match test.operator:
+        case "~" | "!~":
+            return None
+        case "!=" if number is None:
+            return Part(NUMBERS)
+        case "!=":
+            return Part(f"value <> ? AND {NUMBERS}", (number,))
+        case "=":
+            return _equal_to([] if number is None else [number])
+        case _ if number is None:
+            return Part("0")
+        case operator:
+            return Part(f"value {operator} ? AND {NUMBERS}", (number,))
+
+
+def _equal_to(numbers: Sequence[float]) -> Part:
+    marks = ", ".join("?" * len(numbers))
+    return Part(f"value IN ({marks}) AND {NUMBERS}", tuple(numbers)) if numbers else Part("0")
+
+
+def text_part(test: Compare | In) -> Part | None:
+    """The texts that pass, where only one does: the value is neither a number, a version nor a time."""
+    values = test.values if isinstance(test, In) else (test.value,)
+    if isinstance(test, Compare) and test.operator != "=":
+        return None
+    if any(_is_more_than_text(value) for value in values):
+        return None
+    texts = [stored_text(value.text) for value in values]
+    return Part(f"value IN ({', '.join('?' * len(texts))})", tuple(texts))
+
+
+def _is_more_than_text(value: Value) -> bool:
+    return value.number is not None or value.span is not None or value.text[:1].isdigit()
+
+
+def time_part(test: Compare | In) -> Part | None:
+    """The times that pass, written as the format writes them; nothing where each has to be looked at."""
+    if isinstance(test, In) or test.value.span is None:
+        return None
+    start, end = (timestamp(round(moment * 1e6) * 1000) for moment in (test.value.span.start, test.value.span.end))
+    match test.operator:
+        case "=":
+            return Part("value >= ? AND value < ?", (start, end))
+        case "!=":
+            return Part(f"(value < ? OR value >= ?) AND {TEXTS}", (start, end))
+        case "<":
+            return Part("value < ? AND value >= ''", (start,))
+        case "<=":
+            return Part("value < ? AND value >= ''", (end,))
+        case ">":
+            return Part("value >= ? AND value < x''", (end,))
+        case ">=":
+            return Part("value >= ? AND value < x''", (start,))
+        case _:
+            return None
