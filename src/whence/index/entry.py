@@ -10,6 +10,7 @@ import msgspec
 from ..records.environment import Package
 from ..records.record import Record
 from ..rules.query_facts import Fact, facts
+from ..rules.matching import texts_of
 from .interface import Made, Used
 
 
@@ -45,6 +46,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 
 def entry_of(record: Record, acts: Sequence[str] = ()) -> Entry:
     """What the index holds of a run; `acts` of those about it that are in its record."""
+    light = msgspec.to_builtins(_light(record))
     return Entry(
         id=record.id,
         sealed=record.seal is not None,
@@ -54,8 +56,8 @@ def entry_of(record: Record, acts: Sequence[str] = ()) -> Entry:
         parent=record.parent,
         rerun_of=record.rerun_of,
         relation=record.relation,
-        facts=tuple(facts(msgspec.to_builtins(_light(record)))),
-        texts=tuple(texts_of(record)),
+        facts=tuple(facts(light)),
+        texts=tuple(texts_of(light)),
         used=tuple(_used(record)),
         made=tuple(_made(record)),
         packages=tuple((package.name, package.version) for package in _packages(record)),
@@ -70,15 +72,6 @@ def _light(record: Record) -> Record:
     """Without what is told apart from the facts and may be long."""
     environment = record.environment and msgspec.structs.replace(record.environment, packages=[], imported=None)
     return msgspec.structs.replace(record, inputs=[], artifacts=[], environment=environment)
-
-
-def texts_of(record: Record) -> Iterator[str]:
-    """The texts that a search in words looks through, those of people first."""
-    yield from filter(None, (record.purpose, record.hypothesis))
-    yield from (note.text for note in record.notes)
-    yield from (str(claim) for claim in record.claims)
-    if record.error is not None:
-        yield record.error.message
 
 
 def _used(record: Record) -> Iterator[Used]:

@@ -8,11 +8,14 @@ absolute, without links followed (`entry.place_of`); a URL is its own place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from ..rules.query import Query
+
+Kind = Literal["number", "text", "flag"]
+"""Of a value."""
 
 
 class Fed(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +146,10 @@ class Index(Protocol):
 
     def fields(self) -> list[str]:
         """Every dotted name that any run has a value under, sorted."""
+        ...
+
+    def kinds(self, path: Sequence[str]) -> frozenset[Kind]:
+        """What kinds of values a field has over all runs; none where no run has it, or that is not known."""
         ...
 
     # Lineage

@@ -20,7 +20,7 @@ from ..rules.query import Query
 from ..store.layout import Store
 from . import sqlite_lineage, sqlite_runs
 from .feeding import feed
-from .interface import DatasetVersion, Fed, Kin, Made, Member, Used
+from .interface import DatasetVersion, Fed, Kin, Kind, Made, Member, Used
 from .reading import read_run
 from .sqlite_feeding import SqliteCopy
 from .sqlite_query import Condition, Translator
@@ -201,6 +201,9 @@ class SqliteIndex:
 
     def fields(self) -> list[str]:
         return self._asked(sqlite_runs.fields)
+
+    def kinds(self, path: Sequence[str]) -> frozenset[Kind]:
+        return self._asked(lambda connection: Translator(connection).kinds(path))
 
     # Lineage
 

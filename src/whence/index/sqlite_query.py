@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from ..digests import is_digest
+from ..records.data import Artifact, Identifier, Input, Location, Stat
 from ..records.encoding import timestamp
 from ..rules.query_facts import is_indexed
-from ..rules.matching import holds
+from ..rules.matching import THING, Pinned, holds, pin_of
 from ..rules.query import TIMES, All, Any_, Compare, Exists, In, Not, Query
 from ..rules.query_value import Value
-from .sqlite_tables import SEPARATOR, VARIABLES, stored_text, value_of
+from .interface import Kind
+from .sqlite_tables import SEPARATOR, VARIABLES, digest_from, stored_digest, stored_text, value_of
 
 Test = Compare | In | Exists
 
@@ -180,6 +183,15 @@ class Translator:
         """Whether all values of the field are times as the format writes them."""
         return path[0] in TIMES and not self.marks(key).odd
 
+    def kinds(self, path: Sequence[str]) -> frozenset[Kind]:
+        """What kinds of values a field has; none where no run has it."""
+        key = self.key(path)
+        kinds: dict[Kind, str] = {"number": NUMBERS, "text": TEXTS, "flag": "value IN (x'6230', x'6231')"}
+        there = "SELECT 1 FROM facts WHERE key = ? AND "
+        return frozenset(
+            kind for kind, part in kinds.items() if self._connection.execute(there + part, (key,)).fetchone()
+        )
+
     def marks(self, key: int) -> Marks:
         """What is known of all values of a field."""
         many, odd = self._connection.execute("SELECT many, odd FROM keys WHERE key = ?", (key,)).fetchone()
@@ -220,8 +232,100 @@ class Translator:
         found = [environment for environment, version in rows if holds(test, value_of(version))]
         return Rows("runs", "environment IS NOT NULL", (), tuple(one_of(found, "environment")))
 
+    # Inputs and artifacts
+
     def _of_content(self, test: Test) -> Rows | None:
-        return None
+        table, path = CONTENT[test.field.path[0]], test.field.path[1:]
+        if not path:
+            return self._of_any_content(table, test)
+        if len(path) == 1 and path[0] in COLUMNS[table]:
+            return None if self._is_a_name(table, path[0]) else self._of_column(table, path[0], test)
+        return None if path[-1] in ITEM_FIELDS else self._of_named(table, ".".join(path), test)
+
+    def _of_any_content(self, table: str, test: Test) -> Rows:
+        """Whatever the items of the list are compared by when none was named."""
+        if isinstance(test, Compare) and test.operator == "=" and is_digest(test.value.text):
+            value, digest = test.value.text, stored_digest(test.value.text)
+            named = "name = ? OR path = ? OR version = ?" if self._has_digest_for_name(table) else "0"
+            return Rows(
+                table, "1", (), (Part("digest = ?", (digest,)), Part(f"({named})", (value,) * named.count("?")))
+            )
+        columns = "run, name, path, digest, dataset, version"
+        return self._looked_at(table, columns, "1", (), test, _faces_of_any)
+
+    def _of_named(self, table: str, name: str, test: Test) -> Rows:
+        """The item of that name is compared by its digest, or by the version that it is of."""
+        columns = "run, digest, dataset, version"
+        return self._looked_at(table, columns, "name = ?", (stored_text(name),), test, _face_of_named)
+
+    def _of_column(self, table: str, column: str, test: Test) -> Rows:
+        return self._looked_at(
+            table, f"run, {column}", f"{column} IS NOT NULL", (), test, lambda found: _face_of_column(column, found)
+        )
+
+    def _looked_at(
+        self,
+        table: str,
+        columns: str,
+        where: str,
+        values: tuple[Any, ...],
+        test: Test,
+        faces: Callable[[tuple[Any, ...]], Sequence[Any]],
+    ) -> Rows:
+        """The runs with a row that has a value which passes; each different row is looked at once."""
+        passed: dict[tuple[Any, ...], bool] = {}
+        runs: set[int] = set()
+        for run, *found in self._connection.execute(f"SELECT {columns} FROM {table} WHERE {where}", values):
+            row = tuple(found)
+            if row not in passed:
+                passed[row] = any(holds(test, face) for face in faces(row))
+            if passed[row]:
+                runs.add(run)
+        return Rows("runs", "1", (), tuple(one_of(sorted(runs), "run")))
+
+    def _is_a_name(self, table: str, column: str) -> bool:
+        """Whether some item is called as a field of all is: then its name is meant."""
+        return (
+            self._connection.execute(f"SELECT 1 FROM {table} WHERE name = ? LIMIT 1", (column,)).fetchone() is not None
+        )
+
+    def _has_digest_for_name(self, table: str) -> bool:
+        condition = " OR ".join(f"{column} GLOB 'sha256:*'" for column in ("name", "path", "version"))
+        return self._connection.execute(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1").fetchone() is not None
+
+
+CONTENT = {"inputs": "used", "artifacts": "made"}
+
+COLUMNS = {
+    "used": frozenset({"name", "path", "digest", "size", "kind", "how", "role", "dataset", "dataset_id", "version"}),
+    "made": frozenset({"name", "path", "digest", "size", "kind", "form", "role", "dataset", "dataset_id", "version"}),
+}
+"""What is asked of every item of the list."""
+
+ITEM_FIELDS = frozenset(
+    name for kind in (Input, Artifact, Stat, Identifier, Location) for name in kind.__struct_fields__
+)
+"""A name that ends so may mean a field of an item, and not an item."""
+
+
+def _faces_of_any(row: tuple[Any, ...]) -> Sequence[Any]:
+    name, path, digest, dataset, version = row
+    return [value_of(name), value_of(path), *_digest_or_pin(digest, dataset, version), *([version] if version else [])]
+
+
+def _face_of_named(row: tuple[Any, ...]) -> Sequence[Any]:
+    return _digest_or_pin(*row) or [THING]
+
+
+def _face_of_column(column: str, row: tuple[Any, ...]) -> Sequence[Any]:
+    return [digest_from(row[0]) if column == "digest" else value_of(row[0])]
+
+
+def _digest_or_pin(digest: Any, dataset: Any, version: Any) -> list[Any]:
+    pin, text = pin_of(value_of(dataset), version), digest_from(digest)
+    if pin is None or text is None:
+        return [one for one in (text, pin) if one is not None]
+    return [Pinned(text, pin)]
 
 
 PACKAGE_FIELDS = frozenset({"name", "version", "source", "url", "commit", "digest"})
@@ -231,7 +335,10 @@ PACKAGE_FIELDS = frozenset({"name", "version", "source", "url", "commit", "diges
 def one_of(values: Sequence[Any], column: str = "value") -> Iterator[Part]:
     """Rows whose column has one of these values, if there are any."""
     texts = [value for value in values if isinstance(value, str)]
-    others = [value for value in values if not isinstance(value, str)]
+    runs = [value for value in values if column == "run"]
+    others = [value for value in values if not isinstance(value, str) and column != "run"]
+    if runs:
+        yield Part("run IN (SELECT value FROM json_each(?))", (json.dumps(runs),))
     if texts:
         yield Part(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(texts),))
     for at in range(0, len(others), VARIABLES):

@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from .query import All, Any_, Compare, Exists, In, Not, Operator, Query
+from .query import TEXT, All, Any_, Compare, Exists, In, Not, Operator, Query
 from .query_value import Value, number_of, span_of
+from .releases import read_release
 
 
 def matches(query: Query, record: Mapping[str, Any]) -> bool:
@@ -47,17 +48,26 @@ _LISTED = ("name", "path", "text", "what", "digest", "version", "host")
 
 def look_up(path: Sequence[str], record: Mapping[str, Any]) -> Iterator[Any]:
     """The scalars that a field has in a record; none when it is missing."""
+    if path[0] == TEXT and TEXT not in record:
+        yield from texts_of(record) if len(path) == 1 else ()
+        return
     for item, named in _walk(path, record):
         yield from scalars(item, faces_of(path, named=named))
 
 
-def faces_of(path: Sequence[str], *, named: bool) -> Sequence[str]:
-    """What a thing at the end of the path is compared by; `named`: its last part was the thing's own name."""
-    return _FACES.get(path[0] if path[0] in _FACES else path[-2 if named else -1], ())
+def texts_of(record: Mapping[str, Any]) -> Iterator[str]:
+    """The texts that a search in words looks through, those of people first."""
+    for field in (("purpose",), ("hypothesis",), ("notes", "text"), ("claims",), ("error", "message")):
+        yield from (text for text in look_up(field, record) if isinstance(text, str))
 
 
-def _walk(path: Sequence[str], value: Any, *, named: bool = False) -> Iterator[tuple[Any, bool]]:
-    """What lies at the end of a path; and whether its last part was an item's own name."""
+def faces_of(path: Sequence[str], *, named: int) -> Sequence[str]:
+    """What a thing at the end of the path is compared by; `named`: how many parts at the end are its own name."""
+    return _FACES.get(path[0] if path[0] in _FACES else path[-1 - named] if named < len(path) else "", ())
+
+
+def _walk(path: Sequence[str], value: Any, *, named: int = 0) -> Iterator[tuple[Any, int]]:
+    """What lies at the end of a path; and how many of its last parts were an item's own name."""
     if not path:
         yield value, named
     elif isinstance(value, Mapping):
@@ -66,7 +76,7 @@ def _walk(path: Sequence[str], value: Any, *, named: bool = False) -> Iterator[t
         yield from _walk_list(path, cast("Sequence[Any]", value))
 
 
-def _walk_mapping(path: Sequence[str], value: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
+def _walk_mapping(path: Sequence[str], value: Mapping[str, Any]) -> Iterator[tuple[Any, int]]:
     """Keys may hold dots themselves (a flattened configuration, `val.acc`): the longest key that fits is taken."""
     for length in range(len(path), 0, -1):
         key = ".".join(path[:length])
@@ -83,7 +93,7 @@ def is_configuration(value: Mapping[str, Any]) -> bool:
     return "origins" in value and "values" in value
 
 
-def _walk_list(path: Sequence[str], items: Sequence[Any]) -> Iterator[tuple[Any, bool]]:
+def _walk_list(path: Sequence[str], items: Sequence[Any]) -> Iterator[tuple[Any, int]]:
     """Of a list the items of that name, or else whatever of the name its items have."""
     things = [cast("Mapping[str, Any]", item) for item in items if isinstance(item, Mapping)]
     for length in range(len(path), 0, -1):
@@ -91,7 +101,7 @@ def _walk_list(path: Sequence[str], items: Sequence[Any]) -> Iterator[tuple[Any,
         found = [thing for thing in things if thing.get("name") == key]
         if found:
             for thing in found:
-                yield from _walk(path[length:], thing, named=True)
+                yield from _walk(path[length:], thing, named=length)
             return
     for thing in things:
         yield from _walk_mapping(path, thing)
@@ -113,8 +123,26 @@ def scalars(value: Any, faces: Sequence[str]) -> Iterator[Any]:
 
 def _faces(item: Mapping[str, Any], names: Sequence[str]) -> Iterator[Any]:
     found = [item[name] for name in names if isinstance(item.get(name), _SCALAR)]
+    if "digest" in names and (pin := pin_of(item.get("dataset"), item.get("version"))):
+        found = [Pinned(one, pin) if one == item.get("digest") else one for one in found] or [pin]
     # A mapping that is there, and has no face, exists and equals nothing.
     yield from found or ([THING] if item else [])
+
+
+def pin_of(dataset: Any, version: Any) -> str | None:
+    """`cifar@2.1.0`, of what is a version of a dataset."""
+    return f"{dataset}@{version}" if isinstance(dataset, str) and isinstance(version, str) else None
+
+
+class Pinned(str):
+    """The digest of a dataset version, which is meant by `NAME@VERSION`, too."""
+
+    pin: str
+
+    def __new__(cls, digest: str, pin: str) -> Pinned:
+        made = super().__new__(cls, digest)
+        made.pin = pin
+        return made
 
 
 class Thing:
@@ -145,9 +173,9 @@ def _holds(item: Any, operator: Operator, value: Value) -> bool:
         case "!=":
             return not _equal(item, value)
         case "~":
-            return re.search(value.text, _text(item)) is not None
+            return _is_found(value.text, item)
         case "!~":
-            return re.search(value.text, _text(item)) is None
+            return not _is_found(value.text, item)
         case _:
             order = _order(item, value)
             return order is not None and _ORDERS[operator](order)
@@ -161,6 +189,11 @@ _ORDERS: dict[str, Callable[[int], bool]] = {
 }
 
 
+def _is_found(pattern: str, item: Any) -> bool:
+    texts = (item, item.pin) if isinstance(item, Pinned) else (_text(item),)
+    return any(re.search(pattern, text) is not None for text in texts)
+
+
 def _text(item: Any) -> str:
     return ("true" if item else "false") if isinstance(item, bool) else "" if isinstance(item, Thing) else str(item)
 
@@ -168,6 +201,8 @@ def _text(item: Any) -> str:
 def _equal(item: Any, value: Value) -> bool:
     if isinstance(item, bool):
         return item is value.flag
+    if isinstance(item, Pinned) and item.pin == value.text:
+        return True
     if isinstance(item, str) and item == value.text:
         return True
     return not _looks_like_version(item, value) and _order(item, value) == 0
@@ -193,17 +228,12 @@ def _order_text(item: str, value: Value) -> int | None:
     if value.span is not None:
         moment = span_of(item)
         return None if moment is None else (moment.start >= value.span.end) - (moment.start < value.span.start)
-    own, other = _version(item), _version(value.text)
+    own, other = read_release(item), read_release(value.text)
     if own is not None and other is not None:
-        return (own > other) - (own < other)
+        return own.order(other)
     if item in ("NaN", "Infinity", "-Infinity"):
         return None if item == "NaN" or value.number is None else (1 if item == "Infinity" else -1)
     number = number_of(item)
     if number is not None and value.number is not None:
         return (number > value.number) - (number < value.number)
     return (item > value.text) - (item < value.text)
-
-
-def _version(text: str) -> tuple[int, ...] | None:
-    """The numbers of a version such as `3.11.7`; a plain number is one too, of one or two parts."""
-    return tuple(int(part) for part in text.split(".")) if re.fullmatch(r"\d+(\.\d+)*", text) else None

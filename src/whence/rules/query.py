@@ -40,6 +40,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Short names of the first part of a field."""
 
 
+TEXT = "text"
+"""The field that is in no record: what people and programs said of the run in words."""
+
+
 class QueryError(UsageError):
     """The query is not one; `position` counts characters from 0."""
 
@@ -391,6 +395,8 @@ def _scalar_kinds(path: Sequence[str]) -> set[Any]:
 def _unknown_part(path: Sequence[str]) -> str | None:
     """A hint when a struct has no such name; names below free mappings and lists are anybody's."""
     kind: Any = Record
+    if tuple(path) == (TEXT,):
+        return None
     for depth, name in enumerate(path):
         if not _is_struct(kind):
             return None

@@ -52,8 +52,8 @@ def facts(record: Mapping[str, Any]) -> Iterator[Fact]:
             yield ".".join(path), value
 
 
-End = tuple[tuple[str, ...], Any, bool]
-"""A path, what lies at its end, and whether its last part was an item's own name."""
+End = tuple[tuple[str, ...], Any, int]
+"""A path, what lies at its end, and how many of its last parts are an item's own name."""
 
 
 def _ends(path: tuple[str, ...], value: Any) -> Iterator[End]:
@@ -67,7 +67,7 @@ def _ends(path: tuple[str, ...], value: Any) -> Iterator[End]:
 def _of_mapping(path: tuple[str, ...], value: Mapping[str, Any]) -> Iterator[End]:
     longer = _longer(value)
     for key, item in value.items():
-        yield from _beyond(path, longer.get(key, ()), _from(path, key, item, named=False))
+        yield from _beyond(path, longer.get(key, ()), _from(path, key, item))
     if is_configuration(value):
         yield from _beyond(path, value.keys(), _ends(path, value["values"]))
 
@@ -95,10 +95,11 @@ def _longer(names: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-def _from(path: tuple[str, ...], key: str, item: Any, *, named: bool) -> Iterator[End]:
-    further = (*path, *key.split("."))
+def _from(path: tuple[str, ...], key: str, item: Any, *, named: bool = False) -> Iterator[End]:
+    parts = key.split(".")
+    further = (*path, *parts)
     if not _is_untold(further):
-        yield further, item, named
+        yield further, item, len(parts) if named else 0
         yield from _ends(further, item)
 
 
