@@ -10,7 +10,7 @@ from .errors import UsageError
 from .recorder.warned import warn_once
 from .store.layout import open_store
 from .store.speaker import Speaker
-from .wiring import actor, existing_store, load_policy, secrets_of, setting, store_policy
+from .wiring import actor, existing_store, find_index, load_policy, secrets_of, setting, store_policy
 
 
 def open(path: str | os.PathLike[str] | None = None) -> StoreView:
@@ -26,9 +26,14 @@ def open(path: str | os.PathLike[str] | None = None) -> StoreView:
         cwd=where.cwd,
         speaker=Speaker(by=actor(where), clock=time.time_ns, random=os.urandom),
         environ=where.environ,
+        index=lambda: find_index(where, store, say=_say),
         # Asked for when something is said: what is only read depends on no policy.
         secrets=lambda: secrets_of(where, load_policy(where, wrong=_warn)),
     )
+
+
+def _say(message: str) -> None:
+    warn_once(message, message)
 
 
 def _warn(error: UsageError) -> None:

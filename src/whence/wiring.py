@@ -224,7 +224,7 @@ def find_index(where: Setting, store: Store, *, say: Callable[[str], None]) -> S
 
 
 def _index_path(where: Setting, store: Store) -> Path | None:
-    if os.access(store.cache, os.W_OK | os.X_OK) and not file_system(store.cache).network:
+    if _may_write(store.cache, INDEX) and not file_system(store.cache).network:
         return store.cache / INDEX
     folder = _local_folder(where)
     if folder is None:
@@ -236,6 +236,11 @@ def _index_path(where: Setting, store: Store) -> Path | None:
     except OSError:
         return None
     return place / INDEX
+
+
+def _may_write(folder: Path, name: str) -> bool:
+    """Whether a file in the folder may be made, or is there and may be written: in a shared store it is another's."""
+    return os.access(folder, os.W_OK | os.X_OK) and (os.access(folder / name, os.W_OK) or not (folder / name).exists())
 
 
 def find_spools(where: Setting) -> Spools | None:

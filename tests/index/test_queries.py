@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import stored
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from whence.digests import digest_of
@@ -139,12 +139,14 @@ def is_fit(query: str) -> bool:
     return True
 
 
-@settings(max_examples=150)
-@given(records=st.lists(RECORDS, max_size=5), query=QUERIES.filter(is_fit))
-def test_the_index_answers_what_the_records_answer(place: Store, records: list[Record], query: str) -> None:
+@settings(max_examples=60, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(records=st.lists(RECORDS, min_size=1, max_size=6), queries=st.lists(QUERIES, min_size=10, max_size=40))
+def test_the_index_answers_what_the_records_answer(place: Store, records: list[Record], queries: list[str]) -> None:
     index = over(place, records)
-    meant = [record.id for record in records if matches(parse(query), msgspec.to_builtins(record))]
-    assert list(index.runs(parse(query))) == sorted(meant, reverse=True), query
+    whole = [(record.id, msgspec.to_builtins(record)) for record in sorted(records, key=lambda one: one.id)]
+    for query in filter(is_fit, queries):
+        meant = [run for run, record in whole[::-1] if matches(parse(query), record)]
+        assert list(index.runs(parse(query))) == meant, query
     index.close()
 
 

@@ -1,20 +1,20 @@
-"""Listing runs, newest first: which ones."""
+"""Listing runs: which ones, in which order. The index says which, the records what they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from ..errors import FormatError
+from ..errors import FormatError, UnresolvedError
+from ..index.interface import Index
 from ..records.record import Record
 from ..rules.matching import matches
-from ..rules.query import All, Query
+from ..rules.query import All, Compare, Exists, Field, In, Not, Query, parse_field
+from ..rules.query_value import Value
 from ..store.layout import Store
-from ..store.run_list import run_ids
-from .view import KnownActs, view_run
+from .view import IndexedActs, view_run
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,34 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self.query == All() or matches(self.query, as_builtins(record))
 
+    @property
+    def whole(self) -> Query:
+        """All of it as one query."""
+        parts = [self.query] if self.query != All() else []
+        if self.statuses:
+            values = tuple(Value(text=status) for status in self.statuses)
+            parts.append(In(field=Field(path=("status",)), values=values))
+        if self.original:
+            parts.append(Not(part=Exists(field=_RERUN_OF)))
+        if self.reruns_of is not None:
+            parts.append(Compare(field=_RERUN_OF, operator="=", value=Value(text=self.reruns_of)))
+        return All(parts=tuple(parts))
+
+
+_RERUN_OF = Field(path=("rerun_of",))
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """By the first value of a field; the newest first, where there is no field, and among equals."""
+
+    path: Sequence[str] = ()
+    falling: bool = False
+
+
+def read_order(text: str) -> Order:
+    """The order that a word means: a field, or `-` and a field for the largest first. Raises QueryError."""
+    return Order(path=parse_field(text.removeprefix("-")).path, falling=text.startswith("-"))
+
 
 def as_builtins(record: Record) -> dict[str, Any]:
     """The record as a query sees it: what its JSON would hold."""
@@ -44,36 +72,24 @@ def as_builtins(record: Record) -> dict[str, Any]:
 
 def records(
     store: Store,
+    index: Index,
     choice: Choice,
     *,
+    order: Order | None = None,
     limit: int | None = None,
     clock: Callable[[], int],
-    unreadable: Callable[[str, str], None],
     faulty: Callable[[str], None] = lambda fault: None,
 ) -> Iterator[Record]:
-    """The chosen records, newest first; `unreadable` is told the id of a run that cannot be read, and why.
-
-    `faulty` is told what else is not as it was written: an act that cannot be read, a record that was edited.
-    """
-    return islice(_chosen(store, choice, clock, unreadable, faulty), limit)
-
-
-def _chosen(
-    store: Store,
-    choice: Choice,
-    clock: Callable[[], int],
-    unreadable: Callable[[str, str], None],
-    faulty: Callable[[str], None],
-) -> Iterator[Record]:
-    acts = KnownActs(store)
-    for run_id in run_ids(store, newest_first=True):
+    """The chosen records in their order, each read when it is reached: so a run that ended meanwhile has ended, and is
+    left out if it is none of the chosen any more. `faulty` is told what is not as it was written."""
+    order = order or Order()
+    runs = index.runs(choice.whole, sort=order.path, falling=order.falling, limit=limit)
+    acts = IndexedActs(store, index)
+    for run_id in runs:
         try:
             view = view_run(store, run_id, now_ns=clock(), acts=acts)
-        except FormatError as error:
-            unreadable(run_id, error.message)
-            continue
-        while acts.faults:
-            faulty(acts.faults.pop())
+        except (FormatError, UnresolvedError):
+            continue  # It was whole a moment ago: somebody removes it.
         if choice.includes(view.record):
             for fault in view.faults[:1]:
                 faulty(f"run {run_id}: {fault}")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from ..errors import UsageError
+from ..errors import FormatError, UnresolvedError, UsageError
+from ..index.interface import Index
 from ..records.comparison import Comparison, PartName
 from ..records.record import Record
 from ..rules.addresses import Scalar
 from ..rules.difference import PARTS
-from ..rules.matching import look_up
 from ..rules.query import All, parse
+from ..rules.query_check import refuse_clashes
 from ..rules.secrets import Secrets
 from ..store.dataset_references import find_dataset
 from ..store.dataset_steps import said_masked
@@ -23,7 +25,7 @@ from .content import find_content
 from .dataset_view import list_datasets
 from .diff import diff, find_compared
 from .fetching import fetch
-from .listing import Choice, as_builtins, records
+from .listing import Order, read_order
 from .recorded_dataset import Paths, RecordedDataset, create_dataset, source_of
 from .references import resolve_run
 from .view import view_record
@@ -40,12 +42,14 @@ class StoreView:
         speaker: Speaker,
         environ: Mapping[str, str],
         secrets: Callable[[], Secrets],
+        index: Callable[[], Index],
     ) -> None:
         self._store = store
         self._cwd = cwd
         self._speaker = speaker
         self._environ = environ
         self._secrets = secrets
+        self._index = index
 
     @property
     def path(self) -> Path:
@@ -55,22 +59,20 @@ class StoreView:
     def __repr__(self) -> str:
         return f"<whence store {self._store.path}>"
 
-    def runs(self, query: str | None = None, *, sort: str | None = None, limit: int | None = None) -> list[RecordedRun]:
+    def runs(self, query: str | None = None, *, sort: str | None = None, limit: int | None = None) -> Runs:
         """The runs that a query means, newest first; or sorted by a field, `-` before it for the largest first.
 
         `query` is what `whence log` takes: `metrics.acc > 0.9 and config.lr = 0.1`. Runs without the field that they
-        are sorted by come last; runs that cannot be read are left out (`whence verify` names them). Raises QueryError.
+        are sorted by come last; runs that cannot be read are left out (`whence verify` names them). Which runs it are
+        is decided now, and each record is read when it is asked for. Raises QueryError.
         """
-        choice = Choice(query=parse(query) if query else All())
-        found = records(
-            self._store,
-            choice,
-            limit=None if sort else limit,
-            clock=self._speaker.clock,
-            unreadable=lambda run, because: None,
-        )
-        runs = [RecordedRun(self, record) for record in found]
-        return _sorted(runs, sort)[:limit] if sort else runs
+        parsed = parse(query) if query else All()
+        order = read_order(sort) if sort else Order()
+        with closing(self._index()) as index:
+            index.feed()
+            refuse_clashes(parsed, query or "", index.kinds)
+            found = list(index.runs(parsed, sort=order.path, falling=order.falling, limit=limit))
+        return Runs(self, found)
 
     def __iter__(self) -> Iterator[RecordedRun]:
         return iter(self.runs())
@@ -142,6 +144,40 @@ class StoreView:
         return self._get(run_id)
 
 
+class Runs(Sequence["RecordedRun"]):
+    """Runs in an order, each read from the store when it is asked for. One that was removed meanwhile raises
+    UnresolvedError by its number, and is passed over by a loop."""
+
+    def __init__(self, view: StoreView, ids: Sequence[str]) -> None:
+        self._view = view
+        self._ids = ids
+
+    @property
+    def ids(self) -> list[str]:
+        """The identifiers, which are known without reading a run."""
+        return list(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, at: int) -> RecordedRun: ...
+    @overload
+    def __getitem__(self, at: slice) -> Runs: ...
+    def __getitem__(self, at: int | slice) -> RecordedRun | Runs:
+        return Runs(self._view, self._ids[at]) if isinstance(at, slice) else self._view.run(self._ids[at])
+
+    def __iter__(self) -> Iterator[RecordedRun]:
+        for run in self._ids:
+            try:
+                yield self._view.run(run)
+            except (FormatError, UnresolvedError):
+                continue
+
+    def __repr__(self) -> str:
+        return f"<{len(self._ids)} whence runs>"
+
+
 class RecordedRun:
     """A run as it stood when it was read: the fields of its record as attributes, and what one may add to it."""
 
@@ -187,19 +223,3 @@ class RecordedRun:
     def get(self, name: str, dest: str | Path) -> Path:
         """Write out an artifact or a kept input, verified; where it went."""
         return self._view.get(f"{self._record.id}:{name}", dest)
-
-
-def _sorted(runs: list[RecordedRun], sort: str) -> list[RecordedRun]:
-    """By the first value of a field; numbers before texts, runs without one last."""
-    falling = sort.startswith("-")
-    path = sort.removeprefix("-").split(".")
-    values = [next(look_up(path, as_builtins(run.record)), None) for run in runs]
-    there = [(_rank(value), run) for value, run in zip(values, runs, strict=True) if value is not None]
-    missing = [run for value, run in zip(values, runs, strict=True) if value is None]
-    return [run for _, run in sorted(there, key=lambda pair: pair[0], reverse=falling)] + missing
-
-
-def _rank(value: Any) -> tuple[bool, float, str]:
-    if isinstance(value, int | float):
-        return False, float(value), ""
-    return True, 0.0, str(value)

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import msgspec
 
 from ..errors import FormatError
+from ..index.interface import Index
 from ..records.act import Act
 from ..records.encoding import decode
 from ..records.record import Record
 from ..records.result import Output
 from ..rules.acts import with_acts
-from ..store.acts import acts_about, all_acts
+from ..store.acts import act_path, acts_about, acts_in, all_acts
 from ..store.layout import Store
 from ..store.run_list import open_run, run_ids
 from ..store.runs import load_run
@@ -60,11 +61,25 @@ class KnownActs:
         return known
 
 
+class IndexedActs:
+    """The acts about a run as an index names them: what a listing of a few runs of many needs."""
+
+    def __init__(self, store: Store, index: Index) -> None:
+        self._store = store
+        self._index = index
+
+    def about(self, run_id: str, faults: list[str]) -> list[Act]:
+        """The acts about a run, also those that only its folder carries; `faults` is told of those that cannot be
+        read."""
+        files = [act_path(self._store, act) for act in self._index.acts(run_id)]
+        return [act for _, act in acts_in(self._store, run_id, files, faults)]
+
+
 def _carried(store: Store, run_id: str) -> int:
     return sum(name.startswith("acts/") for name in open_run(store, run_id).names())
 
 
-def view_run(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None = None) -> View:
+def view_run(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | IndexedActs | None = None) -> View:
     """The run as it stands: what `show` prints. Raises FormatError, UnresolvedError."""
     loaded = load_run(store, run_id)
     unread: list[str] = []
@@ -73,7 +88,7 @@ def view_run(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None =
     return View(record=record, faults=loaded.faults, unread=unread, late=loaded.late, acts=said)
 
 
-def view_record(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | None = None) -> Record:
+def view_record(store: Store, run_id: str, *, now_ns: int, acts: KnownActs | IndexedActs | None = None) -> Record:
     """The record alone."""
     return view_run(store, run_id, now_ns=now_ns, acts=acts).record
 

@@ -105,9 +105,12 @@ class Place:
         return load_policy(self.setting, wrong=self._wrong)
 
     def index(self) -> Index:
-        """What the store's records say, brought up to date; acts that cannot be read are complained of."""
+        """What the store's records say, brought up to date; what cannot be read is complained of."""
         index = find_index(self.setting, self.store, say=complain)
-        for fault in index.feed().faults:
+        fed = index.feed()
+        for run, why in sorted(fed.unreadable.items(), reverse=True):
+            complain(f"run {run} cannot be read: {why}", f"`whence verify {run}` names the damage")
+        for fault in fed.faults:
             complain(fault)
         return index
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..actions.follow import follow_runs
-from ..actions.listing import Choice, records
+from ..actions.listing import Choice, Order, read_order, records
 from ..actions.references import resolve_run
 from ..actions.summary import summary
+from ..errors import UsageError
 from ..ids import short
 from ..records.encoding import parse_timestamp
 from ..records.record import Record
 from ..records.run import TERMINAL
-from ..rules.query import parse
+from ..rules.query import All, Exists, Field, Query, parse, parse_field, tests_of
+from ..rules.query_check import FREE, refuse_clashes, unknown_fields
 from .arguments import CommandParser, Place, count
+from .log_fields import print_columns, print_groups
 from .output import (
     STATUS_STYLES,
     cells,
@@ -33,6 +37,9 @@ from .output import (
     time_text,
     width,
 )
+
+if TYPE_CHECKING:
+    from ..index.interface import Index
 
 ON_A_TERMINAL = 50
 """Runs that are listed on a terminal when nobody said how many."""
@@ -66,6 +73,8 @@ def parser() -> CommandParser:
             "whence log --limit 5 --status failed --status lost",
             "whence log 'metrics.acc > 0.9 and config.lr in (0.1, 0.01)'",
             "whence log 'code.dirty = true' --json | jq -r .id",
+            "whence log 'text ~ overfit' --sort -metrics.acc --columns name,config.lr,metrics.acc",
+            "whence log --group config.lr",
             "whence log -f",
         ),
     )
@@ -80,29 +89,64 @@ def parser() -> CommandParser:
     parser.add_argument("--status", action="append", default=[], choices=STATUSES, metavar="STATUS", help=STATUS_HELP)
     parser.add_argument("--original", action="store_true", help="only runs that are no rerun or variant of another")
     parser.add_argument("--reruns-of", metavar="RUN", help="only the reruns and variants of a run")
+    parser.add_argument("--sort", metavar="FIELD", help="by a field, -FIELD for the largest first; newest among equals")
+    parser.add_argument("--columns", metavar="FIELD,…", help="these fields of each run, instead of the usual ones")
+    parser.add_argument("--group", metavar="FIELD", help="how many runs have each value of a field, and how they ended")
     parser.add_argument("--follow", "-f", action="store_true", help="go on: print runs as they start and end")
     return parser
 
 
 def main(words: Sequence[str]) -> int:
-    options = parser().parse_intermixed_args(list(words))
-    query = parse(" ".join(options.query))
+    options = parser().parse_intermixed_args(_with_falling(words))
+    text = " ".join(options.query)
+    query = parse(text)
+    columns = [parse_field(name) for name in options.columns.split(",")] if options.columns else []
+    order = read_order(options.sort) if options.sort else None
+    group = parse_field(options.group) if options.group else None
+    if options.follow and (columns or order or group):
+        raise UsageError("--follow prints runs as they come", hint="leave out --sort, --columns and --group")
     place = Place()
-    choice = Choice(
-        query=query,
-        statuses=options.status,
-        original=options.original,
-        reruns_of=resolve_run(place.store, options.reruns_of) if options.reruns_of else None,
-    )
-    if options.follow:
-        return _follow(place, choice, options.limit, as_json=options.json)
-    limit = _limit(options.limit, as_json=options.json)
-    shown = _print(_found(place, choice, limit), as_json=options.json)
+    with closing(place.index()) as index:
+        _check(index, query, text, order)
+        choice = Choice(
+            query=query,
+            statuses=options.status,
+            original=options.original,
+            reruns_of=resolve_run(place.store, options.reruns_of) if options.reruns_of else None,
+        )
+        if group is not None:
+            print_groups(index.groups(choice.whole, group.path), str(group), as_json=options.json)
+            return 0
+        if options.follow:
+            return _follow(place, index, choice, options.limit, as_json=options.json)
+        limit = _limit(options.limit, as_json=options.json)
+        found = _found(place, index, choice, limit, order)
+        shown = print_columns(found, columns, as_json=options.json) if columns else _print(found, as_json=options.json)
     if options.limit is None and limit is not None and shown == limit:
-        complain(f"the newest {limit} are shown", "`--limit 0` shows all")
+        complain(f"the {'first' if order else 'newest'} {limit} are shown", "`--limit 0` shows all")
     if not shown and sys.stdout.isatty():
         complain("no run matches")
     return 0
+
+
+def _with_falling(words: Sequence[str]) -> list[str]:
+    """The words, with `--sort -FIELD` as one: to argparse what begins with a dash is another option."""
+    joined = list(words)
+    for at in range(len(joined) - 2, -1, -1):
+        if joined[at] == "--sort" and joined[at + 1].startswith("-"):
+            joined[at : at + 2] = [f"--sort={joined[at + 1]}"]
+    return joined
+
+
+def _check(index: Index, query: Query, text: str, order: Order | None) -> None:
+    """Refuse what no run can match, and name the fields that none has. Raises QueryError."""
+    refuse_clashes(query, text, index.kinds)
+    sorted_by = [Exists(field=Field(path=tuple(order.path)))] if order and order.path else []
+    asked = All(parts=(query, *sorted_by))
+    if not any(test.field.path[0] in FREE for test in tests_of(asked)):
+        return
+    for field, near in unknown_fields(asked, index.fields()):
+        complain(f"no run has {field}", f"did you mean {near}?" if near else None)
 
 
 def _limit(asked: int | None, *, as_json: bool) -> int | None:
@@ -111,12 +155,10 @@ def _limit(asked: int | None, *, as_json: bool) -> int | None:
     return asked or None
 
 
-def _found(place: Place, choice: Choice, limit: int | None) -> Iterator[Record]:
-    return records(place.store, choice, limit=limit, clock=time.time_ns, unreadable=_unreadable, faulty=complain)
-
-
-def _unreadable(run_id: str, why: str) -> None:
-    complain(f"run {run_id} cannot be read: {why}", f"`whence verify {run_id}` names the damage")
+def _found(
+    place: Place, index: Index, choice: Choice, limit: int | None, order: Order | None = None
+) -> Iterator[Record]:
+    return records(place.store, index, choice, order=order, limit=limit, clock=time.time_ns, faulty=complain)
 
 
 def _print(found: Iterator[Record], *, as_json: bool) -> int:
@@ -262,10 +304,10 @@ def _code(record: Record) -> str:
     return (code.commit or (code.id or "").rpartition(":")[2] or "-")[:7] + mark
 
 
-def _follow(place: Place, choice: Choice, limit: int | None, *, as_json: bool) -> int:
+def _follow(place: Place, index: Index, choice: Choice, limit: int | None, *, as_json: bool) -> int:
     """The latest runs, the oldest first, and then a line whenever a run appears or its state changes."""
     following = follow_runs(place.store, choice, clock=time.time_ns, sleep=_pause)
-    found = list(_found(place, choice, ON_A_TERMINAL if limit is None else limit or None))[::-1]
+    found = list(_found(place, index, choice, ON_A_TERMINAL if limit is None else limit or None))[::-1]
     fitted = not as_json and width() is not None
     layout = _print_fitted(found, ROOM) if fitted and found else None
     if not fitted:

@@ -47,7 +47,10 @@ COMMANDS: dict[str, str] = {
 }
 """Every command with the line that help prints, in the order of a working day. Its module has the same name."""
 
-GROUPS: dict[str, str] = {"data": "datasets and their versions: create, add, release, get …"}
+GROUPS: dict[str, str] = {
+    "data": "datasets and their versions: create, add, release, get …",
+    "index": "the copy of the records that questions are asked of: rebuild",
+}
 """Commands of several verbs, each of which is a module in the folder of that name."""
 
 VERBS: dict[str, dict[str, str]] = {
@@ -74,6 +77,7 @@ VERBS: dict[str, dict[str, str]] = {
         "subset": "what of a version is asked for, as a dataset",
         "derive": "derive again: from the current release, or to check",
     },
+    "index": {"rebuild": "throw the index away, and make it of the records again"},
 }
 
 VARIABLES: dict[str, str] = {

@@ -31,6 +31,16 @@ class Fed(msgspec.Struct, frozen=True, kw_only=True):
     """Acts that cannot be read."""
 
 
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs that have a value in a field."""
+
+    value: str | float | bool | None
+    """Nothing for the runs that have none."""
+    runs: int
+    statuses: Mapping[str, int]
+    latest: str
+
+
 class Kin(msgspec.Struct, frozen=True, kw_only=True):
     """A run beside another: which it was started by, or runs again."""
 
@@ -142,6 +152,15 @@ class Index(Protocol):
 
     def statuses(self, query: Query) -> dict[str, int]:
         """How many runs of each status."""
+        ...
+
+    def groups(self, query: Query, path: Sequence[str]) -> list[Group]:
+        """The runs by the values of a field, numbers before texts, those without one last. A run with several values
+        is in several groups."""
+        ...
+
+    def acts(self, run: str) -> list[str]:
+        """The acts about a run that the store has, the oldest first."""
         ...
 
     def fields(self) -> list[str]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 import msgspec
 
 from ..errors import FormatError, UnresolvedError
-from ..ids import day_of
 from ..records.act import Act
 from ..records.dataset import Step
 from ..records.encoding import convert
 from ..records.record import Record
 from ..rules.acts import with_acts
-from ..store.acts import SUFFIX, acts_in, read_one
+from ..store.acts import act_path, acts_in, read_one
 from ..store.datasets import KIND
 from ..store.layout import Store
 from ..store.manifests import read_manifest
@@ -30,11 +28,6 @@ def read_run(store: Store, run: str, acts: Collection[str], now_ns: int) -> Reco
     files = [act_path(store, act) for act in acts]
     said = [act for _, act in acts_in(store, run, files)]
     return with_acts(record, said, now_ns)
-
-
-def act_path(store: Store, act: str) -> Path:
-    """Where an act lies."""
-    return store.acts / day_of(act) / (act + SUFFIX)
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,18 +14,18 @@ import msgspec
 from ..errors import FormatError, UnresolvedError
 from ..records.record import Record
 from ..rules.query_facts import is_indexed
-from ..rules.matching import matches
+from ..rules.matching import look_up, matches
 from ..rules.ordering import ordered
 from ..rules.query import Query
 from ..store.layout import Store
 from . import sqlite_lineage, sqlite_runs
 from .feeding import feed
-from .interface import DatasetVersion, Fed, Kin, Kind, Made, Member, Used
+from .interface import DatasetVersion, Fed, Group, Kin, Kind, Made, Member, Used
 from .reading import read_run
 from .sqlite_feeding import SqliteCopy
 from .sqlite_query import Condition, Translator
-from .sqlite_runs import Order
-from .sqlite_tables import open_tables, remove_tables
+from .sqlite_runs import Order, Tallied
+from .sqlite_tables import open_tables, remove_tables, stored, value_of
 
 T = TypeVar("T")
 
@@ -76,6 +76,8 @@ class SqliteIndex:
         """The answer; from a new index if this one turns out to be damaged, from a temporary one if it must be."""
         try:
             return ask(self._opened())
+        except sqlite3.ProgrammingError:
+            raise  # A fault of ours, and none of the file.
         except sqlite3.Error as error:
             self._replace(error)
         try:
@@ -173,9 +175,8 @@ class SqliteIndex:
         return [record["id"] for record in ordered(meant, lambda record: record, sort, falling=falling)]
 
     def _read(self, run: str) -> Record | None:
-        acts = self._asked(lambda connection: self._copy_of(connection).acts_about([run]))
         try:
-            return read_run(self._store, run, acts.get(run, ()), time.time_ns())
+            return read_run(self._store, run, self.acts(run), time.time_ns())
         except (FormatError, UnresolvedError):
             return None
 
@@ -189,6 +190,21 @@ class SqliteIndex:
             if kin is not None:
                 counts[kin.status] = counts.get(kin.status, 0) + 1
         return counts
+
+    def groups(self, query: Query, path: Sequence[str]) -> list[Group]:
+        return sqlite_runs.grouped(self._asked(lambda connection: self._tallied(connection, query, path)))
+
+    def _tallied(self, connection: sqlite3.Connection, query: Query, path: Sequence[str]) -> list[Tallied]:
+        translator = Translator(connection)
+        condition, key = translator.condition(query), translator.key(path)
+        if condition.exact and is_indexed(path):
+            return sqlite_runs.groups(connection, condition, -1 if key is None else key)
+        records = [as_builtins(record) for run in self.runs(query) if (record := self._read(run)) is not None]
+        values = ((record, set(map(stored, look_up(path, record))) or {None}) for record in records)
+        return [(value_of(value), record["status"], 1, record["id"]) for record, some in values for value in some]
+
+    def acts(self, run: str) -> list[str]:
+        return self._asked(lambda connection: self._copy_of(connection).acts_about([run])).get(run, [])
 
     def with_name(self, name: str) -> list[str]:
         return self._asked(lambda connection: sqlite_runs.with_name(connection, name))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from ..rules.query import All, Compare, Exists, In, Query
+from .interface import Group
 from .sqlite_query import Condition, Translator, number_part
-from .sqlite_tables import stored_text, value_of
+from .sqlite_tables import stored, stored_text, value_of
 
 READABLE = "runs.state < 2"
 
@@ -102,6 +103,48 @@ def statuses(connection: sqlite3.Connection, condition: Condition) -> dict[str, 
         condition.values,
     )
     return dict(rows.fetchall())
+
+
+def groups(connection: sqlite3.Connection, condition: Condition, key: int) -> list[Tallied]:
+    """(value, status, runs, latest) by value and status."""
+    rows = connection.execute(
+        "SELECT facts.value, runs.status, count(*), max(runs.id) FROM runs"
+        " LEFT JOIN facts ON facts.run = runs.run AND facts.key = ?"
+        f" WHERE {READABLE} AND {condition.sql} GROUP BY facts.value, runs.status",
+        (key, *condition.values),
+    )
+    return [(value_of(value), status, count, latest) for value, status, count, latest in rows]
+
+
+Tallied = tuple[Any, str, int, str]
+
+
+def grouped(tallied: Iterable[Tallied]) -> list[Group]:
+    """The groups, in order."""
+    found: dict[Any, list[Tallied]] = {}
+    for one in tallied:
+        found.setdefault(stored(one[0]), []).append(one)
+    groups = [_group(some) for some in found.values()]
+    return sorted(groups, key=_place)
+
+
+def _group(some: Sequence[Tallied]) -> Group:
+    statuses: dict[str, int] = {}
+    for _, status, count, _ in some:
+        statuses[status] = statuses.get(status, 0) + count
+    value = some[0][0]
+    return Group(
+        value=value if isinstance(value, str | int | float) else None,
+        runs=sum(statuses.values()),
+        statuses=dict(sorted(statuses.items())),
+        latest=max(latest for *_, latest in some),
+    )
+
+
+def _place(group: Group) -> tuple[int, float, str]:
+    if group.value is None:
+        return 2, 0.0, ""
+    return (1, 0.0, group.value) if isinstance(group.value, str) else (0, group.value, "")
 
 
 def with_name(connection: sqlite3.Connection, name: str) -> list[str]:

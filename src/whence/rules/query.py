@@ -167,7 +167,7 @@ def parse_over(query: str, columns: Collection[str]) -> Query:
 
 def columns_of(query: str) -> list[str]:
     """The columns that a query asks for, whatever they are. Raises QueryError."""
-    return list(dict.fromkeys(field.path[0] for field in _fields(parse_over(query, _AnyColumn()))))
+    return list(dict.fromkeys(test.field.path[0] for test in tests_of(parse_over(query, _AnyColumn()))))
 
 
 class _AnyColumn(Collection[str]):
@@ -181,15 +181,24 @@ class _AnyColumn(Collection[str]):
         return 0
 
 
-def _fields(query: Query) -> Iterator[Field]:
+def tests_of(query: Query) -> Iterator[Compare | In | Exists]:
+    """Every test in a query, from the left."""
     match query:
         case Compare() | In() | Exists():
-            yield query.field
+            yield query
         case Not():
-            yield from _fields(query.part)
+            yield from tests_of(query.part)
         case All() | Any_():
             for part in query.parts:
-                yield from _fields(part)
+                yield from tests_of(part)
+
+
+def parse_field(text: str) -> Field:
+    """The field that a text names, alone. Raises QueryError."""
+    test = parse(f"{text} exists")
+    if not isinstance(test, Exists):
+        raise QueryError(text, 0, "expected the name of one field")
+    return test.field
 
 
 class _Parser:

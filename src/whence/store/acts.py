@@ -22,7 +22,7 @@ SUFFIX = ".json"
 def write_act(store: Store, act: Act) -> str:
     """Create the act and its link in the run's folder; its digest. Raises OSError, FileExistsError for a used id."""
     data = encode_checked(act)
-    path = store.acts / day_of(act.id) / (act.id + SUFFIX)
+    path = act_path(store, act.id)
     make_folders(path.parent)
     if not write_new(path, data, sync=True):
         raise FileExistsError(17, "an act with this id is there", str(path))
@@ -69,6 +69,11 @@ def acts_in(store: Store, run_id: str, files: Iterable[Path], faults: list[str] 
     known = {path.name: path for path in files}
     found = _read((carried | known).values(), run_id.encode(), faults, carried)
     return sorted((item for item in found if item[1].subject.run == run_id), key=lambda item: item[1].id)
+
+
+def act_path(store: Store, act: str) -> Path:
+    """Where an act of that identifier lies."""
+    return store.acts / day_of(act) / (act + SUFFIX)
 
 
 def read_one(path: Path) -> Act | str:

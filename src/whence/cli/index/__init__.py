@@ -1,0 +1,1 @@
+"""`whence index`: a module a verb."""
