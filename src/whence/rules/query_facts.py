@@ -7,7 +7,7 @@ record the values that stand beside its name here, and no others, as far as `is_
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from .matching import faces_of, is_configuration, scalars
@@ -45,42 +45,58 @@ def _is_untold(path: Sequence[str]) -> bool:
     return any(".".join(path[:length]) in UNTOLD for length in range(1, min(len(path), _DEEPEST) + 1))
 
 
-def facts(record: Mapping[str, Any]) -> Iterator[Fact]:
+def facts(record: Mapping[str, Any]) -> list[Fact]:
     """Every fact of a record, as the builtins of its JSON; the values of a list in its order."""
-    for path, item, named in _ends((), record):
-        for value in scalars(item, faces_of(path, named=named)):
-            yield ".".join(path), value
+    found: list[Fact] = []
+    _of_mapping(found, "", record)
+    return found
 
 
-End = tuple[tuple[str, ...], Any, int]
-"""A path, what lies at its end, and how many of its last parts are an item's own name."""
+def _of_item(found: list[Fact], name: str, item: Any, named: int = 0) -> None:
+    """What the name itself leads to, and every longer one; `named`: how many of its last parts are the item's own."""
+    if isinstance(item, str | int | float):
+        found.append((name, item))
+    elif item is not None:
+        found.extend((name, value) for value in scalars(item, faces_of(name.split("."), named=named)))
+        _below(found, name, item)
 
 
-def _ends(path: tuple[str, ...], value: Any) -> Iterator[End]:
-    """What every longer path leads to."""
+def _below(found: list[Fact], name: str, value: Any) -> None:
+    """What every longer name leads to."""
     if isinstance(value, Mapping):
-        yield from _of_mapping(path, cast("Mapping[str, Any]", value))
+        _of_mapping(found, name, cast("Mapping[str, Any]", value))
     elif isinstance(value, list | tuple):
-        yield from _of_list(path, cast("Sequence[Any]", value))
+        _of_list(found, name, cast("Sequence[Any]", value))
 
 
-def _of_mapping(path: tuple[str, ...], value: Mapping[str, Any]) -> Iterator[End]:
+def _of_mapping(found: list[Fact], name: str, value: Mapping[str, Any]) -> None:
     longer = _longer(value)
     for key, item in value.items():
-        yield from _beyond(path, longer.get(key, ()), _from(path, key, item))
+        further = f"{name}.{key}" if name else key
+        if item is None or further in UNTOLD or ("." in key and _is_untold(further.split("."))):
+            continue
+        if key in longer:
+            found += _beyond(name, longer[key], lambda inner, at=further, it=item: _of_item(inner, at, it))
+        else:
+            _of_item(found, further, item)
     if is_configuration(value):
-        yield from _beyond(path, value.keys(), _ends(path, value["values"]))
+        found += _beyond(name, value, lambda inner: _below(inner, name, value["values"]))
 
 
-def _of_list(path: tuple[str, ...], items: Sequence[Any]) -> Iterator[End]:
+def _of_list(found: list[Fact], name: str, items: Sequence[Any]) -> None:
     things = [cast("Mapping[str, Any]", item) for item in items if isinstance(item, Mapping)]
-    names = {name for thing in things if isinstance(name := thing.get("name"), str)}
+    names = {own for thing in things if isinstance(own := thing.get("name"), str)}
     longer = _longer(names)
     for thing in things:
-        name = thing.get("name")
-        if isinstance(name, str):
-            yield from _beyond(path, longer.get(name, ()), _from(path, name, thing, named=True))
-        yield from _beyond(path, names, _of_mapping(path, thing))
+        own = thing.get("name")
+        if isinstance(own, str) and not _is_untold((further := f"{name}.{own}").split(".")):
+            parts = own.count(".") + 1
+            found += _beyond(
+                name,
+                longer.get(own, ()),
+                lambda inner, at=further, it=thing, named=parts: _of_item(inner, at, it, named),
+            )
+        found += _beyond(name, names, lambda inner, it=thing: _of_mapping(inner, name, it))
 
 
 def _longer(names: Collection[str]) -> dict[str, list[str]]:
@@ -95,21 +111,16 @@ def _longer(names: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-def _from(path: tuple[str, ...], key: str, item: Any, *, named: bool = False) -> Iterator[End]:
-    parts = key.split(".")
-    further = (*path, *parts)
-    if not _is_untold(further):
-        yield further, item, len(parts) if named else 0
-        yield from _ends(further, item)
-
-
-def _beyond(path: tuple[str, ...], names: Iterable[str], ends: Iterator[End]) -> Iterator[End]:
-    """Those that no name leads away: the walk takes the longest name that fits, and does not come back."""
-    led_away = set(names)
+def _beyond(name: str, others: Iterable[str], gather: Callable[[list[Fact]], None]) -> list[Fact]:
+    """Those that none of the other names leads away: the walk takes the longest that fits, and does not come back."""
+    found: list[Fact] = []
+    gather(found)
+    led_away = set(others)
     if not led_away:
-        yield from ends
-        return
-    for end in ends:
-        rest = end[0][len(path) :]
-        if not any(".".join(rest[:length]) in led_away for length in range(1, len(rest) + 1)):
-            yield end
+        return found
+    return [fact for fact in found if not _is_led_away(fact[0][len(name) + 1 :] if name else fact[0], led_away)]
+
+
+def _is_led_away(rest: str, names: Collection[str]) -> bool:
+    parts = rest.split(".")
+    return any(".".join(parts[:length]) in names for length in range(1, len(parts) + 1))
