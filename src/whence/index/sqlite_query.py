@@ -90,7 +90,7 @@ class Condition(msgspec.Struct, frozen=True):
     exact: bool
 
 
-FEW = 5000
+FEW = 1000
 """Runs that are rather gathered than looked for one by one."""
 
 
@@ -99,6 +99,8 @@ class Translator:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._rows: dict[Test, Rows | None] = {}
+        self._few: dict[Rows, bool] = {}
 
     def condition(self, query: Query) -> Condition:
         """The condition that holds for every run that the query means."""
@@ -134,9 +136,11 @@ class Translator:
         """Whether so few rows pass that it is best to gather them first."""
         if rows.table != "facts":
             return True
-        statement, values = rows.set
-        counted = f"SELECT count(*) FROM (SELECT 1 FROM ({statement}) LIMIT {FEW + 1})"
-        return self._connection.execute(counted, values).fetchone()[0] <= FEW
+        if rows not in self._few:
+            statement, values = rows.set
+            counted = f"SELECT count(*) FROM (SELECT 1 FROM ({statement}) LIMIT {FEW + 1})"
+            self._few[rows] = self._connection.execute(counted, values).fetchone()[0] <= FEW
+        return self._few[rows]
 
     def has_blobs(self, key: int) -> bool:
         """Whether some value of a field is a flag, or another thing that SQLite has no form for."""
@@ -147,6 +151,11 @@ class Translator:
 
     def rows(self, test: Test) -> Rows | None:
         """The rows that pass; nothing where only the records can tell."""
+        if test not in self._rows:
+            self._rows[test] = self._find(test)
+        return self._rows[test]
+
+    def _find(self, test: Test) -> Rows | None:
         path = test.field.path
         if path == ("text",):
             return self._of_texts(test)
@@ -207,16 +216,13 @@ class Translator:
     def _of_texts(self, test: Test) -> Rows:
         if isinstance(test, Exists):
             return Rows("(SELECT rowid AS run FROM texts)", "1", (), (EVERYTHING,))
-        rows = self._connection.execute(*self._texts_with(test))
+        literal = _literal(test)
+        if literal is not None and self._has_trigrams():
+            by_letters = "run IN (SELECT rowid FROM texts WHERE texts MATCH ? AND instr(text, ?))"
+            return Rows("runs", "1", (), (Part(by_letters, (f'"{literal}"', literal)),))
+        rows = self._connection.execute("SELECT rowid, text FROM texts")
         found = [run for run, text in rows if any(holds(test, line) for line in text.split(SEPARATOR))]
         return Rows("runs", "1", (), tuple(one_of(found, "run")))
-
-    def _texts_with(self, test: Compare | In) -> tuple[str, tuple[str, ...]]:
-        """The texts that may pass: those with the letters of a pattern, where these can be told."""
-        literal = test.value.text if isinstance(test, Compare) and test.operator == "~" else ""
-        if len(literal) >= 3 and literal.replace(" ", "").isalnum() and literal.isascii() and self._has_trigrams():
-            return "SELECT rowid, text FROM texts WHERE texts MATCH ?", (f'"{literal}"',)
-        return "SELECT rowid, text FROM texts", ()
 
     def _has_trigrams(self) -> bool:
         found = self._connection.execute("SELECT sql FROM sqlite_master WHERE name = 'texts'").fetchone()
@@ -330,6 +336,12 @@ def _digest_or_pin(digest: Any, dataset: Any, version: Any) -> list[Any]:
 
 PACKAGE_FIELDS = frozenset({"name", "version", "source", "url", "commit", "digest"})
 """What `environment.packages.NAME.url` is not about: the version of a package of that name."""
+
+
+def _literal(test: Compare | In) -> str | None:
+    """The letters that a text has to have, in a row, to pass; nothing for a pattern that says more."""
+    text = test.value.text if isinstance(test, Compare) and test.operator == "~" else ""
+    return text if len(text) >= 3 and text.isascii() and text.replace(" ", "").isalnum() else None
 
 
 def one_of(values: Sequence[Any], column: str = "value") -> Iterator[Part]:
