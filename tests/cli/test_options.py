@@ -71,6 +71,7 @@ JSON = {
     "doctor": ["doctor"],
     "schema": ["schema", "seal"],
     "bump": ["bump", "patch", "--plan"],
+    "index rebuild": ["index", "rebuild"],
     "data create": ["data", "create", "other", "data.csv"],
     "data add": ["data", "add", "letters", "data.csv"],
     "data remove": ["data", "remove", "letters", "a.txt"],
@@ -475,6 +476,21 @@ def _(place: Workplace) -> None:
     assert _ids(place) == [failed, first]
     assert _ids(place, "--limit", "1") == [failed]
     assert _ids(place, "--status", "succeeded") == [first]
+
+
+@shows("log --sort", "log --columns", "log --group")
+def _(place: Workplace) -> None:
+    first = place.show()["id"]
+    rows = [place.record("true", options=("--param", f"lr={rate}"))["id"] for rate in (0.1, 0.3, 0.2)]
+    assert _ids(place, "--sort", "-config.lr") == [rows[1], rows[2], rows[0], first]
+    assert _ids(place, "--sort", "config.lr", "--limit", "1") == [rows[0]]
+    [line, *_] = place.whence("log", "--columns", "config.lr,status", "--json").ok().json_lines()
+    assert line == {"id": rows[2], "config.lr": 0.2, "status": "succeeded"}
+    groups = place.whence("log", "--group", "config.lr", "--json").ok().json_lines()
+    assert [(group["value"], group["runs"], group["latest"]) for group in groups] == [
+        *((rate, 1, run) for rate, run in sorted(zip((0.1, 0.3, 0.2), rows, strict=True))),
+        (None, 1, first),
+    ]
 
 
 @shows("log --original", "log --reruns-of")

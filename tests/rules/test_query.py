@@ -9,8 +9,18 @@ import pytest
 from whence.errors import UsageError
 from whence.rules.matching import matches
 from whence.rules.query import All, QueryError, columns_of, parse, parse_over
+from whence.rules.query_check import refuse_clashes, unknown_fields
+from whence.rules.query_words import FORMS, NAMES
+
+CIFAR = {"dataset": "cifar", "version": "2.1.0"}
+
+PACKAGES = [
+    {"name": name, "version": version}
+    for name, version in {"numpy": "2.1.0", "torch": "2.3.1+cu121", "jax": "0.5.0rc1", "ruamel.yaml": "0.18.6"}.items()
+]
 
 RECORD: dict[str, Any] = {
+    "purpose": "is warm-up needed?",
     "id": "01a1",
     "name": "warm-up off",
     "status": "succeeded",
@@ -35,9 +45,9 @@ RECORD: dict[str, Any] = {
         "argv": ["--lr", "0.1"],
         "seeds": [{"name": "seed", "value": 3}],
     },
-    "environment": {"python": {"version": "3.11.7"}, "packages": [{"name": "numpy", "version": "2.1.0"}]},
+    "environment": {"python": {"version": "3.11.7"}, "packages": PACKAGES},
     "inputs": [
-        {"name": "train.csv", "path": "data/train.csv", "digest": "sha256:ab", "size": 2000},
+        {"name": "train.csv", "path": "data/train.csv", "digest": "sha256:ab", "size": 2000, **CIFAR},
         {"name": "test.csv", "path": "data/test.csv", "digest": "sha256:cd", "size": 10},
     ],
     "parent": None,
@@ -71,6 +81,15 @@ HOLD = {
     "a package is its version": "env.packages.numpy = 2.1.0",
     "versions are ordered": "env.packages.numpy >= 2.0.10",
     "versions are no numbers": "env.python.version > 3.9",
+    "what is built into a version does not count": "env.packages.torch = 2.3.1+cu121 and env.packages.torch < 2.3.2",
+    "a candidate comes before its release": "env.packages.jax < 0.5",
+    "zeros at the end of a version say nothing": "env.packages.numpy >= 2.1.0.0",
+    "a package with a dot in its name": "env.packages.ruamel.yaml >= 0.18",
+    "a version of a dataset": "data.train.csv = cifar@2.1.0",
+    "a version of any dataset": "inputs = cifar@2.1.0",
+    "not that version": "data.train.csv != cifar@2.2.0",
+    "what was said": "text ~ 'loss is' and text ~ warm",
+    "any input by its digest": "input = sha256:cd",
     "an error is its message": "error ~ NaN",
     "a part of an error": "error.type = ValueError",
     "no such error": "error !~ memory",
@@ -106,6 +125,8 @@ DO_NOT_HOLD = {
     "a later minute": "started > 2026-11-21T06:40",
     "the day before": "started < 2026-11-21",
     "a number that is a version": "env.python.version = 3.11",
+    "that version": "data.train.csv != cifar@2.1.0",
+    "a later build of a version": "env.packages.torch >= 2.3.1+cu122",
     "a mapping has no value": "tags = 3",
     "an input's name is not its digest": "input.train.csv = train.csv",
 }
@@ -203,6 +224,42 @@ def test_a_query_over_columns_knows_these_and_not_the_fields_of_runs() -> None:
     assert raised.value.message == "query, character 17: unknown column 'status': label = cat and »status = failed"
     assert raised.value.hint == "there are label, body mass, a.b, meta"
     assert columns_of("x = 1 and not (y.z > 2 or 'b c' in (1)) or x exists") == ["x", "y.z", "b c"]
+
+
+@pytest.mark.parametrize("example", [one.example for one in (*FORMS, *NAMES)])
+def test_every_example_of_the_page_is_a_query(example: str) -> None:
+    parse(example)
+
+
+KINDS: dict[tuple[str, ...], frozenset[str]] = {
+    ("config", "lr"): frozenset({"number"}),
+    ("config", "mixed"): frozenset({"number", "text"}),
+    ("config", "flag"): frozenset({"flag"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "position"),
+    [("config.lr > 'high'", 1), ("name = a and config.lr in (0.1, high)", 14), ("not (config.flag = 3)", 6)],
+)
+def test_a_value_of_another_kind_than_all_runs_have_is_a_mistake(query: str, position: int) -> None:
+    with pytest.raises(QueryError) as raised:
+        refuse_clashes(parse(query), query, lambda path: KINDS.get(tuple(path), frozenset()))
+    assert raised.value.position == position - 1
+    assert (raised.value.hint or "").startswith("in all runs that have it, it is ")
+
+
+@pytest.mark.parametrize(
+    "query", ["config.lr > 3", "config.lr = NaN", "config.lr ~ high", "config.mixed = high", "config.new > high"]
+)
+def test_a_value_that_some_run_may_have_is_none(query: str) -> None:
+    refuse_clashes(parse(query), query, lambda path: KINDS.get(tuple(path), frozenset()))
+
+
+def test_a_field_that_no_run_has_is_named_with_the_nearest() -> None:
+    query = parse("metrics.los < 3 and tags.kind = x and outcome = refuted or config.zzz exists")
+    found = list(unknown_fields(query, ["metrics.loss", "metrics.acc", "config.lr", "tags.kind"]))
+    assert [(str(field), near) for field, near in found] == [("metrics.los", "metrics.loss"), ("config.zzz", None)]
 
 
 DEEP = {

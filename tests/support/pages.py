@@ -11,6 +11,7 @@ from typing import Any
 from whence.cli.main import VARIABLES, every_command
 from whence.rules.classes import TABLE, Row
 from whence.rules.policy import KEYS, Key
+from whence.rules.query_words import FORMS, NAMES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -187,11 +188,81 @@ def _default(key: Key) -> str:
     return f"`{value:g} s`" if key.kind == "seconds" else f"`{value}`" if value else "none"
 
 
+QUERY_HEAD = """\
+# Queries
+
+`whence log QUERY` lists the runs that a query means, `store.runs(QUERY)` gives them in Python. Names are those of
+[the record](format.md#5-the-record), joined by dots.
+
+```bash
+whence log 'status = failed'
+whence log 'metrics.loss.last < 0.1 and config.lr in (0.1, 0.01)'
+whence log 'code.dirty = true and not tags.kind = test'
+whence log 'error ~ "CUDA|out of memory" or environment.python.version >= 3.12'
+whence log 'created >= 2026-11-21 and duration > 2h'
+whence log 'status = succeeded' --sort -duration --limit 10 --columns name,duration,config.lr
+whence log --group status
+```
+
+"""
+
+QUERY_TAIL = """
+What a record lacks is neither equal nor unequal to anything. Of a list, any item may match. A date means its whole
+day, in UTC: `created = 2026-11-21` is any time of that day, `>=` from its beginning on, and `>` only after its end.
+`env`, `input`, `data`, `artifact`, `metric`, `tag`, `field` and `param` are short for the record's names; `error` alone
+is its message. A value that a field can never have (`status = faild`, `exit_code = one`, `created > yesterday`) is an
+error, and so is one of another kind than all runs have there (`config.lr > high`). A parameter, metric, tag or field
+that no run has is named, with the nearest that one has.
+
+A part of a name that holds dots or blanks stands in double quotes: `metrics."val loss".max`.
+
+`--sort FIELD` sorts by the first value of a field, numbers before texts, `--sort -FIELD` the largest first; runs
+without it come last, and the newest is first among equals. `--columns` prints fields of each run, `--group` how many
+runs have each value of one.
+
+## Where the answers come from
+
+Which runs a query means is asked of an index, `cache/index.sqlite` in the store: a copy of the records that is brought
+up to date whenever it is asked. It can be deleted at any time, and makes itself anew when it is damaged or of another
+version; `whence index rebuild` does so at once. Where the store may not be written or lies on the network, it stands in
+the cache folder of the user; where there is no room for one, the answer comes from a temporary one. What is printed of
+a run is read from its record at that moment.
+
+## Columns of tables
+
+`whence data subset NAME@V NEWNAME --where QUERY` asks in the same words, and the names are those of a table's columns,
+and `path`, `folder` and `size` of files. A name with blanks or signs stands in quotes: `'body mass' > 3.5`. What a
+structure holds is named with dots: `site.name = north`.
+"""
+
+
+def query_page() -> str:
+    forms = "\n".join(
+        f"| {one.name} | {_cell(one.form)} | `{_cell(one.example)}` | {_cell(one.meaning)} |" for one in FORMS
+    )
+    names = "\n".join(f"| {_fields(one.field)} | {_cell(one.meaning)} | `{_cell(one.example)}` |" for one in NAMES)
+    return (
+        MARK.format(source="`whence.rules.query_words`")
+        + QUERY_HEAD
+        + f"| part | form | for instance | meaning |\n|---|---|---|---|\n{forms}\n\n"
+        + f"| field | is | for instance |\n|---|---|---|\n{names}\n"
+        + QUERY_TAIL
+    )
+
+
+def _fields(text: str) -> str:
+    return ", ".join(f"`{field}`" for field in text.split(", "))
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-PAGES: dict[str, Callable[[], str]] = {"commands.md": commands_page, "policy.md": policy_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "policy.md": policy_page,
+    "query.md": query_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

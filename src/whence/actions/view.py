@@ -9,16 +9,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..errors import FormatError
-from ..index.interface import Index
+from ..index.interface import Index, Kin
 from ..records.act import Act
-from ..records.encoding import decode
 from ..records.record import Record
 from ..records.result import Output
 from ..rules.acts import with_acts
 from ..store.acts import act_path, acts_about, acts_in, all_acts
 from ..store.layout import Store
-from ..store.run_list import open_run, run_ids
+from ..store.run_list import open_run
 from ..store.runs import load_run
 from ..store.tombstones import tombstone_of
 
@@ -102,53 +100,6 @@ def with_what_was_printed(store: Store, record: Record) -> Record:
     return msgspec.structs.replace(record, output=Output(when="during", bytes=size, kept=size))
 
 
-class Kin(msgspec.Struct, frozen=True):
-    """A run that names another as its parent, or as what it runs again."""
-
-    id: str
-    status: str
-    parent: str | None = None
-    rerun_of: str | None = None
-    relation: str | None = None
-
-
-def kin_of(store: Store, run_id: str) -> list[Kin]:
-    """The children, reruns and variants of a run, the oldest first. Reads every run that was made after it."""
-    found: list[Kin] = []
-    for other in run_ids(store, newest_first=True):
-        if other <= run_id:
-            break
-        kin = _kin(store, other)
-        if kin is not None and run_id in (kin.parent, kin.rerun_of):
-            found.append(kin)
-    return found[::-1]
-
-
-def _kin(store: Store, run_id: str) -> Kin | None:
-    """Nothing for a run that cannot be read, which `verify` names."""
-    try:
-        return _kin_of_record(store, run_id)
-    except FormatError:
-        return None
-
-
-def _kin_of_record(store: Store, run_id: str) -> Kin:
-    try:
-        kin = decode(open_run(store, run_id).read("record.json"), Kin)
-    except OSError:
-        kin = None
-    if kin is not None and kin.id == run_id:
-        return kin
-    record = load_run(store, run_id).record
-    return Kin(
-        id=run_id,
-        status=record.status,
-        parent=record.parent,
-        rerun_of=record.rerun_of,
-        relation=record.relation,
-    )
-
-
 def with_expired(store: Store, record: Record) -> Record:
     """The record with what became of the versions that the run made: of one that expired the bytes are not kept."""
     return msgspec.structs.replace(record, artifacts=[_expired(store, artifact) for artifact in record.artifacts])
@@ -163,14 +114,10 @@ def _expired(store: Store, artifact: Artifact) -> Artifact:
     return msgspec.structs.replace(artifact, kept=False, because=f"{tombstone} (act {tombstone.act.id})")
 
 
-def with_kin(record: Record, kin: Sequence[Kin]) -> Record:
-    """The record with the runs that point at it."""
+def with_kin(record: Record, children: Sequence[Kin], reruns: Sequence[Kin]) -> Record:
+    """The record with the runs that point at it, the oldest first."""
     return msgspec.structs.replace(
         record,
-        children=[other.id for other in kin if other.parent == record.id],
-        siblings=[
-            {"id": other.id, "relation": other.relation, "status": other.status}
-            for other in kin
-            if other.rerun_of == record.id
-        ],
+        children=[kin.run for kin in children],
+        siblings=[{"id": kin.run, "relation": kin.relation, "status": kin.status} for kin in reruns],
     )

@@ -104,13 +104,13 @@ class Place:
         """The whole policy, as far as it can be read; what is wrong in it is said, and stops only who records."""
         return load_policy(self.setting, wrong=self._wrong)
 
-    def index(self) -> Index:
-        """What the store's records say, brought up to date; what cannot be read is complained of."""
+    def index(self, *, tells: bool = True) -> Index:
+        """What the store's records say, brought up to date. With `tells` what cannot be read is complained of."""
         index = find_index(self.setting, self.store, say=complain)
         fed = index.feed()
-        for run, why in sorted(fed.unreadable.items(), reverse=True):
+        for run, why in sorted(fed.unreadable.items(), reverse=True) if tells else ():
             complain(f"run {run} cannot be read: {why}", f"`whence verify {run}` names the damage")
-        for fault in fed.faults:
+        for fault in fed.faults if tells else ():
             complain(fault)
         return index
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from ..actions.makers import resolve_shown
-from ..actions.view import kin_of, view_run, with_expired, with_kin, with_what_was_printed
+from ..actions.view import view_run, with_expired, with_kin, with_what_was_printed
 from ..rules.completeness import findings
 from .arguments import REFERENCE, CommandParser, Place
 from .output import json_document, line
@@ -37,7 +38,9 @@ def main(words: Sequence[str]) -> int:
     now = time.time_ns()
     run = resolve_shown(place.store, options.run, cwd=place.setting.cwd, now_ns=now)
     view = view_run(place.store, run, now_ns=now)
-    record = with_expired(place.store, with_kin(view.record, kin_of(place.store, run)))
+    with closing(place.index(tells=False)) as index:
+        record = with_kin(view.record, index.children(run), index.reruns(run))
+    record = with_expired(place.store, record)
     if options.json:
         json_document(record)
     else:

@@ -36,6 +36,10 @@ BATCH = 200
 """Runs that are written at once: what a person interrupts is not lost, and who waits to write waits no longer."""
 
 
+MANY = 2000
+"""Runs that take some seconds to read."""
+
+
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """A folder, or the archive of a month, as it was when it was listed."""
 
@@ -109,15 +113,20 @@ class Copy(Protocol):
         ...
 
 
-def feed(store: Store, copy: Copy, clock: Callable[[], int] = time.time_ns) -> Fed:
-    """Bring the copy up to date."""
+def feed(
+    store: Store, copy: Copy, *, say: Callable[[str], None] = lambda _: None, clock: Callable[[], int] = time.time_ns
+) -> Fed:
+    """Bring the copy up to date; `say` is told when that takes a while."""
     before = copy.stamps()
     acts = _changed_acts(store, copy, before)
     runs = _changed_runs(store, copy, before)
     said = [read_said(store, act) for act in acts.new]
     if said or acts.gone:
         copy.put(Batch(acts=said, acts_gone=sorted(acts.gone)))
-    read, unreadable = _feed_runs(store, copy, sorted({*runs.new, *copy.open_runs()} - runs.gone), clock)
+    wanted = sorted({*runs.new, *copy.open_runs()} - runs.gone)
+    if len(wanted) >= MANY:
+        say(f"reading {len(wanted)} runs into the index, which is done once")
+    read, unreadable = _feed_runs(store, copy, wanted, clock)
     stamps = acts.stamps | runs.stamps
     last = Batch(
         gone=sorted(runs.gone),

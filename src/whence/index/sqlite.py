@@ -51,7 +51,10 @@ class SqliteIndex:
         self._copy: SqliteCopy | None = None
 
     def feed(self) -> Fed:
-        return self._asked(lambda connection: feed(self._store, self._copy_of(connection)), feeds=True)
+        return self._asked(self._feed, feeds=True)
+
+    def _feed(self, connection: sqlite3.Connection) -> Fed:
+        return feed(self._store, self._copy_of(connection), say=self._say)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -90,7 +93,7 @@ class SqliteIndex:
     def _again(self, ask: Callable[[sqlite3.Connection], T], *, feeds: bool) -> T:
         connection = self._opened()
         if not feeds:
-            feed(self._store, self._copy_of(connection))
+            self._feed(connection)
         return ask(connection)
 
     def _opened(self) -> sqlite3.Connection:

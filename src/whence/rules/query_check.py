@@ -46,8 +46,8 @@ def _expected(kinds: set[str], value: Value) -> str | None:
 def unknown_fields(query: Query, fields: Collection[str]) -> Iterator[tuple[Field, str | None]]:
     """The fields that no run has, and the nearest that one has; `fields` are all that are known."""
     for test in tests_of(query):
-        name = ".".join(test.field.path)
-        if test.field.path[0] in FREE and name not in fields:
-            alike = [field for field in fields if field.startswith(f"{test.field.path[0]}.")]
-            near = difflib.get_close_matches(name, alike, n=1, cutoff=0.6)
-            yield test.field, near[0] if near else None
+        family, *rest = test.field.path
+        if family in FREE and str(test.field) not in fields:
+            alike = [field.partition(".")[2] for field in fields if field.startswith(f"{family}.")]
+            near = difflib.get_close_matches(".".join(rest), alike, n=1, cutoff=0.6)
+            yield test.field, f"{family}.{near[0]}" if near else None
