@@ -150,6 +150,53 @@ def test_the_index_answers_what_the_records_answer(place: Store, records: list[R
     index.close()
 
 
+ODD = [
+    True,
+    False,
+    0,
+    1,
+    3,
+    0.5,
+    1 << 70,
+    "",
+    "a",
+    "0.5",
+    "3",
+    "true",
+    "NaN",
+    "2.1",
+    "2.1.0rc1",
+    "2026-11-21",
+    "\udcff",
+]
+
+
+def test_each_kind_of_value_is_held_against_each_kind_of_word(place: Store) -> None:
+    records = [a_record(status="succeeded", created="2026-11-21T00:00:00.000000Z", ext={"x": value}) for value in ODD]
+    index = over(place, records)
+    words = [
+        "true",
+        "0.5",
+        "3",
+        "1",
+        "a",
+        "''",
+        "'true'",
+        "NaN",
+        "2.1",
+        "2.1.0",
+        "2026-11-21",
+        "2026-11-22",
+        "Infinity",
+    ]
+    for operator in ("=", "!=", "<", "<=", ">", ">=", "~", "!~"):
+        for word in words:
+            query = parse(f"ext.x {operator} {word}")
+            meant = [record.id for record in records if matches(query, msgspec.to_builtins(record))]
+            assert sorted(index.runs(query)) == sorted(meant), (operator, word)
+    index.close()
+
+
 @settings(max_examples=100)
 @given(
     records=st.lists(RECORDS, max_size=6),
