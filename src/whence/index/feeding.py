@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -192,7 +191,9 @@ def _changed_runs(store: Store, copy: Copy, before: Mapping[str, Stamp]) -> _Cha
     names = listed(store.runs)
     months = {match[1]: match[0] for name in names if (match := re.fullmatch(ARCHIVE, name))}
     days = {name for name in names if re.fullmatch(DAY, name)}
-    changed = {name for name in (*days, *months.values()) if _look(store.runs / name, f"runs/{name}", before, changes)}
+    changed = {
+        name for name in (*days, *months.values()) if _look(f"{store.runs}/{name}", f"runs/{name}", before, changes)
+    }
     lost = {name.removeprefix("runs/") for name in before if name.startswith("runs/") and name not in changes.stamps}
     touched = changed | lost
     archived = {month: set(runs_in(store.runs / name)) for month, name in months.items() if _touches(month, touched)}
@@ -219,7 +220,8 @@ def _days_of(touched: Collection[str], days: Collection[str]) -> set[str]:
 def _changed_acts(store: Store, copy: Copy, before: Mapping[str, Stamp]) -> _Changes:
     changes = _Changes(new=copy.open_acts())
     days = set(act_days(store))
-    changed = {day for day in days if _look(store.acts / day, f"acts/{day}", before, changes)}
+    root = os.fspath(store.acts)
+    changed = {day for day in days if _look(f"{root}/{day}", f"acts/{day}", before, changes)}
     lost = {name.removeprefix("acts/") for name in before if name.startswith("acts/") and name not in changes.stamps}
     for day in sorted(changed | lost):
         here, known = set(acts_of_day(store, day)), copy.known_acts(day)
@@ -229,7 +231,7 @@ def _changed_acts(store: Store, copy: Copy, before: Mapping[str, Stamp]) -> _Cha
     return changes
 
 
-def _look(path: Path, name: str, before: Mapping[str, Stamp], changes: _Changes) -> bool:
+def _look(path: str, name: str, before: Mapping[str, Stamp], changes: _Changes) -> bool:
     """Note the folder as it is now; whether it has to be listed."""
     now = time.time_ns()
     try:
