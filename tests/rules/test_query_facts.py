@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from whence.rules.query_facts import facts, is_indexed
 from whence.rules.matching import Thing, look_up
+from whence.rules.query_facts import facts, is_indexed
 
 KEYS = st.sampled_from(["a", "b", "a.b", "a.b.c", "name", "last", "values", "origins", "error", "metrics", "seeds"])
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(0, 3), st.sampled_from(["", "a", "a.b", "NaN", "1.0"]))

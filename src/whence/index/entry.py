@@ -9,8 +9,8 @@ import msgspec
 
 from ..records.environment import Package
 from ..records.record import Record
-from ..rules.query_facts import Fact, facts
 from ..rules.matching import texts_of
+from ..rules.query_facts import Fact, facts
 from .interface import Made, Used
 
 

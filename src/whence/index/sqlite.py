@@ -13,10 +13,10 @@ import msgspec
 
 from ..errors import FormatError, UnresolvedError
 from ..records.record import Record
-from ..rules.query_facts import is_indexed
 from ..rules.matching import look_up, matches
 from ..rules.ordering import ordered
 from ..rules.query import Query
+from ..rules.query_facts import is_indexed
 from ..store.layout import Store
 from . import sqlite_lineage, sqlite_runs
 from .feeding import feed

@@ -17,9 +17,9 @@ import msgspec
 from ..digests import is_digest
 from ..records.data import Artifact, Identifier, Input, Location, Stat
 from ..records.encoding import timestamp
-from ..rules.query_facts import is_indexed
 from ..rules.matching import THING, Pinned, holds, pin_of
 from ..rules.query import TIMES, All, Any_, Compare, Exists, In, Not, Query
+from ..rules.query_facts import is_indexed
 from ..rules.query_value import Value
 from .interface import Kind
 from .sqlite_tables import SEPARATOR, VARIABLES, digest_from, stored_digest, stored_text, value_of
