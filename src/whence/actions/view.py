@@ -11,6 +11,7 @@ import msgspec
 
 from ..index.interface import Index, Kin
 from ..records.act import Act
+from ..records.data import Artifact
 from ..records.record import Record
 from ..records.result import Output
 from ..rules.acts import with_acts
