@@ -41,6 +41,15 @@ class Rows(msgspec.Struct, frozen=True):
     where: str
     values: tuple[Any, ...]
     parts: tuple[Part, ...]
+    few: bool = True
+    """Of another table than that of facts: whether it is best to gather them first."""
+
+    @property
+    def of_the_run(self) -> Condition:
+        """Of rows that are the runs themselves: a condition on the row of `runs` that is looked at."""
+        either = " OR ".join(part.condition for part in self.parts) or "0"
+        values = (*self.values, *(value for part in self.parts for value in part.values))
+        return Condition(f"({self.where} AND ({either}))", values, exact=True)
 
     @property
     def set(self) -> tuple[str, tuple[Any, ...]]:
@@ -128,6 +137,8 @@ class Translator:
         return Condition(sql, tuple(value for one in found for value in one.values), all(one.exact for one in found))
 
     def _of_rows(self, rows: Rows) -> Condition:
+        if rows.table == "runs":
+            return rows.of_the_run
         few = self.is_few(rows)
         statement, values = rows.set if few else rows.probe
         return Condition(f"runs.run IN ({statement})" if few else statement, values, exact=True)
@@ -135,7 +146,7 @@ class Translator:
     def is_few(self, rows: Rows) -> bool:
         """Whether so few rows pass that it is best to gather them first."""
         if rows.table != "facts":
-            return True
+            return rows.few
         if rows not in self._few:
             statement, values = rows.set
             counted = f"SELECT count(*) FROM (SELECT 1 FROM ({statement}) LIMIT {FEW + 1})"
@@ -218,11 +229,11 @@ class Translator:
             return Rows("(SELECT rowid AS run FROM texts)", "1", (), (EVERYTHING,))
         literal = _literal(test)
         if literal is not None and self._has_trigrams():
-            by_letters = "run IN (SELECT rowid FROM texts WHERE texts MATCH ? AND instr(text, ?))"
-            return Rows("runs", "1", (), (Part(by_letters, (f'"{literal}"', literal)),))
+            by_letters = "runs.run IN (SELECT rowid FROM texts WHERE texts MATCH ? AND instr(text, ?))"
+            return Rows("runs", "1", (), (Part(by_letters, (f'"{literal}"', literal)),), few=False)
         rows = self._connection.execute("SELECT rowid, text FROM texts")
         found = [run for run, text in rows if any(holds(test, line) for line in text.split(SEPARATOR))]
-        return Rows("runs", "1", (), tuple(one_of(found, "run")))
+        return Rows("runs", "1", (), tuple(one_of(found, "runs.run")), few=len(found) <= FEW)
 
     def _has_trigrams(self) -> bool:
         found = self._connection.execute("SELECT sql FROM sqlite_master WHERE name = 'texts'").fetchone()
@@ -236,7 +247,8 @@ class Translator:
             "SELECT environment, version FROM packages WHERE name = ?", (stored_text(name),)
         )
         found = [environment for environment, version in rows if holds(test, value_of(version))]
-        return Rows("runs", "environment IS NOT NULL", (), tuple(one_of(found, "environment")))
+        # The sign keeps SQLite from gathering by this column, in which few values stand.
+        return Rows("runs", "+runs.environment IS NOT NULL", (), tuple(one_of(found, "+runs.environment")), few=False)
 
     # Inputs and artifacts
 
@@ -287,7 +299,7 @@ class Translator:
                 passed[row] = any(holds(test, face) for face in faces(row))
             if passed[row]:
                 runs.add(run)
-        return Rows("runs", "1", (), tuple(one_of(sorted(runs), "run")))
+        return Rows("runs", "1", (), tuple(one_of(sorted(runs), "runs.run")), few=len(runs) <= FEW)
 
     def _is_a_name(self, table: str, column: str) -> bool:
         """Whether some item is called as a field of all is: then its name is meant."""
@@ -347,10 +359,10 @@ def _literal(test: Compare | In) -> str | None:
 def one_of(values: Sequence[Any], column: str = "value") -> Iterator[Part]:
     """Rows whose column has one of these values, if there are any."""
     texts = [value for value in values if isinstance(value, str)]
-    runs = [value for value in values if column == "run"]
-    others = [value for value in values if not isinstance(value, str) and column != "run"]
+    runs = [value for value in values if column == "runs.run"]
+    others = [value for value in values if not isinstance(value, str) and column != "runs.run"]
     if runs:
-        yield Part("run IN (SELECT value FROM json_each(?))", (json.dumps(runs),))
+        yield Part("runs.run IN (SELECT value FROM json_each(?))", (json.dumps(runs),))
     if texts:
         yield Part(f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(texts),))
     for at in range(0, len(others), VARIABLES):
