@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import stored
 from bags import FORMS, contents, data, make_odd
 from workplace import Workplace
 
+from whence.digests import digest_of
 from whence.store import objects
 from whence.store.layout import Store, open_store
 
@@ -255,6 +257,25 @@ def last_step_removed(root: Path) -> None:
     bags.sealed(root)
 
 
+def step_forged(number: int, **fields: object) -> Callable[[Path], None]:
+    """A step with other words, whose check is that of its bytes, as have those that follow it."""
+
+    def change(root: Path) -> None:
+        steps = [step_of(root, at) for at in range(3)]
+        stored.forge(steps[number], **fields)
+        for before, after in itertools.pairwise(steps):
+            stored.follow(after, before)
+        edit_version(root, steps[-1])
+        bags.sealed(root)
+
+    return change
+
+
+def edit_version(root: Path, last: Path) -> None:
+    path = root / "whence/version.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "step": digest_of(last.read_bytes())}))
+
+
 def link_beside(root: Path) -> None:
     (root / "data/more.csv").unlink()
     (root / "data/more.csv").symlink_to("/etc/passwd")
@@ -287,6 +308,12 @@ UNSOUND: dict[str, tuple[Callable[[Path], None], str]] = {
     "a step that was edited": (step_edited, "which does not hold its own check"),
     "a step that is gone": (step_removed, "a step before step 2 of the dataset is missing"),
     "the last step gone": (last_step_removed, "its steps do not end with the one that made cifar@0.2.0"),
+    "counts that are none": (step_forged(2, files=999), "step 2: found 999 files of"),
+    "a version that goes back": (
+        step_forged(1, version="0.0.1.post1.dev1"),
+        "step 1: version: found 0.0.1.post1.dev1, expected one that follows 0.1.0",
+    ),
+    "a birth that is none": (step_forged(0, operation="release"), "step 0: operation: found release, expected create"),
     "another version": (edited("whence/version.json", b"0.2.0", b"0.3.0"), "expected 0.3.0"),
     "another name": (edited("whence/version.json", b'"cifar"', b'"cifer"'), "is of 'cifar', expected 'cifer'"),
     "another manifest": (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stored
 from bags import data
 from workplace import Workplace
 
@@ -78,6 +80,29 @@ def test_a_step_that_was_edited_is_found(cifar: Workplace) -> None:
     change(step, b'"files":13', b'"files":14')
     code, found = verify(cifar, "cifar")
     assert code == 1 and "which does not hold its own check" in found["damage"][0]["what"]
+
+
+@pytest.mark.scenario("D12")
+def test_a_forged_release_contradicts_what_it_releases_and_the_run_that_pinned_it(cifar: Workplace) -> None:
+    before, release = (next(cifar.store.glob(f"datasets/*/steps/{number}/*.json")) for number in (0, 2))
+    first = json.loads(before.read_bytes())["body"]
+    stored.forge(release, **{field: first[field] for field in ("manifest", "files", "size")})
+    run = cifar.show()["id"]
+    for words in (("verify",), ("data", "verify", "cifar")):
+        found = cifar.whence(*words, "--json").json()["damage"]
+        assert any(f"manifest: found {first['manifest']}, expected" in one["what"] for one in found)
+        assert any(f"but run {run} pinned cifar@0.2.0 of sha256:" in one["what"] for one in found)
+
+
+@pytest.mark.scenario("D12")
+def test_bytes_that_are_lost_are_damage_and_not_a_note(cifar: Workplace) -> None:
+    (pack,) = cifar.store.glob("packs/*.tar")
+    pack.unlink()
+    code, found = verify(cifar, "cifar@0.1.0")
+    (damage,) = found["damage"]
+    assert (code, damage["versions"]) == (1, ["cifar@0.1.0"])
+    assert damage["what"].startswith("0.png and 11 more files are not there (")
+    assert cifar.whence("verify").code == 1
 
 
 def test_what_is_not_there_is_refused(cifar: Workplace) -> None:

@@ -12,15 +12,19 @@ import pytest
 import stored
 
 from whence.digests import digest_of
-from whence.errors import UnresolvedError, UsageError
+from whence.errors import FormatError, StoreError, UnresolvedError, UsageError
 from whence.records.act import Actor
 from whence.records.data import ManifestEntry
 from whence.store.check import check_store
+from whence.store.checking import Check
 from whence.store.dataset_changes import addition
+from whence.store.dataset_check import check_versions
 from whence.store.dataset_references import find_version
 from whence.store.dataset_steps import Said, change, create
+from whence.store.dataset_uses import all_versions
 from whence.store.datasets import load_history
 from whence.store.layout import Store
+from whence.store.objects import object_path, put_bytes
 from whence.store.speaker import Speaker
 
 SPEAKER = Speaker(by=Actor(name="Ada"), clock=time.time_ns, random=os.urandom)
@@ -30,14 +34,20 @@ def entry(path: str) -> ManifestEntry:
     return ManifestEntry(path=path, kind="file", mode=0o644, size=1, digest=digest_of(path.encode()))
 
 
+def kept(store: Store, path: str) -> ManifestEntry:
+    """With its bytes in the store."""
+    put_bytes(store, path.encode())
+    return entry(path)
+
+
 class Made:
     """A dataset `ds` with three steps, and where its files lie."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.id = create(store, "ds", [entry("a")], Said(), SPEAKER).history.id
+        self.id = create(store, "ds", [kept(store, "a")], Said(), SPEAKER).history.id
         for path in ("b", "c"):
-            change(store, self.id, "add", addition([entry(path)]), Said(), SPEAKER)
+            change(store, self.id, "add", addition([kept(store, path)]), Said(), SPEAKER)
         self.folder = store.datasets / self.id
         self.claim = store.datasets / "names/ds" / f"{self.id}.json"
 
@@ -57,15 +67,7 @@ class Made:
 @pytest.fixture
 def made(store: Store) -> Made:
     made = Made(store)
-    assert check_store(store).damage == ()
-    assert check_store(store).notes == tuple(
-        f"ds@{version}: {files} not in the store: added by reference, or removed"
-        for version, files in (
-            ("0.1.0", "a is"),
-            ("0.1.0.post1.dev1", "a and 1 more files are"),
-            ("0.1.0.post1.dev2", "a and 2 more files are"),
-        )
-    )
+    assert (check_store(store).damage, check_store(store).notes) == ((), ())
     return made
 
 
@@ -181,3 +183,81 @@ def test_a_name_of_two_datasets_is_ambiguous_though_one_claim_is_gone(made: Made
     with pytest.raises(UnresolvedError) as refused:
         find_version(made.store, "ds@0.1.0")
     assert refused.value.message == "ds@0.1.0: 2 datasets have this name, expected one"
+
+
+# Steps made by hand, each with a check of its own
+
+
+def everywhere(made: Made) -> list[str]:
+    """What the check of the store finds, which is what that of the datasets finds."""
+    whole, datasets = check_store(made.store), Check(made.store)
+    check_versions(datasets, list(all_versions(made.store)), everything=True)
+    assert {damage.what for damage in whole.damage} == {damage.what for damage in datasets.damage}
+    return [damage.what for damage in whole.damage]
+
+
+RUN = stored.an_id()
+
+FORGED: dict[str, tuple[dict[str, object], str]] = {
+    "files": ({"files": 999}, "found 999 files of 3 bytes, expected 3 of 3: its manifest"),
+    "a run": ({"run": RUN}, f"found the run {RUN}, which is not in the store"),
+    "a version": ({"version": "0.1.0"}, "version: found 0.1.0, expected no release after the operation add"),
+    "no version": ({"version": "1.x"}, "version '1.x': expected three numbers, for instance 2.1.0, or "),
+}
+
+
+@pytest.mark.scenario("D12")
+@pytest.mark.parametrize("what", FORGED)
+def test_a_step_that_was_forged_is_named_by_what_it_contradicts(what: str, made: Made) -> None:
+    fields, expected = FORGED[what]
+    stored.forge(made.step(2), **fields)
+    assert any(expected in found for found in everywhere(made))
+
+
+@pytest.mark.scenario("D12")
+def test_a_part_is_held_against_the_dataset_that_it_is_a_version_of(made: Made) -> None:
+    part = {"folder": "x", "dataset": "ds", "dataset_id": made.id, "version": "0.1.0", "manifest": digest_of(b"no")}
+    for wrong, expected in (
+        ({}, "but ds@0.1.0.post1.dev2 has as a part ds@0.1.0 of"),
+        ({"dataset": "no"}, "found the name ds, but ds@0.1.0.post1.dev2 has as a part no@0.1.0"),
+        ({"version": "9.0.0"}, "found no version 9.0.0, but ds@0.1.0.post1.dev2 has as a part ds@9.0.0"),
+    ):
+        stored.forge(made.step(2), parts=[{**part, **wrong}])
+        assert [expected in found for found in everywhere(made)] == [True]
+
+
+def test_bytes_that_are_lost_are_damage_and_nothing_that_expired_is(made: Made) -> None:
+    object_path(made.store, digest_of(b"a")).unlink()
+    found = [damage.where for damage in check_store(made.store).damage]
+    assert found == ["objects of ds@0.1.0", "objects of ds@0.1.0.post1.dev1", "objects of ds@0.1.0.post1.dev2"]
+    assert everywhere(made)[0] == "a is not there (1 bytes), expected in the store: no act says that it expired"
+
+
+@pytest.mark.scenario("L4")
+def test_the_newest_step_or_all_that_is_gone_is_found_by_the_check_of_datasets_too(made: Made) -> None:
+    shutil.rmtree(made.step(2).parent)
+    assert everywhere(made)[0].startswith("not there, expected the step of version 0.1.0.post1.dev2 of ds; copy it")
+    shutil.rmtree(made.folder)
+    assert len(everywhere(made)) == 3
+
+
+def test_a_step_in_the_folder_of_another_is_named_with_what_to_do(made: Made) -> None:
+    shutil.copytree(made.step(0).parent, made.folder / "steps/3")
+    expected = "found the step 0, expected the step 3; move it out of the store, or to its own folder"
+    assert everywhere(made) == [expected]
+    with pytest.raises(StoreError, match="found the step 0, expected the step 3; move it out"):
+        change(made.store, made.id, "add", addition([entry("z")]), Said(), SPEAKER)
+    shutil.rmtree(made.folder / "steps/3")
+    assert change(made.store, made.id, "add", addition([entry("z")]), Said(), SPEAKER) is not None
+
+
+@pytest.mark.parametrize("how", ["removed", "edited"])
+def test_a_damaged_step_in_the_midst_is_not_called_a_merge(how: str, made: Made) -> None:
+    flip(made.step(1)) if how == "edited" else shutil.rmtree(made.step(1).parent)
+    with pytest.raises(FormatError) as refused:
+        change(made.store, made.id, "add", addition([entry("z")]), Said(), SPEAKER)
+    assert refused.value.message == (
+        "dataset ds: the step before 0.1.0.post1.dev2 is not there, or was changed,"
+        " so what its newest version is cannot be told"
+    )
+    assert str(find_version(made.store, "ds@0.1.0.post1.dev2")) == "ds@0.1.0.post1.dev2"

@@ -7,9 +7,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from whence.digests import digest_of
 from whence.ids import new_id
-from whence.records.encoding import encode, timestamp
+from whence.records.act import Act
+from whence.records.checked import encode_checked
+from whence.records.encoding import decode, encode, timestamp
 from whence.records.events import Event, NoteAdded, RunCreated, RunEnded, RunSealed, RunStarted
 from whence.records.run import Host, Process, User
 from whence.records.seal import Seal
@@ -31,6 +35,19 @@ def a_store(path: Path) -> Store:
 
 def an_id(seconds: float | None = None) -> str:
     return new_id(int((time.time() if seconds is None else seconds) * 1000), os.urandom(10))
+
+
+def forge(act: Path, **fields: object) -> None:
+    """Change what the body of an act says, under all its names, with the check that its bytes have then."""
+    found = decode(act.read_bytes(), Act, where=act.name)
+    act.chmod(0o644)
+    act.write_bytes(encode_checked(replace(found, body={**found.body, **fields})))
+
+
+def follow(act: Path, before: Path) -> None:
+    """Let an act say that it follows another one, as that is now."""
+    found = decode(act.read_bytes(), Act, where=act.name)
+    act.write_bytes(encode_checked(replace(found, prior=[digest_of(before.read_bytes())])))
 
 
 def a_pack(store: Store, *contents: bytes) -> Path:

@@ -164,6 +164,13 @@ def list_datasets(store: Store, faults: list[str]) -> Iterator[DatasetLine]:
         yield dataset_line(history)
 
 
+def history_faults(store: Store, history: History) -> list[str]:
+    """What of a dataset's steps is not there, or cannot be read: the versions that these made are not listed."""
+    faults: list[str] = []
+    load_history(store, history.id, faults)
+    return faults or [f"{history.name}: the step before {stated.step.version} is not there" for stated in history.cut]
+
+
 def dataset_line(history: History) -> DatasetLine:
     newest = history.head if len(history.heads) == 1 else history.versions[-1]
     step = newest.stated.step

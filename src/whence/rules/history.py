@@ -13,7 +13,7 @@ from functools import cached_property
 
 import msgspec
 
-from ..errors import UnresolvedError
+from ..errors import FormatError, UnresolvedError
 from ..records.act import Actor
 from ..records.dataset import Question, Step
 from .picks import Pick, contradicting, meant, standing
@@ -105,8 +105,21 @@ class History(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return len(self.tips) > 1 or len({made.version for made in self.versions}) < len(self.versions)
 
     @property
+    def cut(self) -> list[Stated]:
+        """The steps that follow one which is not there, or cannot be read."""
+        there = {stated.digest for stated in self.steps}
+        return [stated for stated in self.steps if not there.issuperset(stated.prior)]
+
+    @property
     def head(self) -> Made:
-        """The newest version. Raises UnresolvedError where there are several."""
+        """The newest version. Raises UnresolvedError where there are several, and FormatError where steps before one
+        are not there, so that it cannot be told."""
+        if self.cut:
+            raise FormatError(
+                f"dataset {self.name}: the step before {self.cut[0].step.version} is not there, or was changed,"
+                " so what its newest version is cannot be told",
+                hint="`whence verify` names all that is damaged; a version that is named can be used",
+            )
         if len(self.heads) != 1:
             said = " and ".join(f"{one.step.version} ({one.at[:19]}, {one.by.host})" for one in self.heads)
             raise UnresolvedError(

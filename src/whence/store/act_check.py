@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 
 import msgspec
 
 from ..digests import digest_of
 from ..errors import FormatError
 from ..ids import day_of
-from ..records.act import Act
+from ..records.act import Act, Subject
 from ..records.checked import is_sound
 from ..system.files import read_regular
 from .acts import act_files, read_act
@@ -26,11 +26,13 @@ class _Acts(msgspec.Struct):
     """Name -> bytes, sound or not."""
     damaged: set[str] = set()
     sound: dict[str, tuple[str, Act]] = {}
-    """Digest -> where it lies, and the act."""
+    """Digest -> where it lies, and the act, of those of concern."""
+    known: set[str] = set()
+    """The digests of all that are sound."""
 
 
-def check_acts(check: Check, runs: set[str] | None) -> None:
-    """Every act, or those about these runs."""
+def check_acts(check: Check, concerns: Callable[[Subject], bool]) -> None:
+    """Every act whose subject is of concern."""
     acts = _Acts()
     for path in act_files(check.store):
         where = str(path.relative_to(check.store.path))
@@ -40,10 +42,12 @@ def check_acts(check: Check, runs: set[str] | None) -> None:
             check.add(where, f"cannot be read: {error.strerror}, expected an act")
             continue
         acts.files[path.name] = data
-        act = _check_act(check, data, where, path.stem, runs)
+        act = _check_act(check, data, where, path.stem, concerns)
         if act is None:
             acts.damaged.add(path.name)
-        elif runs is None or act.subject.run in runs:
+            continue
+        acts.known.add(digest_of(data))
+        if concerns(act.subject):
             acts.sound[digest_of(data)] = (where, act)
             check.acts += 1
             if act.subject.dataset is not None:
@@ -56,9 +60,8 @@ def check_acts(check: Check, runs: set[str] | None) -> None:
     ]
     for copy in check.copies:
         _check_copy(check, copy, acts)
-    known = set(acts.sound)
     for where, act in acts.sound.values():
-        _check_quotes(check, where, act, known, bool(acts.damaged))
+        _check_quotes(check, where, act, acts.known, bool(acts.damaged))
 
 
 def _lacks_copy(check: Check, run: str, where: str, carried: Set[tuple[str, str]]) -> bool:
@@ -74,15 +77,16 @@ def _check_copy(check: Check, copy: ActCopy, acts: _Acts) -> None:
     if data is not None and copy.name not in acts.damaged:
         found, expected = digest_of(copy.data), digest_of(data)
         check.add(copy.where, f"found {found}, expected {expected}, as it is in acts/", [copy.run])
-    elif act := _check_act(check, copy.data, copy.where, copy.name.removesuffix(".json"), None):
+    elif act := _check_act(check, copy.data, copy.where, copy.name.removesuffix(".json"), lambda _: True):
         acts.sound[digest_of(copy.data)] = (copy.where, act)
+        acts.known.add(digest_of(copy.data))
         if data is None:
             check.notes.append(
                 f"{copy.where}: is not in acts/: it came with the folder, or was removed there; it counts"
             )
 
 
-def _check_act(check: Check, data: bytes, where: str, name: str, runs: set[str] | None) -> Act | None:
+def _check_act(check: Check, data: bytes, where: str, name: str, concerns: Callable[[Subject], bool]) -> Act | None:
     try:
         act = read_act(data, where)
     except FormatError as error:
@@ -90,7 +94,7 @@ def _check_act(check: Check, data: bytes, where: str, name: str, runs: set[str] 
         return None
     about = [act.subject.run] if act.subject.run else []
     if not is_sound(data):
-        if runs is None or act.subject.run in runs:
+        if concerns(act.subject):
             check.add(where, f"found {digest_of(data)}, which does not hold its own check", about)
         return None
     if act.id != name:

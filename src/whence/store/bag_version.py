@@ -14,6 +14,7 @@ from ..records.data import ManifestEntry
 from ..records.encoding import decode
 from ..records.transform import Transform
 from ..rules import bags
+from ..rules.chains import counts_fault, step_faults
 from ..rules.dataset_names import check_dataset_name
 from ..rules.history import History, Made, Stated, fold_history
 from ..rules.manifests import encode_manifest, manifest_faults
@@ -151,15 +152,12 @@ def _steps(bag: SoundBag, said: BagVersion) -> list[tuple[Stated, bytes]]:
 def _history(bag: SoundBag, said: BagVersion, steps: Sequence[Stated]) -> History:
     known = {stated.digest: stated for stated in steps}
     for stated in steps:
-        numbers = [known[prior].step.number for prior in stated.prior if prior in known]
-        first = stated.step.number == 0
-        if len(numbers) != len(stated.prior) or first != (not numbers):
+        if not known.keys() >= set(stated.prior) or (not stated.prior and stated.step.number != 0):
             raise _wrong(bag, f"a step before step {stated.step.number} of the dataset is missing")
-        if not first and max(numbers) != stated.step.number - 1:
-            raise _wrong(bag, f"step {stated.step.number} follows step {max(numbers)}")
         if stated.step.name != said.name:
             raise _wrong(bag, f"step {stated.step.number} is of {stated.step.name!r}, expected {said.name!r}")
-        read_version(stated.step.version)
+        for fault in step_faults(stated, known):
+            raise _wrong(bag, f"step {stated.step.number}: {fault}")
     check_dataset_name(said.name)
     history = fold_history(said.dataset, steps)
     last = known.get(said.step)
@@ -167,4 +165,7 @@ def _history(bag: SoundBag, said: BagVersion, steps: Sequence[Stated]) -> Histor
         raise _wrong(bag, f"its steps do not end with the one that made {said.name}@{said.version}")
     if (last.step.version, last.step.manifest) != (said.version, said.manifest):
         raise _wrong(bag, f"its last step made {last.step.version} of {last.step.manifest}, expected {said.version}")
+    fault = counts_fault(last.step, decode(bag.tags[bags.MANIFEST], list[ManifestEntry], where=bags.MANIFEST))
+    if fault is not None:
+        raise _wrong(bag, f"step {last.step.number}: {fault}")
     return history

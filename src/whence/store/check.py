@@ -62,7 +62,7 @@ def check_store(store: Store, runs: Sequence[str] | None = None, *, environ: Map
         except (OSError, FormatError) as error:
             check.add(f"runs/{day_of(run)}/{run}", f"cannot be read: {error}", [run])
     check_objects(check, everything=runs is None)
-    check_acts(check, None if runs is None else set(runs))
+    check_acts(check, lambda subject: runs is None or subject.run in runs)
     if runs is None:
         check_datasets(check)
     if environ is not None:

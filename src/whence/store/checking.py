@@ -9,6 +9,7 @@ import msgspec
 from ..records.act import Act
 from .code_check import CodeOfRun
 from .damage import Damage
+from .dataset_uses import VersionSaid
 from .layout import Store
 
 
@@ -40,6 +41,8 @@ class Check(msgspec.Struct):
     """Of acts, in the folders of runs."""
     dataset_acts: dict[str, tuple[str, Act]] = {}
     """Digest -> where it lies in `acts/`, and the act, of those about a dataset."""
+    versions: list[VersionSaid] = []
+    """What runs say that they pinned or made."""
     runs: int = 0
     objects: int = 0
     acts: int = 0

@@ -3,58 +3,63 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Sequence, Set
 
 from ..digests import digest_of
-from ..errors import FormatError, UnresolvedError
 from ..ids import day_of
 from ..records.act import Act
+from ..rules.chains import step_faults
 from ..rules.history import History, Made, Stated, fold_history
-from ..rules.named_objects import named_objects
 from ..system.files import read_regular
+from .act_check import check_acts
 from .acts import SUFFIX
-from .bulk import Bulk
 from .checking import Check
 from .dataset_acts import dataset_acts
+from .dataset_uses import versions_said_of
 from .datasets import KIND, dataset_ids, dataset_names, empty_claims, names_folder, read_steps
 from .layout import Store
-from .manifests import read_manifest
 from .object_check import check_objects
-from .objects import has
-from .tombstones import IMPORT, tombstone_of
-from .version_bytes import missing_entries
+from .version_check import VersionCheck
 
 StepActs = Sequence[tuple[str, str, Act]]
 """What `acts/` has of a dataset's steps: the digest, where it lies, the act."""
 
 
 def check_datasets(check: Check) -> None:
-    """The steps of every dataset, its name, and the manifest of each version.
+    """The steps of every dataset, its name, and the manifest and files of each version.
 
-    Bytes that are not here may lie where they were added from (`--reference`): these are noted. Objects that are here
-    are held against their digests elsewhere.
+    Objects that are here are held against their digests elsewhere.
     """
-    known, acts = Bulk(check.store), _acts_of_steps(check)
-    for identifier in sorted({*dataset_ids(check.store), *acts}):
-        history = _check_history(check, identifier, acts)
-        if history is not None:
-            for made in history.versions:
-                _check_version(check, known, history, made)
+    acts = _acts_of_steps(check)
+    histories = {
+        identifier: _check_history(check, identifier, acts.get(identifier, []))
+        for identifier in sorted({*dataset_ids(check.store), *acts})
+    }
+    versions = VersionCheck(check, check.versions, histories)
+    for history in filter(None, histories.values()):
+        for made in history.versions:
+            versions.check(history, made, {said.run for said in check.versions if said.manifest == made.manifest})
+    versions.check_said()
 
 
 def check_versions(check: Check, versions: Sequence[tuple[History, Made]], *, everything: bool) -> None:
     """The same of some versions, or of `everything`, and every byte of theirs that is here. The damage names versions
     in the place of runs."""
-    known = Bulk(check.store)
-    for identifier in dataset_ids(check.store) if everything else {history.id: None for history, _ in versions}:
-        _check_history(check, identifier, {})
+    ids = {history.id for history, _ in versions}
+    check_acts(check, lambda subject: subject.dataset is not None and (everything or subject.dataset in ids))
+    acts = _acts_of_steps(check)
+    chosen = sorted({*dataset_ids(check.store), *acts}) if everything else sorted(ids)
+    histories = {identifier: _check_history(check, identifier, acts.get(identifier, [])) for identifier in chosen}
+    known = VersionCheck(check, versions_said_of(check.store, histories), histories)
     for history, made in versions:
-        for digest in _check_version(check, known, history, made):
-            check.named.setdefault(digest, set()).add(f"{history.name}@{made.version}")
+        name = f"{history.name}@{made.version}"
+        for digest in known.check(history, made, {name}):
+            check.named.setdefault(digest, set()).add(name)
+    known.check_said()
     check_objects(check, everything=False)
 
 
-def _check_history(check: Check, identifier: str, acts: Mapping[str, StepActs]) -> History | None:
+def _check_history(check: Check, identifier: str, acts: StepActs) -> History | None:
     faults: list[str] = []
     steps = {stated.act: stated for stated, _ in read_steps(check.store, identifier, faults)}
     dataset_acts(check.store, identifier, faults)
@@ -62,7 +67,7 @@ def _check_history(check: Check, identifier: str, acts: Mapping[str, StepActs]) 
         where, _, what = fault.removeprefix(f"{check.store.path}/").partition(": ")
         check.add(where, what)
     known = {stated.digest for stated in steps.values()}
-    absent = _check_acts(check, identifier, known, acts.get(identifier, []))
+    absent = _check_acts(check, identifier, known, acts)
     check.notes += [
         f"datasets/{identifier}/steps/{one.step.number}/{one.act}{SUFFIX}: is not in acts/, which lists all acts"
         for one in steps.values()
@@ -70,6 +75,10 @@ def _check_history(check: Check, identifier: str, acts: Mapping[str, StepActs]) 
     ]
     if not faults:
         _check_chain(check, identifier, steps.values(), absent)
+    by_digest = {stated.digest: stated for stated in steps.values()}
+    for stated in steps.values():
+        for fault in step_faults(stated, by_digest):
+            check.add(f"datasets/{identifier}/steps/{stated.step.number}/{stated.act}{SUFFIX}", fault)
     history = fold_history(identifier, steps.values())
     if history is not None:
         _check_names(check, identifier, next(stated for stated in steps.values() if stated.step.number == 0))
@@ -138,32 +147,3 @@ def _check_names(check: Check, identifier: str, first: Stated) -> None:
 
 def _claims(store: Store, name: str, file: str) -> bool:
     return os.path.lexists(names_folder(store) / name / file)
-
-
-def _check_version(check: Check, known: Bulk, history: History, made: Made) -> set[str]:
-    """What it names: its manifest, and all in it."""
-    name = f"{history.name}@{made.version}"
-    try:
-        manifest = read_manifest(check.store, made.manifest)
-    except UnresolvedError:
-        if any(act.kind == IMPORT for _, act in dataset_acts(check.store, history.id)):
-            check.notes.append(f"{name}: its files are not known here: an archive of a later version was imported")
-            return set()
-        check.add(f"objects of {name}", f"not there, expected its manifest {made.manifest}")
-        return set()
-    except FormatError as error:
-        check.add(f"manifest of {name}", error.message)
-        return {made.manifest}
-    named = named_objects(made.stated.step)
-    if not all(has(check.store, digest) for digest in named):
-        check.notes.append(f"{name}: what its step names beside its files is not all in the store")
-    absent = [entry.path for entry in missing_entries(check.store, manifest, known)]
-    if absent:
-        tombstone = tombstone_of(check.store, history.id, str(made.version), made.manifest)
-        why = tombstone or "added by reference, or removed"
-        check.notes.append(f"{name}: {_some(absent)} not in the store: {why}")
-    return {made.manifest, *named, *(entry.digest for entry in manifest if entry.digest is not None)}
-
-
-def _some(paths: list[str]) -> str:
-    return f"{paths[0]} and {len(paths) - 1} more files are" if len(paths) > 1 else f"{paths[0]} is"

@@ -103,6 +103,39 @@ def runs_that_made(store: Store, manifests: Collection[str]) -> list[RunMade]:
     ]
 
 
+class VersionSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What a record says that it pinned or made."""
+
+    run: str
+    did: str
+    dataset: str
+    """Its identifier."""
+    name: str
+    version: str
+    manifest: str
+
+
+def versions_said(record: Record) -> Iterator[VersionSaid]:
+    """The versions that a run pinned, or that what it made became."""
+    said = [("pinned", item) for item in record.inputs if item.how == "pinned"]
+    for did, item in (*said, *(("made", artifact) for artifact in record.artifacts)):
+        if item.dataset_id and item.dataset and item.version and item.digest:
+            yield VersionSaid(
+                run=record.id,
+                did=did,
+                dataset=item.dataset_id,
+                name=item.dataset,
+                version=item.version,
+                manifest=item.digest,
+            )
+
+
+def versions_said_of(store: Store, identifiers: Collection[str]) -> list[VersionSaid]:
+    """What runs say of these datasets. Costs what `runs_that_pinned` does."""
+    records = _records_that_name(store, identifiers)
+    return [said for record in records for said in versions_said(record) if said.dataset in identifiers]
+
+
 def _records_that_name(store: Store, manifests: Collection[str]) -> Iterator[Record]:
     """Those that can be read: `verify` names what is damaged."""
     wanted = [manifest.encode() for manifest in manifests]

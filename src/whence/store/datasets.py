@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..digests import digest_of
-from ..errors import FormatError
+from ..errors import FormatError, UsageError
 from ..ids import day_of, is_id
 from ..records.act import Act
 from ..records.checked import encode_checked, is_sound
@@ -20,6 +20,7 @@ from ..records.dataset import Step
 from ..records.encoding import convert, encode
 from ..rules.dataset_names import LONGEST
 from ..rules.history import History, Stated, fold_history
+from ..rules.versions import read_version
 from ..system.files import TEMPORARY, claim_folder, make_folders, read_regular, write_new
 from .acts import SUFFIX, is_act, link_or_copy, read_act
 from .dataset_acts import descriptions
@@ -155,6 +156,10 @@ def read_step(data: bytes, identifier: str, where: str) -> Stated:
         raise FormatError(
             f"{where}: found an act of kind {act.kind} about {act.subject.dataset}, expected a step of {identifier}"
         )
+    try:
+        read_version(step.version)
+    except UsageError as error:
+        raise FormatError(f"{where}: {error.message}") from error
     return Stated(
         digest=digest_of(data), act=act.id, at=act.at, by=act.by, why=act.why, prior=tuple(act.prior), step=step
     )
@@ -182,11 +187,21 @@ def read_steps(store: Store, identifier: str, faults: list[str]) -> Iterator[tup
     for path in step_files(store, identifier):
         try:
             data = read_regular(path)
-            yield read_step(data, identifier, str(path)), data
+            stated = read_step(data, identifier, str(path))
+            _refuse_misplaced(path, stated)
+            yield stated, data
         except OSError as error:
             faults.append(f"{path}: cannot be read: {error.strerror}, expected a step")
         except FormatError as error:
             faults.append(error.message)
+
+
+def _refuse_misplaced(path: Path, stated: Stated) -> None:
+    """Raises FormatError for a step in the folder of another one, which it keeps from being made."""
+    place = path.parent.name
+    if place.isdecimal() and place != str(stated.step.number):
+        what = f"found the step {stated.step.number}, expected the step {place}"
+        raise FormatError(f"{path}: {what}; move it out of the store, or to its own folder")
 
 
 def _acts_in(folder: Path) -> list[Path]:

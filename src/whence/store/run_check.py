@@ -16,6 +16,7 @@ from ..records.seal import JournalEnd, Seal, SealedFile
 from .acts import is_act
 from .checking import ActCopy, Check
 from .code_check import code_of_run
+from .dataset_uses import versions_said
 from .journal import BROKEN_LINK, POINTS_SUFFIX, JournalText, read_journal
 from .kept import kept_objects
 from .late import beyond_seal
@@ -218,6 +219,7 @@ def _unpacked(record: Record) -> Record:
 
 def _name_digests(check: Check, run: str, record: Record) -> None:
     check.codes += code_of_run(run, record.code)
+    check.versions += versions_said(record)
     kept = kept_objects(check.store, record)
     named = {item.digest for item in (*record.artifacts, *record.inputs) if item.digest}
     for digest in kept:

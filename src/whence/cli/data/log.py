@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import to_builtins
 
-from ...actions.dataset_view import VersionLine, version_lines
+from ...actions.dataset_view import VersionLine, history_faults, version_lines
 from ...actions.version_acts import VersionAct, expired_of, version_acts
 from ...ids import short
 from ...rules.transforms import transform_text
@@ -14,7 +14,7 @@ from ...store.dataset_references import find_dataset
 from ...store.layout import Store
 from ...store.stories import NO_STORY, Story, story_of_run
 from ..arguments import CommandParser, Place
-from ..output import json_line, line, printable, size_text, table, time_text
+from ..output import complain, json_line, line, printable, size_text, table, time_text
 from .words import DATASET, pick_lines
 
 HEADINGS = ("version", "made (UTC)", "by", "what", "files", "size", "run", "why")
@@ -37,6 +37,8 @@ def main(words: Sequence[str]) -> int:
     history = find_dataset(store, options.dataset)
     versions, acts = list(version_lines(history)), version_acts(store, history.id)
     expired = expired_of(acts)
+    for fault in history_faults(store, history):
+        complain(fault, "`whence verify` names all that is damaged")
     if options.json:
         for version in versions:
             about = [act for act in acts if (act.version, act.manifest) == (version.version, version.manifest)]
