@@ -128,6 +128,8 @@ BAD = {
     ),
     "a name that is nearly one": (["run", "--data", "cifra", "--", "true"], 125, "; did you mean cifar"),
     "a file that is no archive": (["data", "import", "cifar/class0/0.png"], 1, "is no folder, tar or zip"),
+    "a folder of a store": (["data", "add", "cifar", "cifar", "--as", "x/.whence/y"], 2, "lies in a store"),
+    "a dataset in a folder of a store": (["data", "create", "b", "cifar", "--as", ".whence"], 2, "lies in a store"),
     "nothing that is meant": (["data", "remove", "cifar", "nope"], 3, "found nothing that 'nope' means"),
 }
 

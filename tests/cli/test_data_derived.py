@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stored
 from workplace import Workplace
 
 LABELS = ["cat"] * 12 + ["dog"] * 6 + ["owl"] * 2
@@ -445,6 +447,26 @@ def test_who_expires_a_source_is_told_and_the_check_says_why_it_cannot(parted: W
     for words in (("owls",), ("owls", "--check")):
         done = elsewhere.whence("data", "derive", *words)
         assert done.code == 3 and "pets@0.1.0" in done.err and "`whence data import FILE` of an archive of" in done.err
+
+
+FORGED: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no such version": ({"source": {"version": "9.9.9"}}, 3, "pets has no such version here"),
+    "another name": ({"source": {"name": "other"}}, 4, "was derived from other@0.1.0 of sha256:"),
+    "no such part": ({"part": "no"}, 4, "found the part 'no', expected one of train, test"),
+}
+
+
+def test_a_derivation_that_was_forged_is_not_vouched_for(parted: Workplace) -> None:
+    (step,) = [
+        one for one in parted.store.glob("datasets/*/steps/0/*.json") if b'"name":"pets-train"' in one.read_bytes()
+    ]
+    parameters = json.loads(step.read_bytes())["body"]["parameters"]
+    for fields, code, message in FORGED.values():
+        source = {**parameters["source"], **fields.get("source", {})}
+        stored.forge(step, parameters={**parameters, **fields, "source": source})
+        done = parted.whence("data", "derive", "pets-train", "--check")
+        assert (done.code, message in done.err) == (code, True), done.err
+        assert parted.whence("data", "verify", "pets-train").code == 1
 
 
 NOT_DERIVED = {

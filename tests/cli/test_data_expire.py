@@ -104,7 +104,7 @@ def test_a_pin_that_expired_is_refused_with_who_when_why_and_the_way_back(cifar:
     assert refused.code == 125
     for part in (
         "cifar@0.2.0: expired 20", "too large", "2 of 14 files (500012 bytes) are missing", "'large.bin'",
-        "cifar@0.1.0.post1.dev1 has them, too", f"pinned by run {train} (train)", "whence data import FILE",
+        "cifar@0.1.0.post1.dev1 needs them, too", f"pinned by run {train} (train)", "whence data import FILE",
     ):  # fmt: skip
         assert part in refused.err, part
     record = cifar.show()
@@ -139,6 +139,7 @@ def test_a_version_whose_bytes_all_stay_does_not_expire(cifar: Workplace) -> Non
     assert "1 stay: nothing" not in cifar.whence("data", "expire", *ALL, "--plan").ok().out
     for version in ALL:
         plan = cifar.whence("data", "expire", version, "--plan").ok().out
+        assert "could not" not in plan and "cannot be repeated" not in plan
         assert "0 objects go, 0 B; 14 stay: nothing would go, so it does not expire" in plan
         refused = cifar.whence("data", "expire", version, "--because", "x")
         (other,) = set(ALL) - {version}
@@ -237,7 +238,28 @@ def test_a_damaged_object_is_named_with_all_that_refers_to_it(cifar: Workplace) 
     large.write_bytes(b"LARGE" * 100_000)
     refused = pin(cifar, "cifar@0.2.0")
     assert refused.code == 125
-    assert "cifar@0.1.0.post1.dev1 has them, too" in refused.err and f"pinned by run {train} (train)" in refused.err
+    assert "cifar@0.2.0: 'large.bin' is damaged: " in refused.err
+    assert "cifar@0.1.0.post1.dev1 needs them, too" in refused.err and f"pinned by run {train} (train)" in refused.err
+
+
+@pytest.mark.scenario("T4")
+def test_no_release_is_made_of_what_expired_and_a_change_says_so(cifar: Workplace) -> None:
+    expire(cifar, *ALL, "cifar@0.1.0")
+    gone = "the bytes of '0.png', '1.png', '10.png', '11.png', '2.png' and 9 more expired"
+    for words in (
+        ("split", "cifar@0.2.0", "--into", "a=3", "--into", "b"),
+        ("subset", "cifar", "s", "--where", "size > 0"),
+    ):
+        refused = cifar.whence("data", *words)
+        assert (refused.code, gone in refused.err) == (3, True), refused.err
+    removed = cifar.whence("data", "remove", "cifar", "large.bin").ok().err
+    assert "cifar@0.2.0.post1.dev1: the bytes of" in removed and "no run can have this version" in removed
+    refused = cifar.whence("data", "release", "patch", "cifar")
+    assert (refused.code, "expected them here to make a release" in refused.err) == (3, True)
+    assert cifar.whence("data", "verify").code == 0, "what expired is no damage"
+    data(cifar, "add", "cifar", "cifar.tar")
+    assert "expired" not in cifar.whence("data", "remove", "cifar", "*.png").ok().err
+    data(cifar, "release", "patch", "cifar")
 
 
 CUT = """

@@ -22,7 +22,7 @@ from whence.store.dataset_references import find_dataset, find_version
 from whence.store.dataset_steps import Said, Taken, change, create, release
 from whence.store.datasets import load_history, steps_folder
 from whence.store.layout import Store, open_store
-from whence.store.manifests import read_manifest
+from whence.store.manifests import put_manifest, read_manifest
 from whence.store.speaker import Speaker
 
 SAID = Said(why="a test")
@@ -325,6 +325,18 @@ def test_a_step_that_was_edited_does_not_count_and_is_named(store: Store) -> Non
     assert "which does not hold its own check" in faults[0]
     with pytest.raises(WhenceError, match="does not hold its own check"):
         added(store, identifier, "c")
+
+
+def test_what_no_version_can_have_is_refused_and_taken_out_where_one_has_it(store: Store) -> None:
+    found = made(store, "a")
+    (step,) = (steps_folder(store, found.history.id) / "0").iterdir()
+    bad = [ManifestEntry(path=".whence/a", kind="file", mode=0o644, size=1, digest=digest_of(b"a"))]
+    stored.forge(step, manifest=put_manifest(store, bad))
+    with pytest.raises(UsageError, match="lies in a store"):
+        added(store, found.history.id, "b")
+    done = change(store, found.history.id, "remove", removal("cifar", [".whence"]), SAID, speaker())
+    assert done is not None and done.made.stated.step.removed == 1
+    assert read_manifest(store, done.made.manifest) == []
 
 
 def test_a_dataset_whose_maker_was_cut_off_after_it_took_the_name_is_whole(store: Store) -> None:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from ..errors import FormatError, UnresolvedError, UsageError
 from ..records.derivation import By, Derivation, Missing, Origin, PartTake, Split, Subset
-from ..records.encoding import convert
 from ..rules.contents import Difference, counts, difference
 from ..rules.dataset_names import check_dataset_name
+from ..rules.derivations import read_derivation
 from ..rules.history import History, Made
 from ..rules.query import columns_of
 from ..rules.splitting import ALGORITHM as SPLIT
@@ -20,13 +20,14 @@ from ..rules.splitting import check_parts
 from ..rules.versions import FIRST
 from ..store.dataset_references import Found, find_dataset
 from ..store.dataset_steps import Said, derive, next_derived
-from ..store.datasets import dataset_ids, ids_of_name
+from ..store.datasets import dataset_ids, ids_of_name, load_history
 from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.objects import put_chunks
 from ..store.origins import OriginError
 from ..store.speaker import Speaker
 from ..store.tombstones import expired_with, tombstone_of
+from ..store.version_bytes import refuse_expired
 from .dataset_members import (
     SUBSET,
     Members,
@@ -94,6 +95,7 @@ def plan_split(store: Store, found: Found, wish: SplitWish, keep: Keep = measure
     """Each part as it would be. With `measured` nothing is written. Raises UsageError, UnresolvedError, FormatError."""
     check_parts(wish.parts)
     names, origin = _names(store, found, wish), _origin(found)
+    refuse_expired(store, found)
     columns = [name for name in (wish.stratify, wish.group) if name is not None]
     table, key = choose_table(source_of(store, origin), wish.by, wish.table, wish.key, columns)
     if table is not None:
@@ -130,6 +132,7 @@ def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: K
     """The subset as it would be. With `measured` nothing is written. Raises as `plan_split`."""
     check_target(store, name, found.history)
     origin = _origin(found)
+    refuse_expired(store, found)
     listed = None if wish.paths is None else listed_paths(wish.paths)
     if listed is not None and wish.by == "rows":
         raise UsageError("--paths: is about files, found --by rows", hint="rows are asked for with --where")
@@ -189,15 +192,8 @@ def check_target(store: Store, name: str, source: History) -> None:
 
 
 def derivation_of(made: Made) -> Derivation | None:
-    """How the version was derived; nothing for one that was not. Raises FormatError for what is not known here."""
-    step = made.stated.step
-    if step.operation != "derive":
-        return None
-    return convert({"parameters": step.parameters}, _Recorded, where=f"{step.name}@{step.version}").parameters
-
-
-class _Recorded(msgspec.Struct, frozen=True):
-    parameters: Derivation
+    """How the version was derived; nothing for one that was not. Raises FormatError as `read_derivation`."""
+    return read_derivation(made.stated.step)
 
 
 def get_derivation(found: Found) -> Derivation:
@@ -224,6 +220,7 @@ def check(store: Store, found: Found) -> Difference:
 def _members_again(store: Store, found: Found, derivation: Derivation, keep: Keep) -> Members:
     """Raises as `members_of`, and says why."""
     source = f"{derivation.source.name}@{derivation.source.version}"
+    _refuse_other(store, found, derivation.source)
     try:
         return members_of(store, derivation, keep)
     except UnresolvedError as error:
@@ -236,6 +233,20 @@ def _members_again(store: Store, found: Found, derivation: Derivation, keep: Kee
         ) from error
 
 
+def _refuse_other(store: Store, found: Found, source: Origin) -> None:
+    """Raises UnresolvedError where the version that is said to be the source is not here, and FormatError where it is
+    another one."""
+    history = load_history(store, source.dataset)
+    said = f"{found}: was derived from {source.name}@{source.version} of {source.manifest}"
+    contents = [made.manifest for made in history.versions if str(made.version) == source.version] if history else []
+    if history is None or not contents:
+        what = f"that dataset, {source.dataset}, is not" if history is None else f"{history.name} has no such version"
+        raise UnresolvedError(f"{said}: {what} here", hint="`whence data import FILE` of an archive of it brings it")
+    if history.name != source.name or source.manifest not in contents:
+        here = f"{history.name}@{source.version} of {' and '.join(contents)}"
+        raise FormatError(f"{said}: found {here}", hint="`whence verify` names all that is damaged")
+
+
 def plan_again(store: Store, found: Found, keep: Keep = measured) -> tuple[Found, Planned]:
     """The current release of the source, and what the same parameters make of it.
 
@@ -245,6 +256,7 @@ def plan_again(store: Store, found: Found, keep: Keep = measured) -> tuple[Found
     derivation = get_derivation(found)
     history = _source(store, found, derivation.source)
     source = Found(history=history, made=history.current, floating=True)
+    refuse_expired(store, source)
     again = replace(derivation, source=_origin(source))
     return source, _planned(store, found.history.name, again, _members_again(store, found, again, keep))
 

@@ -182,7 +182,7 @@ def _plan(store: Store, versions: Sequence[Found]) -> _Found:
     needed |= set[str]().union(*(needs.objects for needs in holding))
     needed |= _named(store)
     going = frozenset(here.keys() - needed)
-    contents = {one.made.manifest for one in versions}
+    losing = {manifest for manifest, found in sizes.items() if not going.isdisjoint(found)}
     plan = ExpiryPlan(
         versions=[_target(store, one, sizes[one.made.manifest], going) for one in versions],
         objects=len(going),
@@ -197,9 +197,9 @@ def _plan(store: Store, versions: Sequence[Found]) -> _Found:
             )
             for needs in holding
         ],
-        unreproducible=runs_that_pinned(store, contents),
-        losing=runs_that_made(store, contents) if going else [],
-        underivable=list(_derived(store, contents, targets)) if going else [],
+        unreproducible=runs_that_pinned(store, losing),
+        losing=runs_that_made(store, losing) if going else [],
+        underivable=list(_derived(store, losing, targets)) if going else [],
         laid_out=[str(folder) for made in _contents(versions) for folder in laid_out_folders(store, made.manifest)],
     )
     return _Found(plan=plan, going=going)

@@ -16,7 +16,7 @@ from ..system.remote_files import is_url
 from .adding import Added, NoSourceError, add
 from .dataset_steps import Edit
 from .layout import Store
-from .manifests import Stored, read_manifest
+from .manifests import Stored, read_entries, read_manifest
 from .merging import grown
 
 
@@ -47,7 +47,7 @@ def gather(
         folder = place_of(source, below, alone=len(paths) == 1) if source.is_dir() else folder_of(below)
         added = add(store, source, keep=keep)
         _tell(left_out, path, added)
-        for entry in read_manifest(store, added.manifest):
+        for entry in read_entries(store, added.manifest):
             placed = "/".join(filter(None, (folder, entry.path)))
             if placed in found:
                 raise UsageError(

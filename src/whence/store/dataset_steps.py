@@ -26,11 +26,12 @@ from ..rules.versions import FIRST, NOTHING, Level, Version, after_change, after
 from .dataset_acts import describe
 from .dataset_references import Found, find_dataset
 from .dataset_tables import Describe, put_tables, tables_before
-from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history
+from .datasets import KIND, claim_first_step, claim_step, ids_of_name, load_history, steps_folder
 from .layout import Store
-from .manifests import Stored, counts_of, put_manifest, read_manifest
+from .manifests import Stored, counts_of, put_manifest, read_manifest, refuse_entries
 from .merging import Grown
 from .speaker import Speaker
+from .version_bytes import refuse_expired
 
 Edit = Callable[[Manifest], Manifest]
 """What a change makes of a manifest; it is asked again where another change came first."""
@@ -86,6 +87,8 @@ def create(
     Raises UsageError for a name that is taken or none.
     """
     check_new_name(store, name)
+    if not isinstance(manifest, Stored):
+        refuse_entries(name, manifest)
     now = speaker.clock()
     identifier = new_id(now // 1_000_000, speaker.random(10))
     whole = counts_of(manifest)
@@ -140,6 +143,8 @@ def change(
         step = head.stated.step
         before = Stored(store, head.manifest, files=step.files, size=step.size)
         after = edit(before)
+        if not isinstance(after, Stored):
+            refuse_entries(history.name, after)
         differs = _changes(before, after)
         parts = _parts_after(store, head.stated.step.parts, part, after)
         if not any(differs) and parts == head.stated.step.parts:
@@ -288,6 +293,7 @@ def release(store: Store, identifier: str, level: Level, said: Said, speaker: Sp
     history = _history(store, identifier)
     head = history.head
     _refuse_nothing(history, head)
+    refuse_expired(store, Found(history=history, made=head, floating=False))
     version = _free(history, after_release(head.version, level), lambda taken: after_release(taken, level))
     step = msgspec.structs.replace(
         head.stated.step,
@@ -349,8 +355,12 @@ def _blocked(store: Store, history: History) -> StoreError:
     """The next step is there and is not read: something of it is damaged."""
     faults: list[str] = []
     load_history(store, history.id, faults)
-    what = faults[0] if faults else "a step that cannot be read is in the way"
-    return StoreError(f"{history.name}: {what}", hint="`whence verify` names all that is damaged")
+    place = steps_folder(store, history.id) / str(history.head.stated.step.number + 1)
+    what = faults[0] if faults else f"{place} is in the way: found no step in it, expected one or no folder"
+    return StoreError(
+        f"{history.name}: {what}",
+        hint="`whence verify` names all that is damaged; what lies there by mistake can be moved out of the store",
+    )
 
 
 def _refuse_taken(store: Store, name: str) -> None:

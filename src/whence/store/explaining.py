@@ -28,13 +28,22 @@ def explained(store: Store, found: Found) -> Generator[None]:
     try:
         yield
     except DamagedError as error:
-        said = "; ".join([error.message, *_needed(store, found, {error.digest})])
+        said = "; ".join([_damaged(store, found, error), *_needed(store, found, {error.digest})])
         raise FormatError(said, hint=f"{error.hint}; or {MEND}") from error
     except UnresolvedError as error:
         message, digests = _missing(store, found)
         if message is None:
             raise
         raise UnresolvedError("; ".join([message, *_needed(store, found, digests)]), hint=_restore(error)) from error
+
+
+def _damaged(store: Store, found: Found, error: DamagedError) -> str:
+    """Which file of the version it is."""
+    try:
+        paths = [entry.path for entry in read_manifest(store, found.made.manifest) if entry.digest == error.digest]
+    except (UnresolvedError, FormatError):
+        paths = []
+    return f"{found}: {_some([repr(path) for path in paths]) or 'its manifest'} is damaged: {error.message}"
 
 
 def _missing(store: Store, found: Found) -> tuple[str | None, set[str]]:
@@ -67,7 +76,7 @@ def _needed(store: Store, found: Found, digests: set[str]) -> list[str]:
         using = []
     others = [str(use) for use, made in using if (use.id, made.version) != (found.history.id, found.made.version)]
     runs = runs_that_pinned(store, {found.made.manifest, *(made.manifest for _, made in using)})
-    said = [f"{_some(others)} {'has' if len(others) == 1 else 'have'} them, too"] if others else []
+    said = [f"{_some(others)} {'needs' if len(others) == 1 else 'need'} them, too"] if others else []
     return [*said, f"pinned by {runs_text(runs)}"] if runs else said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from ..errors import FormatError
+from ..errors import FormatError, UsageError
 from ..records.data import ManifestEntry
 from ..records.encoding import decode
 from ..rules.contents import Counts, Manifest, counts
@@ -15,7 +15,7 @@ from .objects import put_bytes, read_object
 
 
 class Stored(Sequence[ManifestEntry]):
-    """A manifest that is an object of the store, read when an entry is asked for."""
+    """A manifest that is an object of the store, read when an entry is asked for, whether it may be followed or not."""
 
     def __init__(self, store: Store, digest: str, *, files: int, size: int) -> None:
         self.digest = digest
@@ -27,7 +27,7 @@ class Stored(Sequence[ManifestEntry]):
 
     def _read(self) -> list[ManifestEntry]:
         if self._entries is None:
-            self._entries = read_manifest(self.store, self.digest)
+            self._entries = read_entries(self.store, self.digest)
         return self._entries
 
     def __len__(self) -> int:
@@ -63,10 +63,29 @@ def counts_of(manifest: Manifest) -> Counts:
 def read_manifest(store: Store, digest: str) -> list[ManifestEntry]:
     """The entries of a manifest that may be followed. Raises UnresolvedError where the store does not hold it, and
     FormatError for what is no manifest, or names what must not be made."""
-    entries = decode(read_object(store, digest), list[ManifestEntry], where=digest)
-    faults = list(manifest_faults(entries))
-    if faults:
-        more = f" and {len(faults) - MOST_SHOWN} more" if len(faults) > MOST_SHOWN else ""
-        shown = "; ".join(faults[:MOST_SHOWN]) + more
+    entries = read_entries(store, digest)
+    shown = _faults(entries)
+    if shown:
         raise FormatError(f"{digest}: {shown}", hint="it was made by hand, or by another program")
     return entries
+
+
+def read_entries(store: Store, digest: str) -> list[ManifestEntry]:
+    """The entries of a manifest, whether it may be followed or not. Raises UnresolvedError, FormatError."""
+    return decode(read_object(store, digest), list[ManifestEntry], where=digest)
+
+
+def refuse_entries(name: str, entries: Manifest) -> None:
+    """Before a version of a dataset is made of them: raises UsageError for what must not be made on a disk."""
+    shown = _faults(entries)
+    if shown:
+        raise UsageError(
+            f"{name}: {shown}: no version can have that",
+            hint="name it otherwise; what a version has so already is taken out with `whence data remove`",
+        )
+
+
+def _faults(entries: Manifest) -> str:
+    faults = list(manifest_faults(entries))
+    more = f" and {len(faults) - MOST_SHOWN} more" if len(faults) > MOST_SHOWN else ""
+    return "; ".join(faults[:MOST_SHOWN]) + more

@@ -9,6 +9,9 @@ from ..records.data import ManifestEntry
 from .bulk import Bulk
 from .dataset_references import Found
 from .layout import Store
+from .manifests import read_manifest
+from .origins import origins_of
+from .tombstones import expired_objects
 
 NAMED = 5
 """Paths that an error names."""
@@ -27,6 +30,29 @@ def refuse_missing(store: Store, found: Found, entries: Sequence[ManifestEntry])
         raise UnresolvedError(
             f"{found}: the store holds no bytes of {named(absent)}",
             hint="they were added by reference only, removed since, or are in another store",
+        )
+
+
+def expired_entries(store: Store, found: Found) -> list[ManifestEntry]:
+    """Files and links of a version whose bytes expired, and are nowhere. Raises UnresolvedError, FormatError for its
+    manifest."""
+    expired = expired_objects(store)
+    if not expired:
+        return []
+    gone = missing_entries(
+        store, [entry for entry in read_manifest(store, found.made.manifest) if entry.digest in expired]
+    )
+    origins = origins_of(store, found)
+    return [entry for entry in gone if not origins.know(entry)]
+
+
+def refuse_expired(store: Store, found: Found) -> None:
+    """Before a release is made of it, which would have no bytes. Raises UnresolvedError that names the first files."""
+    gone = expired_entries(store, found)
+    if gone:
+        raise UnresolvedError(
+            f"{found}: the bytes of {named(gone)} expired, expected them here to make a release of it",
+            hint="`whence data import FILE` of an archive brings them back; `whence data remove` goes on without them",
         )
 
 

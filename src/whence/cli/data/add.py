@@ -11,7 +11,7 @@ from ...store.dropping import adding
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
 from .sources import add_sources, gathered, read_source
-from .words import DATASET, add_reasons, said, tell
+from .words import DATASET, add_reasons, said, tell, warn_expired
 
 
 def parser() -> CommandParser:
@@ -50,4 +50,5 @@ def main(words: Sequence[str]) -> int:
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
         taken = change(place.store, history.id, "add", addition(entries, mirror=mirror), reasons, author, added=entries)
     tell(history, taken, reasons, as_json=options.json)
+    warn_expired(place.store, taken)
     return 0

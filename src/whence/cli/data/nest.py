@@ -9,7 +9,7 @@ from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import nest
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
-from .words import DATASET, VERSION, add_reasons, named_version, said, tell
+from .words import DATASET, VERSION, add_reasons, named_version, said, tell, warn_expired
 
 
 def parser() -> CommandParser:
@@ -35,4 +35,5 @@ def main(words: Sequence[str]) -> int:
     reasons = said(place, options.because, options.description)
     taken = nest(place.store, history.id, child, folder, reasons, speaker(place.setting))
     tell(history, taken, reasons, as_json=options.json)
+    warn_expired(place.store, taken)
     return 0

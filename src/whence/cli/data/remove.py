@@ -9,7 +9,7 @@ from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import change
 from ..arguments import CommandParser, Place
 from ..speaking import speaker
-from .words import DATASET, add_reasons, said, tell
+from .words import DATASET, add_reasons, said, tell, warn_expired
 
 
 def parser() -> CommandParser:
@@ -35,4 +35,5 @@ def main(words: Sequence[str]) -> int:
     edit = removal(history.name, options.paths)
     taken = change(place.store, history.id, "remove", edit, reasons, speaker(place.setting))
     tell(history, taken, reasons, as_json=options.json)
+    warn_expired(place.store, taken)
     return 0

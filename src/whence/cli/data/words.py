@@ -16,9 +16,10 @@ from ...store.dataset_references import Found, find_version
 from ...store.dataset_steps import Said, Taken, said_masked
 from ...store.layout import Store
 from ...store.objects import take_mended
+from ...store.version_bytes import expired_entries, named
 from ...wiring import secrets_of
 from ..arguments import CommandParser, Place
-from ..output import counted, json_document, printable, say, size_text, time_text
+from ..output import complain, counted, json_document, printable, say, size_text, time_text
 
 DATASET = "a dataset, by its name or id"
 
@@ -83,6 +84,19 @@ def say_mended() -> None:
     """What was found damaged in the store on the way, and is sound now."""
     for sentence in take_mended():
         say(sentence)
+
+
+def warn_expired(store: Store, taken: Taken | None) -> None:
+    """What of a version that was made has no bytes any more."""
+    if taken is None:
+        return
+    found = Found(history=taken.history, made=taken.made, floating=False)
+    gone = expired_entries(store, found)
+    if gone:
+        complain(
+            f"{found}: the bytes of {named(gone)} expired, so no run can have this version",
+            "`whence data remove` goes on without them; `whence data import FILE` of an archive brings them back",
+        )
 
 
 def amount(files: int, size: int) -> str:
