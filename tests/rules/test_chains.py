@@ -99,6 +99,9 @@ def test_counts_are_those_of_the_manifest() -> None:
         ManifestEntry(path="b", kind="folder", mode=0o755, size=0, digest=None),
     ]
     assert counts_fault(replace(LINE[0], size=3), manifest) is None
+    link = ManifestEntry(path="c", kind="link", mode=0o777, size=1, digest="d")
+    for files in (1, 2):
+        assert counts_fault(replace(LINE[0], size=3, files=files), [*manifest, link]) is None
     assert counts_fault(replace(LINE[0], files=999), manifest) == (
         "found 999 files of 1 bytes, expected 1 of 3: its manifest"
     )
