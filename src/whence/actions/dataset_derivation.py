@@ -256,9 +256,10 @@ def plan_again(store: Store, found: Found, keep: Keep = measured) -> tuple[Found
     derivation = get_derivation(found)
     history = _source(store, found, derivation.source)
     source = Found(history=history, made=history.current, floating=True)
-    refuse_expired(store, source)
     again = replace(derivation, source=_origin(source))
-    return source, _planned(store, found.history.name, again, _members_again(store, found, again, keep))
+    members = _members_again(store, found, again, keep)
+    refuse_expired(store, source)
+    return source, _planned(store, found.history.name, again, members)
 
 
 def _expiry(store: Store, origin: Origin) -> str | None:
