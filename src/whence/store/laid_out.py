@@ -40,16 +40,27 @@ def lay_out(
     """A folder that holds what the manifest says. `say` is told of folders that were changed; what the store does not
     hold is at the `origins`.
 
-    Raises what `materialize` raises.
+    Raises what `materialize` raises; OccupiedError, when somebody has changed all that there may be.
     """
     wish = Wish(read_only=True, verify=verify, origins=origins, seconds=seconds, between=between)
-    *folders, last = _folders(store, manifest)
-    for folder in folders:
+    changed: list[str] = []
+    for folder in _folders(store, manifest):
         try:
-            return materialize(store, manifest, folder, wish).path
+            path = materialize(store, manifest, folder, wish).path
         except OccupiedError as error:
-            say(f"warning: {error.message}; it is not used any more: remove it when nobody needs what was changed")
-    return materialize(store, manifest, last, wish).path
+            changed.append(error.message)
+        else:
+            if changed:
+                others = f", and so are {len(changed) - 1} more" if len(changed) > 1 else ""
+                say(
+                    f"warning: {changed[-1]}; it is not used any more{others}: remove it when nobody needs what was"
+                    " changed, and have programs write elsewhere"
+                )
+            return path
+    raise OccupiedError(
+        f"{changed[0]}; {MOST} folders of this content were changed by programs that write beside their data",
+        hint=f"have them write elsewhere, and remove {data_folder(store, manifest)}* when nobody needs these changes",
+    )
 
 
 def _folders(store: Store, manifest: str) -> list[Path]:
