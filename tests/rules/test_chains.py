@@ -47,6 +47,12 @@ def test_steps_as_they_are_made_hold_together() -> None:
     assert faults(*LINE) == []
 
 
+def test_the_first_that_a_run_makes_may_be_a_change_of_nothing() -> None:
+    made = step(0, "produce", "0.0.0.post1.dev1", "m0", run="r1", producers=["r1"])
+    assert faults(made, step(1, "release", "0.1.0", "m0", base=made.version, producers=["r1"])) == []
+    assert faults(step(0, "create", "0.0.0.post1.dev1", "m0")) == ["version: found 0.0.0.post1.dev1, expected 0.1.0"]
+
+
 LIES: dict[str, tuple[int, dict[str, Any], str]] = {
     "another manifest than it releases": (3, {"manifest": "m1"}, "manifest: found m1, expected m2"),
     "a producer that made nothing": (

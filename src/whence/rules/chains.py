@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..records.dataset import Part, Step
 from .contents import Manifest, counts
 from .history import Stated
-from .versions import FIRST, Version, read_version
+from .versions import FIRST, NOTHING, Version, after_change, read_version
 
 BIRTHS = ("create", "produce", "derive", "import")
 """What a first step may be."""
@@ -43,7 +43,8 @@ def _expected(step: Step, before: Sequence[Step]) -> Iterator[tuple[str, object,
     """Field, what is there, and what a step that follows these says."""
     if not before:
         yield "number", step.number, 0
-        yield "version", step.version, str(FIRST)
+        expected = [str(FIRST), *([str(after_change(NOTHING))] if step.operation == "produce" else [])]
+        yield "version", step.version, step.version if step.version in expected else " or ".join(expected)
         yield "base", step.base, None
         yield "operation", step.operation, step.operation if step.operation in BIRTHS else " or ".join(BIRTHS)
         return
