@@ -330,9 +330,9 @@ def test_one_bad_file_does_not_hide_the_others(place: Place) -> None:
     (work.store / "runs/2026-10.zip").write_bytes(b"no archive")
     day = next((work.store / "acts").iterdir())
     act = next(day.iterdir())
-    stranger = day / f"{act.stem[:-4]}0000.json"
+    others = [f"{act.stem[:-1]}{int(act.stem[-1], 16) ^ bit:x}.json" for bit in (1, 2)]
+    stranger, bad = (day / name for name in others)
     stranger.mkdir()
-    bad = day / f"{act.stem[:-4]}0001.json"
     bad.write_bytes(b"{" + first.encode())
     assert {item["where"] for item in damage(work)} == {
         "runs/2026-10.zip", str(stranger.relative_to(work.store)), str(bad.relative_to(work.store)),
