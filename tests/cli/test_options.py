@@ -345,6 +345,20 @@ def _(place: Workplace) -> None:
     assert (linked["written"], (place.path.parent / "linked/a.txt").stat().st_mode & 0o222) == (2, 0)
 
 
+@shows("data get --metadata-only")
+def _(place: Workplace) -> None:
+    _letters(place)
+    told = _version(place, "get", "letters", "about", "--metadata-only")
+    about = place.path / "about"
+    assert sorted(path.name for path in about.iterdir()) == ["manifest.json", "version.json"]
+    assert told["manifest"] == "sha256:" + hashlib.sha256((about / "manifest.json").read_bytes()).hexdigest()
+    assert json.loads((about / "version.json").read_text()) == _version(place, "show", "letters")
+    assert _version(place, "get", "letters", "about", "--metadata-only")["written"] == 0
+    (about / "manifest.json").write_text("mine")
+    refused = place.whence("data", "get", "letters", "about", "--metadata-only")
+    assert (refused.code, (about / "manifest.json").read_text()) == (2, "mine")
+
+
 def _pictures(place: Workplace) -> None:
     """A dataset of six pictures, and a table whose last row says nothing of its own."""
     rows = [f"{at}.png,{'ab'[at % 2]},{at // 2}" for at in range(5)]

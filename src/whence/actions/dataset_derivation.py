@@ -137,7 +137,8 @@ def plan_subset(store: Store, found: Found, name: str, wish: SubsetWish, keep: K
     if listed is not None and wish.by == "rows":
         raise UsageError("--paths: is about files, found --by rows", hint="rows are asked for with --where")
     columns = columns_of(wish.where) if wish.where is not None else []
-    table, key = choose_table(source_of(store, origin), wish.by, wish.table, wish.key, columns)
+    source = source_of(store, origin)
+    table, key = choose_table(source, wish.by, wish.table, wish.key, columns, labels=listed is None)
     derivation = Subset(
         algorithm=SUBSET,
         source=origin,

@@ -231,8 +231,10 @@ def _absent(store: Store, found: Found, absent: Sequence[ManifestEntry]) -> Reas
         return _reason("referenced", message, files=len(absent), size=size)
     if any(map(origins.know, absent)):
         because = "; ".join(list(gone.values())[:NAMED])
-        message = f"{found}: the store holds no bytes of {named(absent)}, which were added by reference: {because}"
-        return _reason("missing", message, hint=PUT_BACK, files=len(gone), size=size)
+        lost = [entry for entry in absent if entry.path in gone]
+        message = f"{found}: the store holds no bytes of {named(lost)}, which were added by reference: {because}"
+        size = sum(entry.size for entry in lost)
+        return _reason("missing", message, hint=PUT_BACK, files=len(lost), size=size)
     tombstone = tombstone_of(store, found.history.id, step.version, step.manifest)
     why = f"{tombstone}; " if tombstone else ""
     message = f"{found}: {why}the store holds no bytes of {named(absent)}"

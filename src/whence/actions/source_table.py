@@ -136,10 +136,11 @@ def _table_in(source: SourceVersion, entry: ManifestEntry) -> TableIn:
 
 
 def choose_table(
-    source: SourceVersion, by: By, path: str | None, key: str | None, columns: Collection[str]
+    source: SourceVersion, by: By, path: str | None, key: str | None, columns: Collection[str], *, labels: bool = True
 ) -> tuple[TableIn | None, str | None]:
     """The table that a derivation needs, and by files its column of paths, with what was left unsaid filled in.
-    `columns` are those that are asked for.
+    `columns` are those that are asked for; where none is, the only table is taken if its column `path` names files,
+    unless no `labels` are looked for.
 
     Raises UsageError, UnresolvedError, OriginError.
     """
@@ -147,7 +148,8 @@ def choose_table(
     if by == "files" and path is None and not wanted:
         if key is not None:
             raise UsageError(f"--key {key}: found no table that it is a column of", hint="name it: --table PATH")
-        return None, None
+        found = _labels(source) if labels else None
+        return found, None if found is None else "path"
     table = find_table(source, path, wanted)
     if by == "rows":
         if key is not None:
@@ -162,6 +164,21 @@ def choose_table(
         )
     table.require(key or "path")
     return table, key or "path"
+
+
+def _labels(source: SourceVersion) -> TableIn | None:
+    """The only table of a version, where its column `path` names files: it is about them, and none of what is dealt
+    out. Raises OriginError."""
+    tables = [entry for entry in source.manifest if entry.kind == "file" and is_table(entry.path)]
+    if len(tables) != 1:
+        return None
+    table = _table_in(source, tables[0])
+    try:
+        if "path" in table.columns() and rows_by_path(table, "path", {entry.path for entry in source.manifest}):
+            return table
+    except UsageError:
+        return None  # A file like others: no table, or about other files.
+    return None
 
 
 def text_of(value: Any) -> str | None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from ...actions.dataset_metadata import write_metadata
+from ...errors import UsageError
+from ...store.dataset_references import Found
 from ...store.explaining import explained
 from ...store.materialize import Wish, materialize
 from ...store.origins import origins_of
@@ -30,6 +34,11 @@ def parser() -> CommandParser:
         action="store_true",
         help="links to the store where that can be: who writes to one, as root or after chmod, damages the store",
     )
+    parser.add_argument(
+        "--metadata-only",
+        action="store_true",
+        help="no file of it: its manifest and what `data show --json` says, as manifest.json and version.json",
+    )
     return parser
 
 
@@ -37,6 +46,8 @@ def main(words: Sequence[str]) -> int:
     options = parser().parse_args(list(words))
     place = Place()
     found = named_version(place.store, options.version)
+    if options.metadata_only:
+        return _get_metadata(place, found, options)
     origins = origins_of(place.store, found)
     wish = Wish(verify=options.verify, replace=options.replace, link=options.link, origins=origins)
     with explained(place.store, found):
@@ -58,4 +69,24 @@ def main(words: Sequence[str]) -> int:
     else:
         removed = f"; {done.removed} removed" if done.removed else ""
         say(f"{options.folder}: {found}, {amount(done.files, done.size)}, {done.written} written{removed}")
+    return 0
+
+
+def _get_metadata(place: Place, found: Found, options: Any) -> int:
+    if options.verify or options.replace or options.link:
+        raise UsageError("found --metadata-only and another option, expected one", hint="it writes no file of the data")
+    written = write_metadata(place.store, found, place.setting.cwd / options.folder)
+    if options.json:
+        json_document(
+            {
+                "id": found.history.id,
+                "name": found.history.name,
+                "version": str(found.made.version),
+                "manifest": found.made.manifest,
+                "path": str(place.setting.cwd / options.folder),
+                "written": len(written),
+            }
+        )
+    else:
+        say(f"{options.folder}: {found}, its metadata alone, {len(written)} files written")
     return 0
