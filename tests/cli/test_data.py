@@ -178,7 +178,7 @@ def test_a_developing_version_says_what_became_of_it_and_is_named_as_the_newest(
     after = shown(cifar, "cifar@0.1.0.post1.dev1")
     assert (after["released_as"], after["newest"], after["released"]) == ("0.2.0", "0.2.0", False)
     diff = cifar.whence("data", "diff", "cifar@0.1.0", "cifar")
-    assert "cifar: no version was named; 0.2.0 is the current release" in diff.err
+    assert "cifar: no fixed version was named; 0.2.0 is the current release" in diff.err
 
 
 @pytest.mark.scenario("D3")

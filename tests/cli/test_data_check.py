@@ -146,5 +146,5 @@ def test_the_report_for_people_has_the_same_reasons(lab: Workplace) -> None:
     lines = done.out.splitlines()
     assert done.code == 1
     assert lines[:2] == ["refused   cifar@7.0.0", "  version_not_found: dataset cifar: has no version 7.0.0"]
-    assert "resolves  labels  labels@0.1.0, 1 file, 2 B; no version was named: it is the current release" in lines
+    assert "resolves  labels  labels@0.1.0, 1 file, 2 B; no fixed version was named: it is the current release" in lines
     assert "  not_a_dataset: train: is a run, expected a dataset" in lines

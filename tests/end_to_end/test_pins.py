@@ -106,7 +106,7 @@ def test_what_is_read_below_a_pin_is_not_listed_again_and_the_pin_says_that_it_w
 @pytest.mark.scenario("S9", "C2")
 def test_a_pin_without_a_version_takes_the_current_release_says_so_and_is_recorded(cifar: Workplace) -> None:
     done = cifar.whence("run", "--data", "train=cifar", "--", "true").ok()
-    assert "data train=cifar@0.2.0: no version was named" in done.err
+    assert "data train=cifar@0.2.0: no fixed version was named" in done.err
     assert "--data train=cifar@0.2.0" in done.err
     train = pinned(cifar.show())["train"]
     assert (train["version"], train["floating"]) == ("0.2.0", True)

@@ -258,7 +258,7 @@ def _input(item: Input) -> str:
     words += [counted(item.files, "file", "files")] if item.files is not None else []
     words += [f"{item.dataset}@{item.version}"] if item.dataset else []
     words += [_identifier(item.identifier)] if item.identifier else []
-    words += [f"{_role(item)} then: no version was named"] if item.floating else []
+    words += [f"{_role(item)} then: no fixed version was named"] if item.floating else []
     words += ["not laid out"] if item.materialized is False else []
     words += ["not all that lies there"] if item.whole is False else []
     words += ["never opened"] if item.opened is False else []

@@ -44,16 +44,16 @@ def policy_cases(
 
 
 class Unpinned(Protocol):
-    """Data of which no version was named; as a text `NAME=DATASET@VERSION`, with the one that was found."""
+    """Data of which no fixed version was named; as a text `NAME=DATASET@VERSION`, with the one that was found."""
 
     @property
     def version(self) -> Version: ...
 
 
 def unpinned_case(pin: Unpinned) -> Case:
-    """Of data of which no version was named."""
+    """Of data of which no fixed version was named."""
     role = role_of(pin.version)
-    message = f"data {pin}: no version was named, so another run may get another one; this is {role}"
+    message = f"data {pin}: no fixed version was named, so another run may get another one; this is {role}"
     return Case("unpinned_data", message, f"name it: --data {pin}")
 
 

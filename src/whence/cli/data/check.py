@@ -46,7 +46,7 @@ def _role(pin: CheckedPin) -> str:
 
 def _lines(pin: CheckedPin) -> Iterator[str]:
     if pin.resolves:
-        floating = f"; no version was named: it is {_role(pin)}" if pin.floating else ""
+        floating = f"; no fixed version was named: it is {_role(pin)}" if pin.floating else ""
         what = f"{pin.dataset}@{pin.version}, {amount(pin.files or 0, pin.size or 0)}{floating}"
         yield f"{styled('resolves', 'green')}  {printable(pin.word)}  {what}"
     else:

@@ -38,7 +38,7 @@ def named_version(store: Store, text: str) -> Found:
     if found.floating:
         version, role = found.made.version, role_of(found.made.version)
         newest = text.endswith(f"@{NEWEST}")
-        say(f"{text}: {version} is {role}" if newest else f"{text}: no version was named; {version} is {role}")
+        say(f"{text}: {version} is {role}" if newest else f"{text}: no fixed version was named; {version} is {role}")
     return found
 
 
