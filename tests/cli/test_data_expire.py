@@ -96,6 +96,23 @@ def test_what_expired_is_gone_and_said_and_the_rest_is_there(cifar: Workplace) -
     assert "large.bin and 1 more files are not in the store: expired " in done.out
 
 
+def test_a_version_that_expired_and_was_added_again_is_no_longer_expired(workplace: Workplace) -> None:
+    workplace.write("d/big", b"b" * 600_000)
+    workplace.whence("data", "create", "c", "d").ok()
+    workplace.whence("data", "expire", "c@0.1.0", "--because", "too large").ok()
+    again = workplace.whence("data", "add", "c", "d").ok()
+    assert "c@0.1.0: had expired, and has all its bytes again" in again.err
+    assert "expired" not in workplace.whence("data", "list").ok().out
+    (expiry,) = workplace.whence("data", "show", "c", "--json").ok().json()["expiry"]
+    assert expiry["undone"]["archive"] is None
+    assert "added again" in workplace.whence("data", "log", "c").ok().out
+    (path,) = [
+        path for path in (workplace.store / "objects").rglob("*") if path.is_file() and path.stat().st_size > 1e5
+    ]
+    path.unlink()
+    assert workplace.whence("data", "verify").code == 1, "what was lost since did not expire"
+
+
 @pytest.mark.scenario("S11", "T4")
 def test_a_pin_that_expired_is_refused_with_who_when_why_and_the_way_back(cifar: Workplace) -> None:
     train = cifar.show("train")["id"]

@@ -215,3 +215,14 @@ def test_a_place_with_a_secret_is_masked(scans: Workplace, tmp_path: Path) -> No
     (tmp_path / secret / "x").write_text("x")
     made = scans.whence("data", "create", "other", tmp_path / secret, "--reference", "--json").ok().json()
     assert secret not in json.dumps(made)
+
+
+def test_a_pin_of_bytes_that_lie_elsewhere_is_not_kept_whether_it_is_laid_out_or_not(workplace: Workplace) -> None:
+    workplace.write("r/a", "1")
+    workplace.whence("data", "create", "rr", "r", "--reference").ok()
+    workplace.script("pins.py", "import whence\nwith whence.start() as run: run.data('x', 'rr', materialize=False)\n")
+    workplace.python("pins.py").ok()
+    assert workplace.show()["inputs"][0]["kept"] is False
+    (workplace.path / "r" / "a").unlink()
+    assert workplace.whence("run", "--data", "x=rr@0.1.0", "--", "true").code == 125
+    assert workplace.whence("verify").code == 0, "the store never had these bytes"

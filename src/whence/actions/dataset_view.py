@@ -109,12 +109,12 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Undone(msgspec.Struct, frozen=True, kw_only=True):
-    """The import that brought bytes back."""
+    """That bytes came back, by an import or as they were added anew."""
 
     act: str
     at: str
     by: Actor
-    archive: str
+    archive: str | None
 
 
 class ExpiryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +134,7 @@ class ImportLine(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     by: Actor
     why: str | None
-    archive: str
+    archive: str | None
 
 
 class VersionPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from ..store.layout import Store
 from ..store.manifests import read_manifest
 from ..store.materialize import Wish, materialize
 from ..store.origins import origins_of
+from ..store.restoring import restore
 from ..store.speaker import Speaker
 from .dataset_pick import PickDone, pick
 from .dataset_sources import gather_source
@@ -135,7 +136,9 @@ class RecordedDataset:
                 self._store, self._cwd, history.name, source, self._secrets(), self._speaker, history
             )
             said = replace(self._said(because, description), parameters=taking.parameters)
-            return self._change("add", addition(taking.entries, mirror=mirror), said, taking.entries)
+            made = self._change("add", addition(taking.entries, mirror=mirror), said, taking.entries)
+            restore(self._store, self._id, self._speaker)
+            return made
 
     def remove(self, paths: Paths, *, because: str | None = None, description: str | None = None) -> VersionLine:
         """Without what paths, folders or patterns mean; versions before keep it. Raises UnresolvedError."""

@@ -8,18 +8,18 @@ import msgspec
 
 from ..errors import FormatError
 from ..records.act import Actor
-from ..records.dataset import Expired, Imported
+from ..records.dataset import Expired, Imported, Restored
 from ..records.encoding import convert
 from ..store.dataset_acts import dataset_acts
 from ..store.layout import Store
-from ..store.tombstones import EXPIRE, IMPORT
+from ..store.tombstones import EXPIRE, IMPORT, RESTORE
 
 
 class VersionAct(msgspec.Struct, frozen=True, kw_only=True):
     """One of them."""
 
     act: str
-    kind: Literal["expire", "import"]
+    kind: Literal["expire", "import", "restore"]
     version: str
     manifest: str
     at: str
@@ -36,7 +36,7 @@ class VersionAct(msgspec.Struct, frozen=True, kw_only=True):
 def version_acts(store: Store, identifier: str) -> list[VersionAct]:
     """All of a dataset, the oldest first; without those of a later version of the format."""
     acts = dataset_acts(store, identifier)
-    undone = {prior for _, act in acts if act.kind == IMPORT for prior in act.prior}
+    undone = {prior for _, act in acts if act.kind in (IMPORT, RESTORE) for prior in act.prior}
     found: list[VersionAct] = []
     for digest, act in acts:
         try:
@@ -46,6 +46,9 @@ def version_acts(store: Store, identifier: str) -> list[VersionAct]:
             elif act.kind == IMPORT:
                 body = convert(act.body, Imported)
                 kind, archive, stands = "import", body.archive, True
+            elif act.kind == RESTORE:
+                body = convert(act.body, Restored)
+                kind, archive, stands = "restore", None, True
             else:
                 continue
         except FormatError:

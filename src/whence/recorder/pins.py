@@ -135,7 +135,9 @@ def find_pins(store: Store, pins: Sequence[Pin]) -> tuple[list[Pinned], list[Ref
 def find_pin(store: Store, pin: Pin) -> Pinned:
     """Raises UsageError, UnresolvedError."""
     version = find_version(store, pin.reference)
-    return Pinned(pin=pin, found=version, folder=data_folder(store, version.made.manifest))
+    manifest = version.made.manifest
+    kept = not origins_of(store, version) or holds_all(store, manifest)
+    return Pinned(pin=pin, found=version, folder=data_folder(store, manifest), kept=kept)
 
 
 def refusal(pin: Pin, error: WhenceError) -> RefusedError:

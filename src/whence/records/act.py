@@ -30,8 +30,9 @@ class Act(Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     """`note` {text}, `tag` {set: {key: value}, unset: [key]}, `digest` {artifacts: [{name, digest, size}]},
-    `dataset` (`records.dataset.Step`), `import` (`records.dataset.Imported`), `expire`
-    (`records.dataset.Expired`), `pick` (`records.dataset.Picked`), `describe` (`records.dataset.Described`)."""
+    `dataset` (`records.dataset.Step`), `import` (`records.dataset.Imported`), `expire` (`records.dataset.Expired`),
+    `restore` (`records.dataset.Restored`), `pick` (`records.dataset.Picked`), `describe`
+    (`records.dataset.Described`)."""
     at: str
     subject: Subject
     by: Actor

@@ -98,6 +98,16 @@ class Expired(Struct, frozen=True, kw_only=True):
     """The runs that had pinned it."""
 
 
+class Restored(Struct, frozen=True, kw_only=True):
+    """That a version which expired has all its bytes again, as they were added anew: the body of an act of kind
+    `restore`. Undoes that it expired."""
+
+    version: str
+    manifest: str
+    size: int
+    """Bytes that had gone."""
+
+
 class Picked(Struct, frozen=True, kw_only=True):
     """Which of several steps is meant that were made apart: the body of an act of kind `pick`."""
 

@@ -15,10 +15,11 @@ from .manifests import read_manifest
 
 EXPIRE = "expire"
 IMPORT = "import"
+RESTORE = "restore"
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """An act that says that bytes of a version were removed, and the import that brought them back, if one did."""
+    """An act that says that bytes of a version were removed, and the one that says that they are back, if one does."""
 
     digest: str
     """Of the act."""
@@ -31,9 +32,9 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
         return f"expired {self.act.at[:19].replace('T', ' ')} UTC by {_who(self.act)}{why}"
 
 
-def archive_of(act: Act) -> str:
-    """The name of the file that an import was made of."""
-    return convert(act.body, Imported).archive
+def archive_of(act: Act) -> str | None:
+    """The name of the file that an import was made of; nothing for another act."""
+    return convert(act.body, Imported).archive if act.kind == IMPORT else None
 
 
 def _who(act: Act) -> str:
@@ -43,7 +44,7 @@ def _who(act: Act) -> str:
 def tombstones(store: Store, identifier: str) -> list[Tombstone]:
     """All of a dataset, the oldest first."""
     acts = dataset_acts(store, identifier)
-    undone = {prior: act for _, act in acts if act.kind == IMPORT for prior in act.prior}
+    undone = {prior: act for _, act in acts if act.kind in (IMPORT, RESTORE) for prior in act.prior}
     found: list[Tombstone] = []
     for digest, act in acts:
         if act.kind == EXPIRE:

@@ -8,7 +8,9 @@ from ...store.dataset_changes import addition, mirrored
 from ...store.dataset_references import find_dataset
 from ...store.dataset_steps import change
 from ...store.dropping import adding
+from ...store.restoring import restore
 from ..arguments import CommandParser, Place
+from ..output import say
 from ..speaking import speaker
 from .sources import add_sources, gathered, read_source
 from .words import DATASET, add_reasons, said, tell, warn_expired
@@ -49,6 +51,9 @@ def main(words: Sequence[str]) -> int:
         entries = taking.entries
         reasons = said(place, options.because, options.description, taking.parameters, all_tables=options.tables)
         taken = change(place.store, history.id, "add", addition(entries, mirror=mirror), reasons, author, added=entries)
+        restored = restore(place.store, history.id, author)
+    for version in restored:
+        say(f"{history.name}@{version}: had expired, and has all its bytes again")
     tell(history, taken, reasons, as_json=options.json)
     warn_expired(place.store, taken)
     return 0

@@ -74,9 +74,9 @@ def _key(version: VersionLine) -> tuple[str, str]:
 
 
 def _act_text(act: VersionAct) -> str:
-    what = "expired" if act.kind == "expire" else f"imported from {act.archive}"
+    what = {"expire": "expired", "restore": "added again"}.get(act.kind) or f"imported from {act.archive}"
     who = act.by.name or act.by.user or "-"
-    undone = "" if act.stands else "; an import has undone it"
+    undone = "" if act.stands else "; undone since"
     return f"{act.version}  {what}  {time_text(act.at)}  {who}  {act.why or '-'}{undone}"
 
 

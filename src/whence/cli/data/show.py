@@ -94,9 +94,10 @@ def _lines(store: Store, page: VersionPage) -> Iterator[str]:
     for expiry in page.expiry:
         yield f"expired   {time_text(expiry.at)} by {_who(expiry.by)}{_after(': ', expiry.why)}"
         if (undone := expiry.undone) is not None:
-            yield f"          undone {time_text(undone.at)} by {_who(undone.by)}: import of {printable(undone.archive)}"
+            how = "added again" if undone.archive is None else f"import of {printable(undone.archive)}"
+            yield f"          undone {time_text(undone.at)} by {_who(undone.by)}: {how}"
     for one in page.imports:
-        archive = f"{printable(one.archive)}{_after(': ', one.why)}"
+        archive = f"{printable(one.archive or '')}{_after(': ', one.why)}"
         yield f"imported  {time_text(one.at)} by {_who(one.by)}: {archive}"
     what = f"{version.operation}{_after(' of ', version.base)}"
     yield f"made      {time_text(version.at)} by {_who(version.by)}: {what}"
