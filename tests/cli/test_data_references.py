@@ -226,3 +226,14 @@ def test_a_pin_of_bytes_that_lie_elsewhere_is_not_kept_whether_it_is_laid_out_or
     (workplace.path / "r" / "a").unlink()
     assert workplace.whence("run", "--data", "x=rr@0.1.0", "--", "true").code == 125
     assert workplace.whence("verify").code == 0, "the store never had these bytes"
+
+
+def test_a_table_that_was_added_by_reference_is_described_once_the_store_has_it(workplace: Workplace) -> None:
+    workplace.write("q/t.csv", "a,b\n1,2\n")
+    workplace.whence("data", "create", "q", "q", "--reference", "--tables").ok()
+    (table,) = workplace.whence("data", "show", "q", "--json").ok().json()["tables"]
+    assert table["because"] == "its bytes are not in the store, as it was added by reference"
+    workplace.write("q/more", "1")
+    workplace.whence("data", "add", "q", "q").ok()
+    (table,) = workplace.whence("data", "show", "q@newest", "--json").ok().json()["tables"]
+    assert (table["rows"], table.get("because")) == (1, None)

@@ -20,7 +20,7 @@ from ..rules.contents import Manifest
 from ..store.dataset_tables import Describe
 from ..store.layout import Store
 from ..store.manifests import Stored
-from ..store.objects import open_verified
+from ..store.objects import has, open_verified
 
 MOST_TABLES = 64
 """Tables that a step reads without being asked to; a version of more is a folder of files."""
@@ -38,6 +38,8 @@ MOST_IN_RUN = 1 << 20
 LEFT_BY_RUN = "more than is read in a run; the next `whence data release` reads it, of large ones with --tables"
 
 NOT_LOADED = "the program has not loaded pyarrow, and nothing loads it there; the next `whence data release` reads it"
+
+BY_REFERENCE = "its bytes are not in the store, as it was added by reference"
 
 _TABLE = re.compile(rb'(?:%s)","file"' % b"|".join(re.escape(suffix.encode()) for suffix in FORMATS), re.I)
 """A table in the lines of a manifest: most have none, and are not taken apart for that."""
@@ -72,6 +74,8 @@ def _describer(
                 found += (replace(shape, path=entry.path) for shape in known[_key(entry)])
             elif without_arrow is not None and entry.path.lower().endswith(ARROW):
                 found.append(_unread(entry, without_arrow))
+            elif not has(store, str(entry.digest)):
+                found.append(_unread(entry, BY_REFERENCE))
             elif entry.path in read:
                 found += _shapes(store, entry)
             else:
@@ -107,7 +111,7 @@ def _known(before: Iterable[TableShape], *, retry: bool) -> dict[tuple[str | Non
 
 
 def _again(shape: TableShape, *, retry: bool) -> bool:
-    return shape.digest is None and (retry or shape.because in (LEFT_BY_RUN, NOT_LOADED))
+    return shape.digest is None and (retry or shape.because in (LEFT_BY_RUN, NOT_LOADED, BY_REFERENCE))
 
 
 def _within_limits(entries: Sequence[ManifestEntry], most: int) -> Iterator[str]:

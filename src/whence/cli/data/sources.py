@@ -31,7 +31,7 @@ def add_sources(parser: CommandParser) -> None:
     parser.add_argument(
         "--tables",
         action="store_true",
-        help="read every table, however large: its schema, and the digest of its rows",
+        help="read every table that the store holds, however large: its schema, and the digest of its rows",
     )
     parser.add_argument("--sql", metavar="QUERY", help="freeze the rows of a query to a Parquet file, instead of files")
     parser.add_argument(
