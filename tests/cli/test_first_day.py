@@ -259,10 +259,11 @@ def test_a_terminal_of_80_columns_shows_the_command(repository: Workplace) -> No
     assert _on_terminal(repository, 40, "log")[1].endswith("…")
 
 
-def test_an_empty_answer_is_said_on_a_terminal(workplace: Workplace) -> None:
+def test_an_empty_answer_is_said_beside_it(workplace: Workplace) -> None:
     workplace.record("true")
     assert _on_terminal(workplace, 80, "log", "name = zzz")[-1] == "whence: no run matches"
-    assert workplace.whence("log", "name = zzz").ok().err == ""
+    for words in ((), ("--json",), ("--group", "status")):
+        assert workplace.whence("log", "name = zzz", *words).ok().err == "whence: no run matches\n"
 
 
 def test_an_audit_that_finds_no_run_does_not_pass(workplace: Workplace) -> None:

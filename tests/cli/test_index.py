@@ -62,7 +62,11 @@ def test_a_query_that_no_run_can_match_says_why(place: Workplace) -> None:
         "hint: in all runs that have it, it is a number\n"
     )
     done = place.whence("log", "config.lrr > 3").ok()
-    assert done.err == "whence: no run has config.lrr\nhint: did you mean config.lr?\n"
+    unknown = "whence: no run has config.lrr\nhint: did you mean config.lr?\n"
+    assert done.err == f"{unknown}whence: no run matches\n"
+    for words in (("--columns", "name,config.lrr"), ("--group", "config.lrr"), ("--sort", "config.lrr")):
+        assert place.whence("log", *words).ok().err == unknown
+    assert place.whence("log", "--columns", "config.lr,config.origins.lr").ok().err == ""
 
 
 def test_from_python_runs_are_chosen_at_once_and_read_when_asked_for(place: Workplace) -> None:

@@ -58,6 +58,7 @@ def test_a_command_with_a_newline_takes_one_line(lab) -> None:
         (["config.lr = 0.1 and exit_code = 0"], ["dirty", "good"]),
         (["tags.set = b"], []),
         (["name exists and not status = failed"], ["good"]),
+        (["command ~ 'train.py 0'"], ["dirty", "good"]),
         (["--original"], ["dirty", "bad", "good"]),
         (["--reruns-of", "good"], []),
     ],
@@ -65,6 +66,51 @@ def test_a_command_with_a_newline_takes_one_line(lab) -> None:
 def test_runs_are_chosen(words: list[str], found: list[str], lab) -> None:
     rows = lab.place.whence("log", "--json", *words).ok().json_lines()
     assert [row["id"] for row in rows] == [getattr(lab, name) for name in found]
+
+
+def test_a_run_is_found_by_the_commit_that_is_printed_and_by_the_digest(lab) -> None:
+    shown = lab.place.whence("log", "--status", "failed", "--columns", "code.commit,data.data.csv").ok()
+    _, commit, digest = shown.out.splitlines()[1].split()
+    assert re.fullmatch("sha256:[0-9a-f]{7}", digest)
+    for query in (f"code.commit = {commit[:7]}", f"data.data.csv = {digest}", f"inputs = {digest[7:]}"):
+        assert len(lab.place.whence("log", query, "--json").ok().json_lines()) == 3, query
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--group", "status"], "found --group 2 times, expected one field"),
+        (["--sort", "-config.lr"], "found --group with --sort, expected it alone"),
+        (["--columns", "name", "--limit", "1"], "found --group with --columns and --limit, expected it alone"),
+    ],
+)
+def test_what_a_group_cannot_go_with_is_refused(words: list[str], said: str, lab) -> None:
+    done = lab.place.whence("log", "--group", "config.lr", *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"whence: {said}")
+
+
+def test_the_data_of_each_run_is_shown_by_its_version(workplace: Workplace) -> None:
+    workplace.write("points/a.csv", "1\n")
+    workplace.whence("data", "create", "points", "points").ok()
+    for name in ("train", "points"):
+        workplace.record("touch", "out.txt", options=("--data", f"{name}=points@0.1.0", "--output", "out.txt"))
+
+    def rows(*words: str) -> list[dict[str, object]]:
+        return workplace.whence("log", *words, "--json").ok().json_lines()
+
+    [second, first] = rows("--columns", "data.train,inputs,artifacts,command")
+    assert (second["inputs.train"], first["inputs.train"]) == (None, "points@0.1.0")
+    assert (first["inputs"], first["artifacts"], first["command"]) == ("points@0.1.0", "out.txt", "touch out.txt")
+    groups = [(group["value"], group["runs"]) for group in rows("--group", "inputs")]
+    assert groups == [("points@0.1.0", 2)]
+    assert [(group["value"], group["runs"]) for group in rows("--group", "data.train")] == [
+        ("points@0.1.0", 1),
+        (None, 1),
+    ]
+    assert [row["id"] for row in rows("data.train = points")] == [first["id"]]
+    assert [row["id"] for row in rows("inputs = points")] == [second["id"], first["id"]]
+    assert workplace.whence("log", "--group", "data.train").ok().out.splitlines()[1].startswith("points@0.1.0  1 ")
 
 
 @pytest.mark.scenario("S30")

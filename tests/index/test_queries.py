@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,15 +18,17 @@ from whence.index.feeding import Batch
 from whence.index.sqlite import SqliteIndex
 from whence.index.sqlite_feeding import SqliteCopy
 from whence.index.sqlite_tables import open_tables
+from whence.index.sqlite_tables import stored as as_stored
+from whence.records.code import Code
 from whence.records.configuration import Configuration
 from whence.records.data import Artifact, Input
 from whence.records.environment import Environment, Package
 from whence.records.record import Record
 from whence.records.result import Metric, Note
 from whence.records.run import Error
-from whence.rules.matching import matches
+from whence.rules.matching import THING, matches, shown
 from whence.rules.ordering import ordered
-from whence.rules.query import QueryError, parse
+from whence.rules.query import QueryError, parse, parse_field
 from whence.store.layout import Store
 
 NUMBERS = st.sampled_from([-1, 0, 1, 3, 0.1, 0.5, 1e300, 1 << 70])
@@ -48,6 +51,9 @@ def metric(last: float | str) -> Metric:
     return Metric(last=last, min=last, max=last, mean=None, first=0.0, count=1, step=None)
 
 
+COMMITS = st.sampled_from(["abcdef12" * 5, "abcdef13" * 5, None])
+
+
 def an_input(name: str, digest: str | None, pin: tuple[str | None, str | None]) -> Input:
     return Input(name=name, path=f"data/{name}", kind="file", digest=digest, dataset=pin[0], version=pin[1])
 
@@ -62,6 +68,7 @@ RECORDS = st.builds(
     name=st.one_of(st.none(), TEXTS),
     created=TIMES,
     duration=st.one_of(st.none(), st.sampled_from([0.5, 3.0])),
+    code=st.builds(Code, vcs=st.just("git"), commit=COMMITS),
     purpose=st.one_of(st.none(), st.sampled_from(["warm-up helps", "Overfit again", "overfit"])),
     tags=st.dictionaries(st.sampled_from(["fold", "kind"]), TEXTS, max_size=2),
     ext=TREES,
@@ -91,13 +98,14 @@ FIELDS = st.sampled_from(
         "metrics.acc.max", "metrics.loss.count", "metrics", "inputs", "input.train", "data.a.b", "input.train.csv",
         "inputs.digest", "inputs.path", "inputs.size", "artifacts", "artifact.train", "artifact.kind", "notes",
         "notes.text", "error", "error.type", "env.packages.torch", "env.packages", "env.packages.torch.version",
-        "text", "command", "parent", "standing", "as_of",
+        "text", "command", "code.commit", "parent", "standing", "as_of",
     ]
 )  # fmt: skip
 WORDS = st.sampled_from(
     [
         "a", "adam", "0.5", "3", "1", "2.1.0", "2.1", "2.4", "true", "NaN", "cifar@2.1.0", "train", "'overfit'",
         "'CUDA out'", "2026-11-21", "2026-11-22", "running", "''", digest_of(b"a"),
+        digest_of(b"a")[7:], digest_of(b"a")[:16], digest_of(b"b")[7:16], "abcdef1", "abcdef12", "cifar", "'python tr'",
     ]
 )  # fmt: skip
 TESTS = st.one_of(
@@ -214,4 +222,18 @@ def test_the_index_sorts_as_the_records_sort(
     meant = [record for record in newest if matches(parse(query), msgspec.to_builtins(record))]
     expected = [record.id for record in ordered(meant, msgspec.to_builtins, path, falling=falling)]
     assert list(index.runs(parse(query), sort=path, falling=falling, limit=limit)) == expected[:limit]
+    index.close()
+
+
+@settings(max_examples=100)
+@given(records=st.lists(RECORDS, max_size=6), field=FIELDS)
+def test_the_index_groups_by_what_the_records_show(place: Store, records: list[Record], field: str) -> None:
+    index = over(place, records)
+    path = parse_field(field).path
+    values = ({as_stored(value) for value in shown(path, msgspec.to_builtins(record))} for record in records)
+    groups = [
+        (as_stored(group.value), group.runs) for group in index.groups(parse(""), path) if group.value is not None
+    ]
+    assert dict(groups) == Counter(value for some in values for value in some if value != as_stored(THING))
+    assert len(groups) == len(dict(groups))
     index.close()

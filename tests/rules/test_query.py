@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from whence.errors import UsageError
-from whence.rules.matching import matches
-from whence.rules.query import All, QueryError, columns_of, parse, parse_over
+from whence.rules.matching import Pinned, matches, shown
+from whence.rules.query import All, QueryError, columns_of, parse, parse_field, parse_over
 from whence.rules.query_check import refuse_clashes, unknown_fields
 from whence.rules.query_words import FORMS, NAMES
 
@@ -29,7 +29,7 @@ RECORD: dict[str, Any] = {
     "exit_code": 0,
     "command": ["python", "train.py"],
     "tags": {"fold": "3", "paper": ""},
-    "ext": {"site": "north"},
+    "ext": {"site": "north", "hash": "cd" * 20},
     "host": {"name": "lab3"},
     "error": {"type": "ValueError", "message": "loss is NaN"},
     "code": {"dirty": True, "commit": "ab" * 20, "dirty_paths": [{"path": "a.py", "state": "modified"}]},
@@ -49,6 +49,8 @@ RECORD: dict[str, Any] = {
     "inputs": [
         {"name": "train.csv", "path": "data/train.csv", "digest": "sha256:ab", "size": 2000, **CIFAR},
         {"name": "test.csv", "path": "data/test.csv", "digest": "sha256:cd", "size": 10},
+        {"name": "long", "path": "data/long", "digest": f"sha256:{'12345678' * 8}"},
+        {"name": "late", "path": "data/late", "digest": None, "dataset": "mnist", "version": "1.0.0"},
     ],
     "parent": None,
 }
@@ -100,6 +102,14 @@ HOLD = {
     "null is missing": "parent missing",
     "a project's field": "ext.site = north",
     "a word of the command": "command = train.py",
+    "words of the command as they stand together": "command ~ 'python tr' and command = 'python train.py'",
+    "a commit as it is printed": "code.commit = abababa",
+    "one of several commits": "code.commit in (1234567, ABABABA, abababa)",
+    "a commit in full": f"code.commit = {'ab' * 20}",
+    "a digest by its first digits": "input.long = sha256:1234567 and input.long = 1234567 and input = 12345678",
+    "a digest without the name of its algorithm": f"input.long = {'12345678' * 8}",
+    "any version of a dataset": "data.train.csv = cifar and inputs = cifar and data.train.csv in (mnist, cifar)",
+    "a version whose digest is not known": "data.late = mnist@1.0.0 and data.late = mnist and inputs = mnist@1.0.0",
     "a duration": "duration < 2h",
     "a shorter one": "duration > 90s",
     "a day": "started = 2026-11-21",
@@ -127,6 +137,12 @@ DO_NOT_HOLD = {
     "a number that is a version": "env.python.version = 3.11",
     "that version": "data.train.csv != cifar@2.1.0",
     "a later build of a version": "env.packages.torch >= 2.3.1+cu122",
+    "fewer than 7 digits of a commit": "code.commit = ababab",
+    "a commit that begins otherwise": "code.commit = babababa",
+    "a commit that begins so is not another": "code.commit != abababa",
+    "digits of another algorithm": "input.long = md5:1234567",
+    "what a project calls by digits begins with nothing": "ext.hash = cdcdcdc",
+    "another dataset": "data.train.csv = cif",
     "a mapping has no value": "tags = 3",
     "an input's name is not its digest": "input.train.csv = train.csv",
 }
@@ -145,6 +161,26 @@ def test_a_query_does_not_hold(query: str) -> None:
 def test_a_field_of_the_project_goes_by_the_name_of_its_option() -> None:
     assert parse("field.batch = 7") == parse("ext.batch = 7")
     assert parse("param.lr exists") == parse("config.lr exists")
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("data.train.csv", ["cifar@2.1.0"]),
+        ("data.test.csv", ["sha256:cd"]),
+        ("data.late", ["mnist@1.0.0"]),
+        ("inputs", ["cifar@2.1.0", "test.csv", "long", "mnist@1.0.0"]),
+        ("data.test.csv.size", [10]),
+        ("artifacts", []),
+        ("command", ["python train.py"]),
+        ("config.layers", [64, 32]),
+        ("metrics.acc", [0.93]),
+        ("tags", []),
+    ],
+)
+def test_a_field_is_shown_as_one_value_an_item(field: str, values: list[Any]) -> None:
+    found = list(shown(parse_field(field).path, RECORD))
+    assert (found, {type(one) for one in found} & {Pinned}) == (values, set())
 
 
 def test_the_empty_query_is_every_run() -> None:

@@ -218,7 +218,9 @@ A part of a name that holds dots or blanks stands in double quotes: `metrics."va
 
 `--sort FIELD` sorts by the first value of a field, numbers before texts, `--sort -FIELD` the largest first; runs
 without it come last, and the newest is first among equals. `--columns` prints fields of each run, `--group` how many
-runs have each value of one.
+runs have each value of one: with `--json` a line has `value`, `runs`, `statuses` and `latest`. Both show one value of
+each input and artifact: a dataset version as `NAME@VERSION`; other content by its digest where one is named
+(`data.train`), by its name where all are (`inputs`).
 
 ## Where the answers come from
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -91,7 +92,14 @@ def parser() -> CommandParser:
     parser.add_argument("--reruns-of", metavar="RUN", help="only the reruns and variants of a run")
     parser.add_argument("--sort", metavar="FIELD", help="by a field, -FIELD for the largest first; newest among equals")
     parser.add_argument("--columns", metavar="FIELD,…", help="these fields of each run, instead of the usual ones")
-    parser.add_argument("--group", metavar="FIELD", help="how many runs have each value of a field, and how they ended")
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="how many runs have each value of a field, and how they ended; with `--json` in `value`, `runs`, "
+        "`statuses`, `latest`",
+    )
     parser.add_argument("--follow", "-f", action="store_true", help="go on: print runs as they start and end")
     return parser
 
@@ -102,12 +110,12 @@ def main(words: Sequence[str]) -> int:
     query = parse(text)
     columns = [parse_field(name) for name in options.columns.split(",")] if options.columns else []
     order = read_order(options.sort) if options.sort else None
-    group = parse_field(options.group) if options.group else None
+    group = _group(options)
     if options.follow and (columns or order or group):
         raise UsageError("--follow prints runs as they come", hint="leave out --sort, --columns and --group")
     place = Place()
     with closing(place.index()) as index:
-        _check(index, query, text, order)
+        _check(index, query, text, order, [*columns, *([group] if group else [])])
         choice = Choice(
             query=query,
             statuses=options.status,
@@ -115,8 +123,9 @@ def main(words: Sequence[str]) -> int:
             reruns_of=resolve_run(place.store, options.reruns_of) if options.reruns_of else None,
         )
         if group is not None:
-            print_groups(index.groups(choice.whole, group.path), str(group), as_json=options.json)
-            return 0
+            groups = index.groups(choice.whole, group.path)
+            print_groups(groups, str(group), as_json=options.json)
+            return _said_if_none(len(groups))
         if options.follow:
             return _follow(place, index, choice, options.limit, as_json=options.json)
         limit = _limit(options.limit, as_json=options.json)
@@ -124,9 +133,32 @@ def main(words: Sequence[str]) -> int:
         shown = print_columns(found, columns, as_json=options.json) if columns else _print(found, as_json=options.json)
     if options.limit is None and limit is not None and shown == limit:
         complain(f"the {'first' if order else 'newest'} {limit} are shown", "`--limit 0` shows all")
-    if not shown and sys.stdout.isatty():
+    return _said_if_none(shown)
+
+
+def _said_if_none(shown: int) -> int:
+    """0, as for any answer; that it is an empty one is said beside it."""
+    if not shown:
         complain("no run matches")
     return 0
+
+
+def _group(options: argparse.Namespace) -> Field | None:
+    """The field to group by. Raises UsageError for more of them, and for what says how single runs are printed."""
+    if not options.group:
+        return None
+    if len(options.group) > 1:
+        raise UsageError(
+            f"found --group {len(options.group)} times, expected one field",
+            hint="narrow the runs down with a query, or see both fields with --columns",
+        )
+    given = {"--sort": options.sort, "--columns": options.columns, "--limit": options.limit is not None}
+    if beside := [name for name, value in given.items() if value]:
+        raise UsageError(
+            f"found --group with {' and '.join(beside)}, expected it alone: its lines are values, in their order",
+            hint=f"leave out {' and '.join(beside)}, or --group",
+        )
+    return parse_field(options.group[0])
 
 
 def _with_falling(words: Sequence[str]) -> list[str]:
@@ -138,11 +170,11 @@ def _with_falling(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def _check(index: Index, query: Query, text: str, order: Order | None) -> None:
+def _check(index: Index, query: Query, text: str, order: Order | None, named: Sequence[Field]) -> None:
     """Refuse what no run can match, and name the fields that none has. Raises QueryError."""
     refuse_clashes(query, text, index.kinds)
-    sorted_by = [Exists(field=Field(path=tuple(order.path)))] if order and order.path else []
-    asked = All(parts=(query, *sorted_by))
+    fields = [*([Field(path=tuple(order.path))] if order and order.path else []), *named]
+    asked = All(parts=(query, *(Exists(field=field) for field in fields)))
     if not any(test.field.path[0] in FREE for test in tests_of(asked)):
         return
     for field, near in unknown_fields(asked, index.fields()):

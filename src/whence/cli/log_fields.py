@@ -6,14 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..actions.listing import as_builtins
+from ..digests import is_digest
 from ..ids import short
 from ..records.record import Record
-from ..rules.matching import Thing, look_up
+from ..rules.matching import shown
 from ..rules.query import Field
 from .output import cut, json_line, line, printable, styled, table, width
 
 if TYPE_CHECKING:
     from ..index.interface import Group
+
+DIGITS = 7
+"""Of a digest in a table: as many as a query needs at least to find it."""
 
 LONGEST = 40
 """Characters of a value in a table on a terminal."""
@@ -28,7 +32,7 @@ def print_columns(found: Iterable[Record], fields: Sequence[Field], *, as_json: 
 def _values(record: Record, fields: Sequence[Field]) -> list[Any]:
     """Of each field its value, a list of several, nothing where there is none."""
     said = as_builtins(record)
-    found = ([value for value in look_up(field.path, said) if not isinstance(value, Thing)] for field in fields)
+    found = (list(shown(field.path, said)) for field in fields)
     return [values[0] if len(values) == 1 else values or None for values in found]
 
 
@@ -78,5 +82,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield "true" if one else "false"
         elif isinstance(one, float):
             yield f"{one:.6g}"
+        elif isinstance(one, str) and is_digest(one):
+            yield one[: len("sha256:") + DIGITS]
         elif one is not None:
             yield printable(str(one))

@@ -155,8 +155,8 @@ class Index(Protocol):
         ...
 
     def groups(self, query: Query, path: Sequence[str]) -> list[Group]:
-        """The runs by the values of a field, numbers before texts, those without one last. A run with several values
-        is in several groups."""
+        """The runs by the values of a field as `matching.shown` has them, numbers before texts, those without one last.
+        A run with several values is in several groups."""
         ...
 
     def acts(self, run: str) -> list[str]:

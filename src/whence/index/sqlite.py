@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import FormatError, UnresolvedError
 from ..records.record import Record
-from ..rules.matching import look_up, matches
+from ..rules.matching import COMMAND, matches, shown
 from ..rules.ordering import ordered
 from ..rules.query import Query
 from ..rules.query_facts import is_indexed
@@ -200,10 +200,10 @@ class SqliteIndex:
     def _tallied(self, connection: sqlite3.Connection, query: Query, path: Sequence[str]) -> list[Tallied]:
         translator = Translator(connection)
         condition, key = translator.condition(query), translator.key(path)
-        if condition.exact and is_indexed(path):
+        if condition.exact and is_indexed(path) and tuple(path) != (COMMAND,):
             return sqlite_runs.groups(connection, condition, -1 if key is None else key)
         records = [as_builtins(record) for run in self.runs(query) if (record := self._read(run)) is not None]
-        values = ((record, set(map(stored, look_up(path, record))) or {None}) for record in records)
+        values = ((record, set(map(stored, shown(path, record))) or {None}) for record in records)
         return [(value_of(value), record["status"], 1, record["id"]) for record, some in values for value in some]
 
     def acts(self, run: str) -> list[str]:

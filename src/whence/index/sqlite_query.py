@@ -341,9 +341,9 @@ def _face_of_column(column: str, row: tuple[Any, ...]) -> Sequence[Any]:
 
 def _digest_or_pin(digest: Any, dataset: Any, version: Any) -> list[Any]:
     pin, text = pin_of(value_of(dataset), version), digest_from(digest)
-    if pin is None or text is None:
-        return [one for one in (text, pin) if one is not None]
-    return [Pinned(text, pin)]
+    if pin is None:
+        return [] if text is None else [text]
+    return [Pinned(pin if text is None else text, pin)]
 
 
 PACKAGE_FIELDS = frozenset({"name", "version", "source", "url", "commit", "digest"})
@@ -407,7 +407,7 @@ def text_part(test: Compare | In) -> Part | None:
 
 
 def _is_more_than_text(value: Value) -> bool:
-    return value.number is not None or value.span is not None or value.text[:1].isdigit()
+    return value.number is not None or value.span is not None or value.begins or value.text[:1].isdigit()
 
 
 def time_part(test: Compare | In) -> Part | None:

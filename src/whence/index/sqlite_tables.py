@@ -18,7 +18,7 @@ from typing import Any
 from ..digests import is_digest
 from ..rules.matching import THING, Thing
 
-VERSION = 1
+VERSION = 2
 """Of the tables. Another one found is thrown away, and the index is fed anew."""
 
 APPLICATION = 0x77686E63

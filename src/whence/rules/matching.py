@@ -2,7 +2,8 @@
 
 What a record lacks is neither equal nor unequal to anything; of a list any item may match. `~` searches a regular
 expression. Text holds a number or version when it looks like one (`environment.python.version >= 3.11`), and a date
-means its whole day, in UTC. The query was checked by `query.parse`: nothing raises here.
+means its whole day, in UTC. The first 7 digits or more of a commit or digest mean it. The query was checked by
+`query.parse`: nothing raises here.
 """
 
 from __future__ import annotations
@@ -53,6 +54,46 @@ def look_up(path: Sequence[str], record: Mapping[str, Any]) -> Iterator[Any]:
         return
     for item, named in _walk(path, record):
         yield from scalars(item, faces_of(path, named=named))
+    if tuple(path) == (COMMAND,) and (whole := joined(record)) is not None:
+        yield whole
+
+
+def shown(path: Sequence[str], record: Mapping[str, Any]) -> Iterator[Any]:
+    """The values that a person is shown of a field: of a command, an input and an artifact one.
+
+    A dataset version is `NAME@VERSION`; other content by its name where a whole list is asked for, and else its digest.
+    """
+    if tuple(path) == (COMMAND,) and (whole := joined(record)) is not None:
+        yield whole
+    elif path[0] not in CONTENT:
+        yield from (value for value in look_up(path, record) if not isinstance(value, Thing))
+    else:
+        for item, named in _walk(path, record):
+            yield from _shown_of(item, faces_of(path, named=named))
+
+
+CONTENT = ("inputs", "artifacts")
+"""Lists of what a run read and made."""
+
+COMMAND = "command"
+
+
+def joined(record: Mapping[str, Any]) -> str | None:
+    """The words of the command as one text, by which it is found beside each word; nothing where that says no more."""
+    words = record.get(COMMAND)
+    if not isinstance(words, list | tuple) or len(cast("Sequence[Any]", words)) < 2:
+        return None
+    return " ".join(map(str, cast("Sequence[Any]", words)))
+
+
+def _shown_of(value: Any, faces: Sequence[str]) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
+        for item in cast("Sequence[Any]", value):
+            yield from _shown_of(item, _LISTED)
+        return
+    found = [one for one in scalars(value, faces) if not isinstance(one, Thing)]
+    pins = [one.pin for one in found if isinstance(one, Pinned)]
+    yield from (pins or found)[:1]
 
 
 def texts_of(record: Mapping[str, Any]) -> Iterator[str]:
@@ -124,7 +165,8 @@ def scalars(value: Any, faces: Sequence[str]) -> Iterator[Any]:
 def _faces(item: Mapping[str, Any], names: Sequence[str]) -> Iterator[Any]:
     found = [item[name] for name in names if isinstance(item.get(name), _SCALAR)]
     if "digest" in names and (pin := pin_of(item.get("dataset"), item.get("version"))):
-        found = [Pinned(one, pin) if one == item.get("digest") else one for one in found] or [pin]
+        digest = item.get("digest")
+        found = [one for one in found if one != digest] + [Pinned(digest if isinstance(digest, str) else pin, pin)]
     # A mapping that is there, and has no face, exists and equals nothing.
     yield from found or ([THING] if item else [])
 
@@ -135,7 +177,7 @@ def pin_of(dataset: Any, version: Any) -> str | None:
 
 
 class Pinned(str):
-    """The digest of a dataset version, which is meant by `NAME@VERSION`, too."""
+    """The digest of a dataset version, which is meant by `NAME@VERSION` and by `NAME`, too."""
 
     pin: str
 
@@ -201,11 +243,20 @@ def _text(item: Any) -> str:
 def _equal(item: Any, value: Value) -> bool:
     if isinstance(item, bool):
         return item is value.flag
-    if isinstance(item, Pinned) and item.pin == value.text:
+    if isinstance(item, Pinned) and value.text in (item.pin, item.pin.partition("@")[0]):
         return True
-    if isinstance(item, str) and item == value.text:
+    if isinstance(item, str) and (item == value.text or (value.begins and _begins(item, value.text))):
         return True
     return not _looks_like_version(item, value) and _order(item, value) == 0
+
+
+_WHOLE = re.compile(r"(?:[a-z0-9-]+:)?(?:[0-9a-f]{40}|[0-9a-f]{64})")
+"""A commit, tree or digest: `sha256:…`."""
+
+
+def _begins(item: str, text: str) -> bool:
+    """Whether the text is how a commit, tree or digest begins, with or without the name of its algorithm."""
+    return _WHOLE.fullmatch(item) is not None and (item.startswith(text) or item.rpartition(":")[2].startswith(text))
 
 
 def _looks_like_version(item: Any, value: Value) -> bool:

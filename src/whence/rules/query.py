@@ -23,7 +23,7 @@ import msgspec
 
 from ..errors import UsageError
 from ..records.record import Record
-from .query_value import Value, read_value
+from .query_value import Value, is_digits, read_value
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "~", "!~"]
 
@@ -39,6 +39,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Short names of the first part of a field."""
 
+
+DIGESTED = ("code", "environment", "inputs", "artifacts")
+"""Parts of a record that hold commits, trees and digests."""
 
 TEXT = "text"
 """The field that is in no record: what people and programs said of the run in words."""
@@ -286,7 +289,8 @@ class _Parser:
         expected = _unfit(field.path, value) if self.columns is None else None
         if expected:
             raise self.fault(f"{field} is never {value.text!r}", at=token, hint=expected)
-        return value
+        begins = self.columns is None and field.path[0] in DIGESTED and is_digits(value.text)
+        return msgspec.structs.replace(value, begins=True) if begins else value
 
     def value(self, *, regular: bool = False) -> Value:
         if self.next.kind not in ("word", "quoted"):

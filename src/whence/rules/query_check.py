@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from .query import Compare, Exists, Field, In, Query, QueryError, tests_of
+from .query_facts import is_indexed
 from .query_value import Value
 
 FREE = ("config", "metrics", "tags", "ext")
@@ -44,10 +45,12 @@ def _expected(kinds: set[str], value: Value) -> str | None:
 
 
 def unknown_fields(query: Query, fields: Collection[str]) -> Iterator[tuple[Field, str | None]]:
-    """The fields that no run has, and the nearest that one has; `fields` are all that are known."""
+    """The fields that no run has, and the nearest that one has; `fields` are all that an index knows. What an index
+    does not tell may be there."""
     for test in tests_of(query):
         family, *rest = test.field.path
-        if family in FREE and str(test.field) not in fields:
+        name = str(test.field)
+        if family in FREE and name not in fields and is_indexed(name.split(".")):
             alike = [field.partition(".")[2] for field in fields if field.startswith(f"{family}.")]
             near = difflib.get_close_matches(".".join(rest), alike, n=1, cutoff=0.6)
             yield test.field, f"{family}.{near[0]}" if near else None

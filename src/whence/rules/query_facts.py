@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from .matching import faces_of, is_configuration, scalars
+from .matching import COMMAND, faces_of, is_configuration, joined, scalars
 
 Fact = tuple[str, Any]
 """A dotted name and a text, number, flag, or `Thing` for what is there and has no value of its own."""
@@ -49,7 +49,8 @@ def facts(record: Mapping[str, Any]) -> list[Fact]:
     """Every fact of a record, as the builtins of its JSON; the values of a list in its order."""
     found: list[Fact] = []
     _of_mapping(found, "", record)
-    return found
+    whole = joined(record)
+    return found if whole is None else [*found, (COMMAND, whole)]
 
 
 def _of_item(found: list[Fact], name: str, item: Any, named: int = 0) -> None:

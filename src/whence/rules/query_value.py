@@ -22,6 +22,8 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     number: float | None = None
     flag: bool | None = None
     span: Span | None = None
+    begins: bool = False
+    """Whether what begins so is meant, too: of a commit, tree or digest 7 digits or more are enough."""
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -38,6 +40,14 @@ def read_value(text: str, *, quoted: bool = False) -> Value:
     """The value that a word or quoted text is; only bare words are flags."""
     flag = {"true": True, "false": False}.get(text) if not quoted else None
     return Value(text=text, number=number_of(text), flag=flag, span=span_of(text))
+
+
+_DIGITS = re.compile(r"(?:[a-z0-9-]+:)?[0-9a-f]{7,63}|[0-9a-f]{64}")
+
+
+def is_digits(text: str) -> bool:
+    """Whether a text may be how a commit, tree or digest begins: 7 of its digits or more."""
+    return _DIGITS.fullmatch(text) is not None
 
 
 def number_of(text: str) -> float | None:

@@ -84,8 +84,8 @@ NAMES: tuple[Name, ...] = (
     ),
     Name(
         field="name, purpose, hypothesis, command, host, user",
-        meaning="what was said at the launch, and where it was",
-        example="command ~ train",
+        meaning="what was said at the launch, and where it was; a command by a word or as a whole",
+        example="command ~ 'train.py 2'",
     ),
     Name(
         field="created, started, ended, duration, exit_code, signal",
@@ -109,8 +109,8 @@ NAMES: tuple[Name, ...] = (
     ),
     Name(
         field="code.id, code.commit, code.branch, code.dirty",
-        meaning="the code that ran",
-        example="not code.dirty = true",
+        meaning="the code that ran; a commit or an id by its first 7 digits or more",
+        example="code.commit = 54a9005",
     ),
     Name(
         field="env.packages.NAME",
@@ -119,7 +119,7 @@ NAMES: tuple[Name, ...] = (
     ),
     Name(
         field="inputs, input.NAME, data.NAME",
-        meaning="what it read: by digest, path, name, or `DATASET@VERSION`; that of one name",
+        meaning="what it read: by digest (7 digits on), path, name, `DATASET`, `DATASET@VERSION`; that of one name",
         example="data.train = cifar@2.1.0",
     ),
     Name(
