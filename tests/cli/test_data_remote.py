@@ -147,7 +147,7 @@ def test_what_is_only_referred_to_is_read_there_and_held_against_its_digest(
         made.get("again")
     assert raised.value.message == (
         "scans@0.1.0: 'one.bin' was added by reference: memory://bucket/one.bin: holds other bytes now,"
-        f" found {digest_of(b'ONE')}; expected {digest_of(b'one')}"
+        f" found {digest_of(b'ONE')} (3 bytes); expected {digest_of(b'one')} (3 bytes)"
     )
     memory.rm("/bucket/one.bin")
     with pytest.raises(OriginError, match=r"memory://bucket/one\.bin: found nothing; expected sha256:"):

@@ -528,8 +528,8 @@ def test_what_a_run_found_and_did_not_write_is_no_version_and_no_output_of_its(c
     assert cifar.whence("audit", "@").code == 1
     written = cifar.record("sh", "-c", "echo 1 > o/a", options=options)  # The same bytes, written.
     assert {(item["name"], item["version"], item["missing"]) for item in written["artifacts"]} == {
-        ("features", "0.1.0", False),
-        ("one", "0.1.0", False),
+        ("features", "0.0.0.post1.dev1", False),
+        ("one", "0.0.0.post1.dev1", False),
         ("o", None, False),
     }
 
@@ -552,7 +552,7 @@ with whence.start() as run:
     ).ok()
     artifacts = workplace.show()["artifacts"]
     assert [(item["name"], item["version"]) for item in artifacts] == [("features", one) for one in done.out.split()]
-    assert done.out.split() == ["0.1.0", "0.1.0.post1.dev1"]
+    assert done.out.split() == ["0.0.0.post1.dev1", "0.0.0.post1.dev2"]
     workplace.whence("get", "@:features/f.csv", "got").ok()
     assert (workplace.path / "got").read_text() == "two", "a name alone means the last one"
 

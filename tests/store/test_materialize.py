@@ -280,8 +280,8 @@ def test_bytes_that_changed_where_they_lie_are_not_taken(store: Store, source: P
         materialize(store, manifest, target, Wish(origins=lying_in(source)))
     found = digest_of(b"X" + LARGE[1:])
     assert raised.value.message == (
-        f"scans@1.0.0: 'large' was added by reference: {source}/large: holds other bytes now, found {found};"
-        f" expected {digest_of(LARGE)}"
+        f"scans@1.0.0: 'large' was added by reference: {source}/large (on lab): holds other bytes now,"
+        f" found {found} ({len(LARGE)} bytes); expected {digest_of(LARGE)} ({len(LARGE)} bytes)"
     )
     assert not (target / "large").exists()
 

@@ -88,8 +88,11 @@ def records(
     for run_id in runs:
         try:
             view = view_run(store, run_id, now_ns=clock(), acts=acts)
-        except (FormatError, UnresolvedError):
-            continue  # It was whole a moment ago: somebody removes it.
+        except UnresolvedError:
+            continue  # Somebody removes it.
+        except FormatError as error:
+            faulty(f"run {run_id} cannot be read: {error.message}")  # It was whole when the index read it.
+            continue
         if choice.includes(view.record):
             for fault in view.faults[:1]:
                 faulty(f"run {run_id}: {fault}")
