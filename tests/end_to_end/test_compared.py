@@ -134,3 +134,40 @@ def test_each_change_between_two_runs_shows_and_is_a_cause(case: str, clone: Wor
     assert found["explanation"]["results"] == "same" or told[because] in ("likely", "possible")
     page = clone.whence("diff", "base", case).ok().out
     assert [text for text in words if text not in page] == []
+
+
+READ_BOTH = """
+import argparse, json, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("--data")
+folder = pathlib.Path(parser.parse_args().data)
+rate = pathlib.Path("fit.toml").read_text()
+json.dump([rate, (folder / "x.csv").read_text()], open("out.json", "w"))
+"""
+
+
+@pytest.mark.scenario("Y1", "R5")
+def test_an_edited_file_of_configuration_and_a_new_row_are_causes_of_their_kind_and_no_other_program(
+    workplace: Workplace,
+) -> None:
+    """Nothing names `fit.toml` to whence, and the rows are read from a pinned copy of a folder in the repository."""
+    place = workplace.repository(**{"fit.py": READ_BOTH, "fit.toml": "lr = 0.1\n", "rows/x.csv": "a\n1\n"})
+    command = ("--data", "train=train@newest", "--", "python", "fit.py", "--data", "{data.train}")
+    place.whence("data", "create", "train", "rows").ok()
+    place.whence("run", "--name", "first", *command).ok()
+    place.write("fit.toml", "lr = 0.4\n")
+    place.whence("run", "--name", "edited", *command).ok()
+    place.write("rows/x.csv", "a\n1\n2\n")
+    place.whence("data", "add", "train", "rows").ok()
+    place.whence("run", "--name", "row", *command).ok()
+
+    def decisive(*runs: str) -> list[tuple[str, str, list[str]]]:
+        causes = compared(place, *runs)["explanation"]["causes"]
+        named = ((cause["likelihood"], cause["part"], cause["files"] or cause["what"]) for cause in causes)
+        return [cause for cause in named if cause[1] in ("code", "config", "data")]
+
+    assert decisive("first", "edited") == [
+        ("likely", "config", ['config.files."fit.toml"']),
+        ("possible", "code", ["fit.toml"]),
+    ]
+    assert decisive("edited", "row") == [("likely", "data", ["inputs.train"]), ("possible", "code", ["rows/x.csv"])]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from samples import SAMPLES
 
-from whence.records.comparison import Explanation
+from whence.records.comparison import ChangedCode, Explanation
 from whence.records.record import Record
 from whence.rules.causes import explain
 from whence.rules.difference import compare
@@ -19,7 +19,7 @@ BASE = copy.deepcopy(SAMPLES[0]) | {"config": SAMPLES[0]["config"] | {"others": 
 
 def explained(**changes: Any) -> Explanation:
     """Of two runs of which the second wrote another artifact; `changes` are fields of the second, dotted by `__`."""
-    other = {"artifacts__digest": "sha256:" + "2" * 64} | changes
+    other = DIFFERS | changes
     first, second = (msgspec.convert(_with(BASE, fields), Record) for fields in ({}, other))
     return explain([first, second], compare([first, second]).parts)
 
@@ -39,6 +39,8 @@ def ranks(found: Explanation) -> list[tuple[str, str]]:
     return [(cause.likelihood, cause.part) for cause in found.causes]
 
 
+DIFFERS = {"artifacts__digest": "sha256:" + "2" * 64}
+NO_PROGRAM = "files of the snapshot changed, and none of them is of a program"
 NO_SEEDS = BASE["config"] | {"seeds": []}
 
 CASES: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
@@ -122,3 +124,52 @@ def test_what_is_not_known_gives_its_reason() -> None:
     found = explained(code=None)
     unknown = [cause for cause in found.causes if cause.likelihood == "unknown"]
     assert [(cause.what, cause.because) for cause in unknown] == [(["code"], "it was not captured")]
+
+
+@pytest.mark.parametrize(
+    ("paths", "likelihood", "because", "told"),
+    [
+        (["d/x.csv", "fit.py"], "likely", "another program ran", ["fit.py", "d/x.csv"]),
+        (["fit.toml", "d/x.csv"], "possible", NO_PROGRAM, ["fit.toml", "d/x.csv"]),
+        (["bin/start", "fit.toml"], "likely", "another program ran", ["bin/start", "fit.toml"]),
+        ([], "likely", "another program ran", []),
+    ],
+)
+def test_files_that_changed_are_named_and_weighed_by_whether_they_are_of_a_program(
+    paths: list[str], likelihood: str, because: str, told: list[str]
+) -> None:
+    """`bin/start` has no suffix that says so: it is what was started. Of data other bytes were read, too."""
+    start = {"code__entry": BASE["code"]["entry"] | {"path": "bin/start"}}
+    other = {"code__id": "git-tree:" + "1" * 40, "inputs__digest": "sha256:" + "1" * 64}
+    pair = [msgspec.convert(_with(BASE, fields | start), Record) for fields in ({}, DIFFERS | other)]
+    files = [ChangedCode(path=path, change="changed") for path in paths]
+    result = ChangedCode(path="out.py", change="added", role="result")
+    found = explain(pair, compare(pair).parts, [*files, result])
+    cause = next(cause for cause in found.causes if cause.part == "code")
+    assert (cause.likelihood, cause.because, cause.what, cause.files) == (likelihood, because, ["code.id"], told)
+
+
+def test_a_file_of_configuration_that_was_only_seen_is_a_cause_among_the_configuration() -> None:
+    seen = {"inputs__how": "observed", "inputs__role": "config", "inputs__kind": "file", "inputs__path": "fit.toml"}
+    pair = [
+        msgspec.convert(_with(BASE, seen | fields), Record)
+        for fields in ({}, DIFFERS | {"inputs__digest": "sha256:" + "1" * 64})
+    ]
+    found = explain(pair, compare(pair).parts)
+    assert [(cause.likelihood, cause.part, cause.what) for cause in found.causes] == [
+        ("likely", "config", ['config.files."fit.toml"'])
+    ]
+
+
+@pytest.mark.parametrize(("opened", "likelihood"), [(False, "unlikely"), (True, "likely"), (None, "likely")])
+def test_that_an_input_was_changed_meanwhile_is_no_other_data_and_counts_where_it_was_read(
+    opened: bool | None, likelihood: str
+) -> None:
+    pair = [
+        msgspec.convert(_with(BASE, {"inputs__changed": "no", "inputs__name": "train"} | fields), Record)
+        for fields in ({}, DIFFERS | {"inputs__changed": "yes", "inputs__opened": opened})
+    ]
+    found = explain(pair, compare(pair).parts)
+    cause = next(cause for cause in found.causes if cause.part == "data")
+    assert (cause.likelihood, cause.what) == (likelihood, ["inputs.train.changed"])
+    assert "was changed while the run went on" in cause.because

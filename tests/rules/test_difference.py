@@ -241,3 +241,61 @@ def test_only_the_parts_that_are_asked_for_are_compared() -> None:
     compared = compare([record(), record(command=["other"])], ["config", "code"])
     assert list(compared.parts) == ["code", "config"]
     assert compared.same is True
+
+
+# --- files of the configuration, and places of pinned data
+
+
+def _input(**fields: Any) -> dict[str, Any]:
+    base = {"name": "fit.toml", "path": "fit.toml", "kind": "file", "how": "observed", "role": "config"}
+    return base | {"digest": "sha256:" + "1" * 64} | fields
+
+
+def test_a_file_of_configuration_that_was_only_seen_is_compared_among_the_configuration() -> None:
+    first, second = record(inputs=[_input()]), record(inputs=[_input(digest="sha256:" + "2" * 64)])
+    assert [one.what for one in part("config", first, second).differs] == ['config.files."fit.toml"']
+    assert part("data", first, second).differs == []
+
+
+def test_a_file_of_configuration_that_an_incomplete_observation_lacks_is_unknown() -> None:
+    partial = record(inputs=[], observation={"mechanism": "strace", "complete": False, "gaps": ["two calls lost"]})
+    found = part("config", record(inputs=[_input()]), partial)
+    assert (found.differs, found.unknown) == (
+        [], [Undecided(what='config.files."fit.toml"', because=[None, "two calls lost"])],
+    )  # fmt: skip
+    assert part("config", partial, partial).unknown == []
+
+
+def test_a_file_of_configuration_without_digest_is_unknown_among_the_configuration() -> None:
+    found = part("config", record(inputs=[_input(digest=None, because="it was gone")]), record(inputs=[_input()]))
+    assert found.unknown == [Undecided(what='config.files."fit.toml"', because=["it was gone", None])]
+
+
+def test_where_a_pinned_version_lay_is_no_value_of_the_configuration() -> None:
+    def pinned(version: str) -> Record:
+        place = f"/store/cache/data/{version * 64}"
+        pin = _input(name="train", path=place, how="pinned", role="data", digest="sha256:" + version * 64)
+        values = {"data": place, "files": [f"{place}/x.csv", f"{place}-other"], "n": 1}
+        return record(inputs=[pin], config=SAMPLES[0]["config"] | {"values": values, "origins": {}})
+
+    found = part("config", pinned("1"), pinned("2"))
+    assert {one.what: one.values for one in found.differs} == {
+        "config.values.files": [
+            ["{data.train}/x.csv", f"/store/cache/data/{version * 64}-other"] for version in ("1", "2")
+        ]
+    }
+    assert [one.what for one in part("data", pinned("1"), pinned("2")).differs] == ["inputs.train"]
+
+
+def test_the_same_version_is_the_same_data_whether_or_not_it_was_read_and_a_change_is_said_in_words() -> None:
+    pin = _input(name="train", path="/x", how="pinned", role="data", changed="no", opened=True)
+    read, unread = record(inputs=[pin]), record(inputs=[pin | {"opened": False}])
+    assert part("data", read, unread).differs == []
+    written = record(inputs=[pin | {"opened": False, "changed": "yes"}])
+    assert {one.what: one.values for one in part("data", read, written).differs} == {
+        "inputs.train.changed": [None, "was changed while the run went on"]
+    }
+    unsure = record(inputs=[pin | {"changed": "unknown", "because": "the folder could not be read"}])
+    assert part("data", read, unsure).unknown == [
+        Undecided(what="inputs.train.changed", because=[None, "the folder could not be read"])
+    ]

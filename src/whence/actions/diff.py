@@ -71,18 +71,15 @@ def diff(
     if len(records) != 2:
         return compared
     members = list(_members(store, compared, records))
-    compared = replace(compared, code=_code(store, compared, records, environ), members=members)
+    code = _code(store, records, environ) if explained or "code" in compared.parts else None
+    compared = replace(compared, code=code if "code" in compared.parts else None, members=members)
     if not explained:
         return compared
     every: dict[PartName, Part] = {part: compared.parts.get(part) or compare_part(part, records) for part in PARTS}
-    return replace(compared, explanation=explain(records, every))
+    return replace(compared, explanation=explain(records, every, (code.files if code else None) or ()))
 
 
-def _code(
-    store: Store, compared: Comparison, records: Sequence[Record], environ: Mapping[str, str]
-) -> CodeChanges | None:
-    if "code" not in compared.parts:
-        return None
+def _code(store: Store, records: Sequence[Record], environ: Mapping[str, str]) -> CodeChanges | None:
     first, second = (record.code for record in records)
     same = first is not None and second is not None and (first.tree, first.commit) == (second.tree, second.commit)
     return None if same and first is not None and first.tree else code_changes(store, records, environ)

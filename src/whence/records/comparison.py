@@ -138,6 +138,8 @@ class Cause(Struct, frozen=True, kw_only=True):
     what: list[str]
     """Dotted names of what differs, or is not known."""
     because: str
+    files: list[str] = []
+    """Of code: the files of the snapshots that changed, without results; those of programs first."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):

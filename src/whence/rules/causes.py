@@ -4,9 +4,11 @@
 |---|---|
 | one of them did not end as the other, an input changed while it was read | likely |
 | the program, an input, a configuration value, a seed differs | likely |
+| files of the snapshot changed, and none of them is of a program | possible |
 | the command differs: where the configuration differs, too, it says the same again | possible, else likely |
 | the interpreter, a package that was imported, a library or program, a driver, an accelerator, the hardware, the
 container, a setting of threads or determinism, a variable differs | possible |
+| an input that was not read was changed while the run went on | unlikely |
 | a package that no program imported; the commit of one and the same program; a place, host, lock, label | unlikely |
 | what a run does not tell, of its program, data, configuration, seeds or environment | unknown |
 | nothing that decides differs: chance, where no seed is known | possible |
@@ -22,9 +24,11 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from ..records.comparison import Cause, Differing, Explanation, Part, PartName
+from ..records.comparison import Cause, ChangedCode, Differing, Explanation, Part, PartName
 from ..records.record import Record
+from .facts import quoted
 from .plain import as_mapping
+from .program_files import changed_files
 
 Likelihood = Literal["likely", "possible", "unlikely", "unknown"]
 Parts = Mapping[PartName, Part]
@@ -34,15 +38,16 @@ _ORDER: tuple[Likelihood, ...] = ("likely", "possible", "unknown", "unlikely")
 _DECIDING: tuple[PartName, ...] = ("code", "data", "config", "seeds")
 
 
-def explain(records: Sequence[Record], parts: Parts) -> Explanation:
-    """The causes of other results, the likeliest first. `parts` has every part of a comparison of two records."""
+def explain(records: Sequence[Record], parts: Parts, files: Sequence[ChangedCode] = ()) -> Explanation:
+    """The causes of other results, the likeliest first. `parts` has every part of a comparison of two records; `files`
+    are those that changed between their snapshots, as far as that is known."""
     results = _results(parts["results"])
     if results == "same":
         return Explanation(results=results, summary="the results are the same: there is nothing to explain")
     causes = [
         *_endings(records, parts),
-        *_code(parts["code"]),
-        *_data(parts["data"]),
+        *_code(parts["code"], *changed_files(files, records)),
+        *_data(records, parts["data"]),
         *_config(parts["config"]),
         *_seeds(parts["seeds"]),
         *_command(parts),
@@ -85,31 +90,51 @@ def _endings(records: Sequence[Record], parts: Parts) -> Iterator[Cause]:
     yield from _cause("likely", "results", differs, f"they did not end alike: {told[0]}, then {told[1]}")
 
 
-def _code(part: Part) -> Iterator[Cause]:
-    yield from _cause("likely", "code", _below(part, "code.id", "code.tree"), "another program ran")
+def _code(part: Part, programs: list[str], others: list[str]) -> Iterator[Cause]:
+    snapshot = _below(part, "code.id", "code.tree")
+    no_program = bool(others) and not programs
+    told = (
+        _cause("possible", "code", snapshot, "files of the snapshot changed, and none of them is of a program")
+        if no_program
+        else _cause("likely", "code", snapshot, "another program ran")
+    )
+    yield from (replace(cause, files=[*programs, *others]) for cause in told)
     outside = _below(part, "code.outside_snapshot", "code.files_left_out", "code.submodules", "code.repositories")
     yield from _cause("likely", "code", outside, "code from outside of the snapshot is another")
-    if _below(part, "code.id", "code.tree"):
+    if snapshot and not no_program:
         return
     yield from _cause("likely", "code", _below(part, "code.entry"), "another part of the program was started")
     yield from _cause("possible", "code", _below(part, "code.declared"), "it was declared as another version")
-    if not any(one.what in ("code", "code.id") for one in part.unknown):
+    if not snapshot and not any(one.what in ("code", "code.id") for one in part.unknown):
         names = ("commit", "branch", "version", "dirty", "dirty_paths", "remotes", "vcs")
         differs = _below(part, *(f"code.{name}" for name in names))
         yield from _cause("unlikely", "code", differs, "another commit of the same program: the code id is equal")
 
 
-def _data(part: Part) -> Iterator[Cause]:
-    inputs = _below(part, "inputs")
+def _data(records: Sequence[Record], part: Part) -> Iterator[Cause]:
+    changed = [one for one in _below(part, "inputs") if one.what.endswith(".changed") and one.what != "inputs.changed"]
+    inputs = [one for one in _below(part, "inputs") if one not in changed]
     moved = [one for one in inputs if not _other_bytes(one)]
+    unread = _changed_unread(records)
     yield from _cause("likely", "data", [one for one in inputs if _other_bytes(one)], "other data were read")
+    read = [one for one in changed if one.what not in unread]
+    yield from _cause("likely", "data", read, "an input was changed while the run went on")
+    idle = [one for one in changed if one.what in unread]
+    yield from _cause("unlikely", "data", idle, "an input that was not read was changed while the run went on")
     yield from _cause("unlikely", "data", moved, "the same bytes have another path, name or version")
     yield from _cause("possible", "data", _below(part, "network"), "other hosts were asked")
 
 
 def _other_bytes(one: Differing) -> bool:
     told = (as_mapping(value) for value in one.values)
-    return len({str([value.get(key) for key in ("digest", "changed", "digest_after")]) for value in told}) > 1
+    return len({value.get("digest") for value in told}) > 1
+
+
+def _changed_unread(records: Sequence[Record]) -> set[str]:
+    """The facts that an input was changed, where no run that changed it was seen to read it."""
+    changed = [(f"inputs.{quoted(one.name)}.changed", one.opened) for record in records for one in record.inputs
+               if one.changed == "yes"]  # fmt: skip
+    return {what for what, _ in changed} - {what for what, opened in changed if opened is not False}
 
 
 def _config(part: Part) -> Iterator[Cause]:

@@ -139,8 +139,12 @@ def _group(name: str) -> str:
 _DEEP = ("code.", "config.", "environment.")
 
 
+_TOLD_OF_DATA = "config.files"
+"""More of these may have been read than was seen: the gap of `inputs` says that already."""
+
+
 def _gaps(told: Sequence[Facts]) -> list[Undecided]:
-    names = sorted({name for one in told for name in one.gaps})
+    names = sorted({name for one in told for name in one.gaps} - {_TOLD_OF_DATA})
     return [Undecided(what=name, because=[one.gaps.get(name) for one in told]) for name in names]
 
 

@@ -113,6 +113,7 @@ NOT_COMPARED: dict[str, str] = {
     "inputs.stat_after": _DIGEST,
     "inputs.late": _SIGHT,
     "inputs.whole": "the digest is of what was read",
+    "inputs.opened": "says whether the command read it, not which bytes it has",
     "inputs.because": _REASON,
     "expected_outputs": "what became of them is compared",
     "artifacts.when": _MOMENT,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ..records.comparison import PartName
 from ..records.configuration import Resolved, Seed
@@ -15,6 +16,7 @@ from ..records.run import TERMINAL
 from .environment_facts import environment_facts
 from .expected import unseen_outputs
 from .facts import Fact, Facts, Known, Unknown, because_of, chosen, facts, fields, items, quoted, some, unseen
+from .folded import Fold
 from .plain import flatten
 
 _NOT_OVER = "the run is not over"
@@ -77,10 +79,25 @@ def _yet(record: Record) -> str:
 
 
 def config_facts(record: Record) -> Facts:
-    return facts(record, _config(record), _config_unknown(record), iter(()), ("config",))
+    unknown = (*_config_unknown(record), *_inputs_unknown(record, "config.files"))
+    return facts(record, _config(record), iter(unknown), _config_gaps(record), ("config",))
 
 
 def _config(record: Record) -> Known:
+    """Values without the places where pinned data were laid out; files that were only seen stand beside the named."""
+    fold = Fold(record.inputs)
+    yield from ((name, replace(fact, value=fold(fact.value))) for name, fact in _stated_config(record))
+    for one in _inputs_at(record, "config.files"):
+        if one.digest is not None:
+            yield _name_of(record, one), Fact(value=one.digest, seen=True)
+        yield from _changed(record, one)
+
+
+def _config_gaps(record: Record) -> Unknown:
+    return (("config.files", because) for what, because in _data_gaps(record) if what == "inputs")
+
+
+def _stated_config(record: Record) -> Known:
     config = record.config
     if config is None:
         return
@@ -142,15 +159,16 @@ def _seed_values(at: str, seeds: list[Seed]) -> Known:
 
 
 def data_facts(record: Record) -> Facts:
-    return facts(record, _data(record), _data_unknown(record), _data_gaps(record), ("inputs", "input", "transforms"))
+    return facts(
+        record, _data(record), _inputs_unknown(record, "inputs"), _data_gaps(record), ("inputs", "input", "transforms")
+    )
 
 
 def _data(record: Record) -> Known:
-    files = {file.path for file in record.config.files} if record.config else set[str]()
-    for one in record.inputs:
-        # A file of the configuration is compared there.
-        if one.digest is not None and not (one.role == "config" and one.path in files):
-            yield f"inputs.{quoted(one.name)}", Fact(value=_input(one), seen=one.how == "observed")
+    for one in _inputs_at(record, "inputs"):
+        if one.digest is not None:
+            yield _name_of(record, one), Fact(value=_input(one), seen=one.how == "observed")
+        yield from _changed(record, one)
     for number, step in enumerate(record.transforms, 1):
         said = {name: value for name, value in msgspec.to_builtins(step).items() if name != "at"}
         yield f"transforms.{number}", Fact(value=some(**said))
@@ -159,26 +177,45 @@ def _data(record: Record) -> Known:
         yield f"network.{quoted(asked.host + port)}", Fact(value=True, seen=True)
 
 
+def _inputs_at(record: Record, at: str) -> Iterator[Input]:
+    """The inputs that are compared there; what a file of the configuration says already is not told again."""
+    files = {file.path for file in record.config.files} if record.config else set[str]()
+    for one in record.inputs:
+        again = one.role == "config" and one.path in files and one.digest is not None
+        if not again and _name_of(record, one).startswith(f"{at}."):
+            yield one
+
+
+def _name_of(record: Record, one: Input) -> str:
+    """A file that was seen and is called as configuration is compared there, by its path."""
+    if one.how == "observed" and one.role == "config" and one.kind == "file":
+        return f"config.files.{quoted(one.path)}"
+    return f"inputs.{quoted(one.name)}"
+
+
+def _changed(record: Record, one: Input) -> Known:
+    if one.changed == "yes":
+        after = "" if one.digest_after is None else f", to {one.digest_after}"
+        value = f"was changed while the run went on{after}"
+        yield f"{_name_of(record, one)}.changed", Fact(value=value, seen=one.how == "observed")
+
+
 def _input(one: Input) -> dict[str, Any]:
     said = chosen(one, "digest", "dataset", "dataset_id", "version", "kind", "role")
     if one.dataset is None:
         said["path"] = one.path
     if one.identifier is not None:
         said["identifier"] = f"{one.identifier.scheme}:{one.identifier.value}"
-    if one.opened is False:
-        said["opened"] = False
-    if one.changed == "yes":
-        said |= {"changed": "yes"} | some(digest_after=one.digest_after)
     return said
 
 
-def _data_unknown(record: Record) -> Unknown:
-    for one in record.inputs:
+def _inputs_unknown(record: Record, at: str) -> Unknown:
+    for one in _inputs_at(record, at):
         if one.digest is None:
             otherwise = "its digest is pending" if one.pending else "it has no digest"
-            yield f"inputs.{quoted(one.name)}", one.because or otherwise
+            yield _name_of(record, one), one.because or otherwise
         elif one.changed == "unknown" and one.because is not None:
-            yield f"inputs.{quoted(one.name)}.changed", one.because
+            yield f"{_name_of(record, one)}.changed", one.because
 
 
 def _data_gaps(record: Record) -> Unknown:
