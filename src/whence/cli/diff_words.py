@@ -77,16 +77,21 @@ def change_text(one: Differing, *, full: bool) -> str:
     bound = None if full else VALUE
     match one.change:
         case "added":
-            return f"only in B: {_with_origin(one, 1, bound)}"
+            return f"only in B: {_with_origin(one, 1, bound, whole=full)}"
         case "removed":
-            return f"only in A: {_with_origin(one, 0, bound)}"
+            return f"only in A: {_with_origin(one, 0, bound, whole=full)}"
         case _:
             return _changed(one, bound) + _beside(one)
 
 
-def _with_origin(one: Differing, position: int, bound: int | None) -> str:
+def _with_origin(one: Differing, position: int, bound: int | None, *, whole: bool) -> str:
     origin = one.origins[position] if one.origins else None
-    return cut(value_text(one.values[position], one.what), bound) + (f" ({origin})" if origin else "")
+    return cut(value_text(one.values[position], one.what, whole=whole), bound) + (f" ({origin})" if origin else "")
+
+
+def _look_alike(values: Sequence[Any], what: str = "") -> bool:
+    """Whether values that differ would not in print: then all digits of their numbers are told."""
+    return len({value_text(value, what) for value in values}) < len({encode(value) for value in values})
 
 
 def _changed(one: Differing, bound: int | None) -> str:
@@ -95,7 +100,8 @@ def _changed(one: Differing, bound: int | None) -> str:
         return _fields_changed(cast("dict[str, Any]", first), cast("dict[str, Any]", second), bound)
     if one.what != "command" and isinstance(first, list) and isinstance(second, list):
         return _items_changed(cast("list[Any]", first), cast("list[Any]", second), bound)
-    return f"{_with_origin(one, 0, bound)} -> {_with_origin(one, 1, bound)}"
+    whole = bound is None or _look_alike(one.values, one.what)
+    return " -> ".join(_with_origin(one, position, bound, whole=whole) for position in (0, 1))
 
 
 _PRIMARY = ("last", "digest", "version", "value")
@@ -107,12 +113,14 @@ def _fields_changed(first: dict[str, Any], second: dict[str, Any], bound: int | 
     names = [name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)]
     if "last" in names:
         names = ["last"]
-    told = [
-        ("" if name in _PRIMARY else f"{name} ")
-        + " -> ".join(cut(value_text(side.get(name)), bound) if name in side else "none" for side in (first, second))
-        for name in sorted(names, key=lambda name: name not in _PRIMARY)
-    ]
+    told = (_field_changed(name, (first, second), bound) for name in sorted(names, key=lambda one: one not in _PRIMARY))
     return "; ".join(told)
+
+
+def _field_changed(name: str, sides: Sequence[dict[str, Any]], bound: int | None) -> str:
+    whole = bound is None or _look_alike([side.get(name) for side in sides])
+    texts = (cut(value_text(side[name], whole=whole), bound) if name in side else "none" for side in sides)
+    return ("" if name in _PRIMARY else f"{name} ") + " -> ".join(texts)
 
 
 def _items_changed(first: list[Any], second: list[Any], bound: int | None) -> str:
@@ -130,13 +138,15 @@ def _beside(one: Differing) -> str:
     return f"  ({', '.join(words)})" if words else ""
 
 
-def value_text(value: Any, what: str = "") -> str:
-    """A value on one line; digests by their first digits."""
+def value_text(value: Any, what: str = "", *, whole: bool = False) -> str:
+    """A value on one line; digests by their first digits, numbers as `show` prints them unless they are to be whole."""
     match value:
+        case float() if not whole:
+            return f"{value:.6g}"
         case str():
             return printable(value[: len("sha256:") + 12] + "…" if is_digest(value) else _without_tail(value))
         case dict():
-            return _mapping_text(cast("dict[str, Any]", value))
+            return _mapping_text(cast("dict[str, Any]", value), whole=whole)
         case list() if what == "command":
             return command_text([str(word) for word in cast("list[Any]", value)])
         case _:
@@ -148,9 +158,9 @@ def _without_tail(text: str) -> str:
     return re.sub(r"^(git-tree:)?([0-9a-f]{12})[0-9a-f]{28}$", r"\1\2…", text)
 
 
-def _mapping_text(value: dict[str, Any]) -> str:
-    words = [value_text(value[name]) for name in _PRIMARY if name in value]
-    words += [f"{name} {value_text(item)}" for name, item in value.items() if name not in _PRIMARY]
+def _mapping_text(value: dict[str, Any], *, whole: bool = False) -> str:
+    words = [value_text(value[name], whole=whole) for name in _PRIMARY if name in value]
+    words += [f"{name} {value_text(item, whole=whole)}" for name, item in value.items() if name not in _PRIMARY]
     return ", ".join(words[:1] if "last" in value else words) or "there"
 
 
@@ -163,8 +173,10 @@ def cell_text(one: Differing, position: int) -> str:
         said = cast("dict[str, Any]", value)
         varies = [name for name in said if len({str(_get(other, name)) for other in one.values}) > 1]
         first = next((name for name in _PRIMARY if name in varies), None)
-        return value_text(said[first]) if first else _mapping_text({name: said[name] for name in varies})
-    return value_text(value, one.what)
+        if first is None:
+            return _mapping_text({name: said[name] for name in varies})
+        return value_text(said[first], whole=_look_alike([_get(other, first) for other in one.values]))
+    return value_text(value, one.what, whole=_look_alike(one.values, one.what))
 
 
 def _get(value: Any, name: str) -> Any:
@@ -244,7 +256,7 @@ def member_lines(members: Members) -> Iterator[str]:
 
 def cause_text(cause: Cause) -> str:
     """A cause with the first of what it is of."""
-    names = [label(what) for what in cause.what]
+    names = [printable(path) for path in cause.files] or [label(what) for what in cause.what]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     told = f": {', '.join(names[:5])}{more}" if names else ""
     return f"{TITLES[cause.part]}: {printable(cause.because)}{told}"
@@ -253,7 +265,7 @@ def cause_text(cause: Cause) -> str:
 def same_text(compared: Comparison) -> str:
     """Which parts are the same, and how much that was."""
     told = [
-        f"{TITLES[name]} ({counted(part.same, 'fact', 'facts')})"
+        f"{TITLES[name]} ({counted(part.same, 'fact', 'facts') if part.same else 'none recorded'})"
         for name, part in compared.parts.items()
         if part.state == "same"
     ]
