@@ -79,6 +79,7 @@ def test_the_exit_code_is_0_unless_it_is_asked_for(lab) -> None:
         (("good", "bad", "--exit-code"), 1),
         (("good", "bad", "--only", "code", "--exit-code"), 0),
         (("good", lab.dirty, "--only", "code", "--exit-code"), 1),
+        (("good", lab.good, "--exit-code"), 0),
     ):
         assert lab.place.whence("diff", *words).code == code
 
