@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from whence.cli.diff_words import cause_text, cell_text, change_text, same_text
+from whence.cli.diff_words import cause_text, change_text, same_text
 from whence.records.comparison import Cause, Comparison, Differing, Part
 
 
@@ -35,10 +35,6 @@ def test_numbers_have_the_digits_that_show_prints_unless_they_would_look_alike(
     one: Differing, full: bool, text: str
 ) -> None:
     assert change_text(one, full=full) == text
-
-
-def test_cells_of_a_table_have_as_few_digits() -> None:
-    assert [cell_text(metric(2 / 3, 1 / 3), position) for position in (0, 1)] == ["0.666667", "0.333333"]
 
 
 def test_a_part_of_which_nothing_is_recorded_is_not_counted_as_the_same() -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from ..records.comparison import CodeChanges, Comparison, Part, PartName
+from .diff_cells import row_cells
 from .diff_words import (
     LONG,
     PATCH,
     TITLES,
     bounded,
     cause_text,
-    cell_text,
     commit_rows,
     file_rows,
     label,
@@ -134,7 +134,7 @@ def _table(compared: Comparison, part: Part, *, full: bool) -> Iterator[str]:
         heads = "".join(f"<th>{_text(letter(position))}</th>" for position in positions)
         yield f"<table><thead><tr><th></th>{heads}</tr></thead>"
         for one in shown:
-            found = "".join(f"<td>{_text(cell_text(one, position))}</td>" for position in positions)
+            found = "".join(f"<td>{_text(cell)}</td>" for cell in row_cells(one, len(positions), full=True))
             yield f"<tr><th>{_text(label(one.what))}</th>{found}</tr>"
         yield "</table>"
     yield from _more(more)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..records.comparison import CodeChanges, Comparison, Members, Part
+from .diff_cells import row_cells
 from .diff_words import (
     LONG,
     PATCH,
     TITLES,
     bounded,
     cause_text,
-    cell_text,
     commit_rows,
     file_rows,
     label,
@@ -111,9 +111,7 @@ def _table(compared: Comparison, *, full: bool) -> Iterator[str]:
         yield styled(TITLES[name], "bold")
         shown, more = bounded(part.differs, limit)
         headings = ["", *(letter(position) for position in range(len(compared.runs)))]
-        rows = [
-            [label(one.what), *(cell_text(one, position) for position in range(len(compared.runs)))] for one in shown
-        ]
+        rows = [[label(one.what), *row_cells(one, len(compared.runs), full=full)] for one in shown]
         if rows:
             yield from _columns([headings, *rows], full=full)
         if more:

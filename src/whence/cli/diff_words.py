@@ -89,7 +89,7 @@ def _with_origin(one: Differing, position: int, bound: int | None, *, whole: boo
     return cut(value_text(one.values[position], one.what, whole=whole), bound) + (f" ({origin})" if origin else "")
 
 
-def _look_alike(values: Sequence[Any], what: str = "") -> bool:
+def look_alike(values: Sequence[Any], what: str = "") -> bool:
     """Whether values that differ would not in print: then all digits of their numbers are told."""
     return len({value_text(value, what) for value in values}) < len({encode(value) for value in values})
 
@@ -100,11 +100,11 @@ def _changed(one: Differing, bound: int | None) -> str:
         return _fields_changed(cast("dict[str, Any]", first), cast("dict[str, Any]", second), bound)
     if one.what != "command" and isinstance(first, list) and isinstance(second, list):
         return _items_changed(cast("list[Any]", first), cast("list[Any]", second), bound)
-    whole = bound is None or _look_alike(one.values, one.what)
+    whole = bound is None or look_alike(one.values, one.what)
     return " -> ".join(_with_origin(one, position, bound, whole=whole) for position in (0, 1))
 
 
-_PRIMARY = ("last", "digest", "version", "value")
+PRIMARY = ("last", "digest", "version", "value")
 """Fields that stand for the whole, and are not named."""
 
 
@@ -113,14 +113,14 @@ def _fields_changed(first: dict[str, Any], second: dict[str, Any], bound: int | 
     names = [name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)]
     if "last" in names:
         names = ["last"]
-    told = (_field_changed(name, (first, second), bound) for name in sorted(names, key=lambda one: one not in _PRIMARY))
+    told = (_field_changed(name, (first, second), bound) for name in sorted(names, key=lambda one: one not in PRIMARY))
     return "; ".join(told)
 
 
 def _field_changed(name: str, sides: Sequence[dict[str, Any]], bound: int | None) -> str:
-    whole = bound is None or _look_alike([side.get(name) for side in sides])
+    whole = bound is None or look_alike([side.get(name) for side in sides])
     texts = (cut(value_text(side[name], whole=whole), bound) if name in side else "none" for side in sides)
-    return ("" if name in _PRIMARY else f"{name} ") + " -> ".join(texts)
+    return ("" if name in PRIMARY else f"{name} ") + " -> ".join(texts)
 
 
 def _items_changed(first: list[Any], second: list[Any], bound: int | None) -> str:
@@ -159,28 +159,9 @@ def _without_tail(text: str) -> str:
 
 
 def _mapping_text(value: dict[str, Any], *, whole: bool = False) -> str:
-    words = [value_text(value[name], whole=whole) for name in _PRIMARY if name in value]
-    words += [f"{name} {value_text(item, whole=whole)}" for name, item in value.items() if name not in _PRIMARY]
+    words = [value_text(value[name], whole=whole) for name in PRIMARY if name in value]
+    words += [f"{name} {value_text(item, whole=whole)}" for name, item in value.items() if name not in PRIMARY]
     return ", ".join(words[:1] if "last" in value else words) or "there"
-
-
-def cell_text(one: Differing, position: int) -> str:
-    """What one of several runs has, for a table."""
-    if position in one.absent:
-        return "-"
-    value = one.values[position]
-    if isinstance(value, dict):
-        said = cast("dict[str, Any]", value)
-        varies = [name for name in said if len({str(_get(other, name)) for other in one.values}) > 1]
-        first = next((name for name in _PRIMARY if name in varies), None)
-        if first is None:
-            return _mapping_text({name: said[name] for name in varies})
-        return value_text(said[first], whole=_look_alike([_get(other, first) for other in one.values]))
-    return value_text(value, one.what, whole=_look_alike(one.values, one.what))
-
-
-def _get(value: Any, name: str) -> Any:
-    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
 
 
 def unknown_text(one: Undecided) -> str:
