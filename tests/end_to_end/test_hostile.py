@@ -141,7 +141,7 @@ def test_a_program_that_closes_every_descriptor_finds_none_of_our_bytes_in_its_f
 CLOSES_AGAIN_AND_AGAIN = """
 import os, whence
 with whence.start(inputs=["data"], policy={"digest_before_start": "0s"}) as run:
-    for _ in range(3000):
+    for _ in range(1500):
         os.closerange(3, 100)
         files = [open(f"user{n}.txt", "w") for n in range(6)]
         for file in files:
@@ -151,10 +151,10 @@ with whence.start(inputs=["data"], policy={"digest_before_start": "0s"}) as run:
 
 
 def test_a_program_that_closes_every_descriptor_and_what_we_do_beside_it_do_not_meet(repository: Workplace) -> None:
-    for number in range(1500):
+    for number in range(600):
         repository.write(f"source/{number}.txt", str(number))
     repository.commit()
-    repository.write("data", b"0" * (64 << 20))
+    repository.write("data", b"0" * (16 << 20))
     repository.script("again.py", CLOSES_AGAIN_AND_AGAIN)
     ended = repository.python("again.py")
     assert ended.code == 0 and "Traceback" not in ended.err
@@ -162,7 +162,7 @@ def test_a_program_that_closes_every_descriptor_and_what_we_do_beside_it_do_not_
     record = repository.show()
     assert record["code"]["stored"] == "complete"
     assert [one for one in record["missing"] if one["when"] == "during"] == []
-    assert record["inputs"][0]["digest"] == "sha256:" + hashlib.sha256(b"0" * (64 << 20)).hexdigest()
+    assert record["inputs"][0]["digest"] == "sha256:" + hashlib.sha256(b"0" * (16 << 20)).hexdigest()
 
 
 REUSES = """
