@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -52,6 +53,20 @@ def test_what_is_sound_is_said_with_how_much_was_read(cifar: Workplace) -> None:
     assert (code, found["sound"], found["versions"], found["objects"]) == (0, True, 3, 15)
     assert verify(cifar, "cifar@0.1.0")[1]["objects"] == 13
     assert cifar.whence("data", "verify", "cifar").out == "3 versions, 15 objects: sound\n"
+
+
+def test_an_object_whose_header_in_its_pack_was_changed_is_named_and_is_kept_anew_where_it_is_added(
+    cifar: Workplace,
+) -> None:
+    (pack,) = cifar.store.glob("packs/*.tar")
+    digest = hashlib.sha256(b"picture 3\n").hexdigest()
+    change(pack, f"sha256/{digest[:2]}/{digest[2:]}".encode(), f"sha256/{digest[:2]}/Z{digest[3:]}".encode())
+    got = cifar.whence("data", "get", "cifar@0.2.0", "before")
+    assert got.code == 4 and "'3.png' is damaged" in got.err and pack.name in got.err
+    shutil.copytree(cifar.path / "cifar", cifar.path / "copy")
+    data(cifar, "create", "again", "copy")
+    data(cifar, "get", "again", "after")
+    assert (cifar.path / "after/3.png").read_text() == "picture 3\n"
 
 
 @pytest.mark.scenario("D12")

@@ -73,7 +73,7 @@ class Bulk:
 
     def needs(self, digest: str, size: int) -> bool:
         """Whether the bytes are wanted: the store does not hold them, or what lies there has another length."""
-        if size <= SMALL and self._packs_hold(digest):
+        if size <= SMALL and self._packs_hold(digest) and (self._is_coming(digest) or self._packs.names(_key(digest))):
             return False
         if self._is_file(digest, size):
             self._note(digest, size)
@@ -87,14 +87,14 @@ class Bulk:
             return False
 
     def _note(self, digest: str, size: int) -> None:
-        self._loose[bytes.fromhex(digest[7:])] = size
+        self._loose[_key(digest)] = size
 
     def is_damaged(self, digest: str) -> bool:
         """Whether the store has other bytes in their place; costs a read of them."""
         return not self._is_coming(digest) and not is_sound(self._store, digest)
 
     def _packs_hold(self, digest: str) -> bool:
-        return self._is_packed(bytes.fromhex(digest[7:])) or self._is_coming(digest)
+        return self._is_packed(_key(digest)) or self._is_coming(digest)
 
     def _is_packed(self, key: bytes) -> bool:
         if self._packed is None:
@@ -230,7 +230,7 @@ class Bulk:
         else:
             digests: list[str] = []
             for data in pack.contents():
-                digests.append(put_bytes(self._store, data))
+                digests.append(put_bytes(self._store, data, verified=True))
                 self._note(digests[-1], len(data))
             pack.discard()
             sync_objects(self._store, digests)
@@ -243,6 +243,10 @@ class Bulk:
         except OSError as error:
             self.discard()
             raise unwritable(self._store, error) from error
+
+
+def _key(digest: str) -> bytes:
+    return bytes.fromhex(digest.removeprefix("sha256:"))
 
 
 class LargeCopy:

@@ -150,7 +150,7 @@ def open_object(store: Store, digest: str) -> BinaryIO:
     except FileNotFoundError:
         data = _read_packed(store, digest)
         if data is None:
-            raise _missing(store, digest) from None
+            raise _not_found(store, digest) from None
         return io.BytesIO(data)
 
 
@@ -215,6 +215,17 @@ def _place_of(store: Store, digest: str) -> str:
     path = object_path(store, digest)
     packed = None if path.exists() else _find_packed(store, digest)
     return f"{path}" if packed is None else f"{packed.path}: {path.relative_to(store.objects.parent)}"
+
+
+def _not_found(store: Store, digest: str) -> FormatError | UnresolvedError:
+    packed = _find_packed(store, digest)
+    if packed is None:
+        return _missing(store, digest)
+    return DamagedError(
+        f"{packed.path}: the header before the bytes of {digest} was changed",
+        digest=digest,
+        hint="`whence data add` of the same file keeps it anew; `whence verify` names all that is damaged",
+    )
 
 
 def _missing(store: Store, digest: str) -> UnresolvedError:

@@ -138,6 +138,11 @@ class Pack:
         """What the index hashes to, as the end of the pack says: packs of one identity hold the same objects."""
         return None if self._place is None else self._place.digest
 
+    def names(self, member: Member) -> bool:
+        """Whether the header before the bytes names that object."""
+        name = member_name(member.digest) + b"\0"
+        return member.offset >= BLOCK and self.read(member.offset - BLOCK, len(name)) == name
+
     def bytes_of(self, member: Member) -> bytes | None:
         """What lies there; nothing unless the header names that object."""
         data = self.read(member.offset - BLOCK, BLOCK + member.size) if member.offset >= BLOCK else b""
@@ -174,6 +179,11 @@ class Packs:
         """Whether one of the packs that were seen so far has the object."""
         with self._lock:
             return next(self._having(digest), None) is not None
+
+    def names(self, digest: bytes) -> bool:
+        """Whether one of them has it by the header before its bytes, too: without that it is not found."""
+        with self._lock:
+            return any(pack.names(member) for pack, member in self._having(digest))
 
     def seen(self) -> list[Pack]:
         """The packs that were seen so far."""
