@@ -69,6 +69,17 @@ def test_an_object_whose_header_in_its_pack_was_changed_is_named_and_is_kept_ane
     assert (cifar.path / "after/3.png").read_text() == "picture 3\n"
 
 
+def test_a_damaged_manifest_is_put_right_by_the_folder_that_it_is_of(cifar: Workplace) -> None:
+    (cifar.path / "cifar" / "large.bin").unlink()
+    manifest = data(cifar, "show", "cifar@0.1.0")["manifest"].removeprefix("sha256:")
+    change(cifar.store / "objects/sha256" / manifest[:2] / manifest[2:], b"3.png", b"4.png")
+    assert cifar.whence("data", "get", "cifar@0.1.0", "before").code == 4
+    shutil.copytree(cifar.path / "cifar", cifar.path / "copy")
+    data(cifar, "create", "again", "copy")
+    data(cifar, "get", "cifar@0.1.0", "after")
+    assert verify(cifar)[0] == 0
+
+
 @pytest.mark.scenario("D12")
 def test_a_damaged_object_is_named_with_the_versions_and_runs_that_need_it(cifar: Workplace) -> None:
     (large,) = [path for path in cifar.store.glob("objects/sha256/*/*") if path.stat().st_size == 500_000]

@@ -79,7 +79,11 @@ class ManifestWriter:
 
 
 def place_manifest(store: Store, manifest: LargeCopy) -> None:
-    """Make it an object, when all that it names is on the disk. Raises StoreError."""
+    """Make it an object, also in the place of a damaged one, when all that it names is on the disk. Raises
+    StoreError."""
     bulk = Bulk(store)
-    bulk.place(manifest)
+    if bulk.is_damaged(manifest.digest):
+        bulk.mend_large(manifest)
+    else:
+        bulk.place(manifest)
     bulk.finish()
