@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from whence.recorder.folding import Folding
+from whence.system.apart import apart
 from whence.system.descriptors import table_leaver
 from whence.system.threads import begun, out_of_reach
 
@@ -44,6 +45,16 @@ def test_what_is_done_out_of_reach_is_not_met_by_who_closes_descriptors() -> Non
     other.start()
     assert out_of_reach(leave, work) == b"Linux"
     other.join()
+
+
+def test_saying_whose_a_thread_is_closes_no_number_that_may_be_the_programs_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[int] = []
+    monkeypatch.setattr(os, "close", closed.append)
+    with apart:
+        pass
+    assert closed == []
 
 
 def test_what_fails_out_of_reach_fails_in_the_thread_that_asked() -> None:

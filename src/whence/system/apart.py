@@ -46,8 +46,13 @@ IN_PROGRAM = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR | MARK, 0)
 """The first action of a program that we start: its standard input is nothing, and it is ours."""
 
 
+_IN_VAIN = getattr(os, "O_TMPFILE", 0)
+"""An open that Linux refuses: a number that a thread of ours had for a moment may be that of a file of the program's
+when it is closed. O_DIRECTORY alone would be refused unseen."""
+
+
 def _say(access: int) -> None:
     try:
-        os.close(os.open(os.devnull, access | MARK))
+        os.close(os.open(os.devnull, access | MARK | _IN_VAIN))
     except OSError as error:
         let_pass(error)
