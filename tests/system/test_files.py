@@ -242,3 +242,24 @@ def test_the_file_system_under_a_path_is_known(path: str) -> None:
 
 def test_the_file_system_of_this_folder_is_local(tmp_path: Path) -> None:
     assert not file_system(tmp_path).network and file_system(tmp_path / "not there yet").kind != "unknown"
+
+
+def test_a_folder_that_is_removed_the_moment_it_was_there_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a" / "b"
+    path.mkdir(parents=True)
+    mkdir = os.mkdir
+
+    def racing(wanted: Path | str) -> None:
+        try:
+            mkdir(wanted)
+        except FileExistsError:
+            if path.exists():
+                path.rmdir()
+                path.parent.rmdir()
+            raise
+
+    monkeypatch.setattr(os, "mkdir", racing)
+    make_folders(path)
+    assert path.is_dir()

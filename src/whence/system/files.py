@@ -160,9 +160,11 @@ def _make_one(path: Path | str) -> bool:
     try:
         os.mkdir(path)
     except FileExistsError:
-        if not os.path.isdir(path):
+        if os.path.isdir(path):
+            return False
+        if os.path.lexists(path):
             raise
-        return False
+        raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", os.fspath(path)) from None
     return True
 
 
