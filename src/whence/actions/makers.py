@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -68,32 +68,27 @@ def _runs_with(store: Store, includes: Callable[[Record], bool], now_ns: int) ->
     return found
 
 
+def _not_one(store: Store, message: str, runs: Sequence[str], why: str = "") -> UnresolvedError:
+    """The error that lists these runs."""
+    candidates = tuple(described(store, run) for run in runs[:CANDIDATES])
+    return UnresolvedError(message, candidates=candidates, hint=f"name the run{why}")
+
+
 def _maker(store: Store, digest: str, text: str, now_ns: int) -> str:
     makers = makers_of(store, digest, now_ns=now_ns)
     if len(makers) == 1:
         return makers[0]
     if makers:
-        raise UnresolvedError(
-            f"{text}: {len(makers)} runs made these bytes, expected one",
-            candidates=tuple(described(store, run) for run in makers[:CANDIDATES]),
-            hint="name the run",
-        )
+        raise _not_one(store, f"{text}: {len(makers)} runs made these bytes, expected one", makers)
     inside = _makers_inside(store, digest, now_ns)
     if len(inside) == 1:
         return inside[0]
     if inside:
-        raise UnresolvedError(
-            f"{text}: {len(inside)} runs made folders that have these bytes, expected one",
-            candidates=tuple(described(store, run) for run in inside[:CANDIDATES]),
-            hint="name the run; where a run added to a folder, its output is the whole folder",
-        )
+        message = f"{text}: {len(inside)} runs made folders that have these bytes, expected one"
+        raise _not_one(store, message, inside, "; where a run added to a folder, its output is the whole folder")
     readers = _readers_of(store, digest, now_ns)
     if readers:
-        raise UnresolvedError(
-            f"{text}: no run made these bytes, expected one; read as an input by",
-            candidates=tuple(described(store, run) for run in readers[:CANDIDATES]),
-            hint="name the run",
-        )
+        raise _not_one(store, f"{text}: no run made these bytes, expected one; read as an input by", readers)
     raise UnresolvedError(
         f"{text}: no run of {store.path} recorded these bytes ({digest}) as an output",
         hint="`whence log` lists the runs",

@@ -34,7 +34,11 @@ def story_of_run(store: Store, dataset: str, run: str) -> Story:
     try:
         return Story(transforms=load_run(store, run).record.transforms, archive=None, here=True)
     except WhenceError:
-        pass
+        return _told(store, dataset, run)
+
+
+def _told(store: Store, dataset: str, run: str) -> Story:
+    """As the archive tells it that the versions came with."""
     for _, act in reversed(dataset_acts(store, dataset)):
         if act.kind == IMPORT:
             try:
